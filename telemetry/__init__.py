@@ -1,0 +1,62 @@
+"""The public API: configure telemetry, instrument libraries, reach the recorders; everything else is internal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from telemetry.pipeline.settings import Settings, SettingsError
+from telemetry.setup import Telemetry, configure, get, shutdown
+
+if TYPE_CHECKING:
+    from celery import Celery
+    from fastapi import FastAPI
+    from sqlalchemy import Engine
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+__all__ = [
+    "Settings",
+    "SettingsError",
+    "Telemetry",
+    "configure",
+    "get",
+    "instrument",
+    "instrument_celery",
+    "instrument_sqlalchemy",
+    "shutdown",
+]
+
+
+def instrument(app: FastAPI) -> None:
+    """Measure every HTTP request of a FastAPI application; call it before the first request.
+
+    Args:
+        app: The application; applications mounted into it are measured with it.
+    """
+    from telemetry.instrumentation.fastapi import instrument_fastapi
+
+    get().own_sources.add("http")
+    instrument_fastapi(app, lambda: get().http, get().settings.excluded_paths)
+
+
+def instrument_celery(app: Celery) -> None:
+    """Measure the tasks, queues and workers of a Celery application, in publishers and in workers.
+
+    Args:
+        app: The application, before its worker starts.
+    """
+    from telemetry.instrumentation.celery import instrument_celery as instrument_app
+
+    instrument_app(app)
+
+
+def instrument_sqlalchemy(engine: Engine | AsyncEngine, pool: str = "main") -> None:
+    """Measure the queries and the connection pool of a SQLAlchemy engine.
+
+    Args:
+        engine: A sync or async engine.
+        pool: The ``pool`` label, where a process has several engines.
+    """
+    from telemetry.instrumentation.sqlalchemy import instrument_sqlalchemy as instrument_engine
+
+    get().own_sources.add("database")
+    instrument_engine(engine, lambda: get().database, pool)

@@ -1,0 +1,190 @@
+"""The one table from foreign instruments to documented metrics: a MeterProvider to hand to any auto-instrumentor.
+
+Instrumentors record by the semantic conventions; Views could rename their metrics but not their label keys, so each
+measurement is translated into a domain verb. An instrument outside the table is dropped unless
+``TELEMETRY_PASS_UNCATALOGUED`` is set. Where a hook of ours measures the same domain, the instrumentor's version is
+dropped, so two sources at once never count twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from opentelemetry import metrics as api
+from opentelemetry.context import Context
+from opentelemetry.util.types import Attributes
+
+from telemetry import guard
+from telemetry.domains._llm_usage import TokenUsage
+from telemetry.domains.http import CLIENT_CLOSED_REQUEST, UNMATCHED
+from telemetry.setup import Telemetry
+
+Values = Mapping[str, Any]
+Record = Callable[[Telemetry, float, Values], None]
+
+_NO_METER = api.NoOpMeter("telemetry.bridge")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What becomes of a foreign instrument.
+
+    Attributes:
+        domain: The domain it measures; a hook of ours on that domain takes precedence.
+        record: Calls the domain verb for one measurement; ``None`` drops the instrument.
+        reason: Why it is dropped.
+    """
+
+    domain: str
+    record: Record | None = None
+    reason: str = ""
+
+
+def _first(attributes: Values, *names: str, default: str = "unknown") -> str:
+    for name in names:
+        if attributes.get(name) not in (None, ""):
+            return str(attributes[name])
+    return default
+
+
+def _http_request(telemetry: Telemetry, seconds: float, attributes: Values) -> None:
+    method = _first(attributes, "http.request.method", "http.method")
+    endpoint = _first(attributes, "http.route", "http.target", default=UNMATCHED)
+    status = _first(attributes, "http.response.status_code", "http.status_code", default=str(CLIENT_CLOSED_REQUEST))
+    telemetry.http.answered(method, endpoint, int(status), seconds)
+
+
+def _old_http_request(telemetry: Telemetry, milliseconds: float, attributes: Values) -> None:
+    _http_request(telemetry, milliseconds / 1000, attributes)
+
+
+def _query(telemetry: Telemetry, seconds: float, attributes: Values) -> None:
+    operation = _first(attributes, "db.operation.name", "db.operation", default="other").upper()
+    table = _first(attributes, "db.collection.name", "db.sql.table", default="other")
+    telemetry.database.query_executed(operation if operation != "OTHER" else "other", table, seconds)
+
+
+def _model(attributes: Values) -> tuple[str, str]:
+    provider = _first(attributes, "gen_ai.provider.name", "gen_ai.system")
+    return provider, _first(attributes, "gen_ai.response.model", "gen_ai.request.model")
+
+
+def _llm_call(telemetry: Telemetry, seconds: float, attributes: Values) -> None:
+    telemetry.llm.call_ended(*_model(attributes), seconds)
+    if attributes.get("error.type"):
+        telemetry.errors.occurred(str(attributes["error.type"]), component="llm")
+
+
+def _llm_tokens(telemetry: Telemetry, count: float, attributes: Values) -> None:
+    is_input = _first(attributes, "gen_ai.token.type") == "input"
+    usage = TokenUsage(prompt=int(count)) if is_input else TokenUsage(completion=int(count))
+    telemetry.llm.tokens_billed(*_model(attributes), usage)
+
+
+RULES: Mapping[str, Rule] = {
+    "http.server.request.duration": Rule("http", _http_request),
+    "http.server.duration": Rule("http", _old_http_request),
+    "http.server.active_requests": Rule("http", reason="it never carries the route"),
+    "db.client.operation.duration": Rule("database", _query),
+    "db.client.connections.usage": Rule("database", reason="it drifts; pools are read at collection"),
+    "gen_ai.client.operation.duration": Rule("llm", _llm_call),
+    "gen_ai.client.token.usage": Rule("llm", _llm_tokens),
+    "flower.task.runtime.seconds": Rule("celery", reason="it knows no outcome and no queue"),
+}
+
+
+class BridgeMeterProvider(api.MeterProvider):
+    """Hand this to an auto-instrumentor as ``meter_provider``.
+
+    Args:
+        telemetry: Whose recorders get the measurements.
+        passed: Provider for instruments outside the table; ``None`` drops them.
+    """
+
+    def __init__(self, telemetry: Telemetry, passed: api.MeterProvider | None = None) -> None:
+        self._telemetry = telemetry
+        self._passed = passed
+
+    def get_meter(
+        self,
+        name: str,
+        version: str | None = None,
+        schema_url: str | None = None,
+        attributes: Attributes = None,
+    ) -> api.Meter:
+        """A meter whose instruments translate."""
+        passed = self._passed.get_meter(name, version, schema_url, attributes) if self._passed else _NO_METER
+        return _BridgeMeter(name, self._telemetry, passed)
+
+
+class _Translated:
+    """One foreign instrument: each measurement becomes a domain verb."""
+
+    def __init__(self, telemetry: Telemetry, rule: Rule) -> None:
+        self._telemetry = telemetry
+        self._rule = rule
+
+    def record(self, amount: float, attributes: Attributes = None, context: Context | None = None) -> None:
+        """Translate one measurement; never raises."""
+        record = self._rule.record
+        if record is None or self._rule.domain in self._telemetry.own_sources:
+            return
+        with guard.guarded("translating a foreign measurement"):
+            record(self._telemetry, amount, attributes or {})
+
+
+class _TranslatedHistogram(_Translated, api.Histogram):
+    """A foreign histogram."""
+
+
+class _BridgeMeter(api.Meter):
+    """Creates translating instruments for the table's names; the rest goes to ``passed``."""
+
+    def __init__(self, name: str, telemetry: Telemetry, passed: api.Meter) -> None:
+        super().__init__(name)
+        self._telemetry = telemetry
+        self._passed = passed
+
+    def create_histogram(
+        self,
+        name: str,
+        unit: str = "",
+        description: str = "",
+        *,
+        explicit_bucket_boundaries_advisory: Sequence[float] | None = None,
+    ) -> api.Histogram:
+        rule = RULES.get(name)
+        if rule is not None:
+            return _TranslatedHistogram(self._telemetry, rule)
+        return self._passed.create_histogram(
+            name, unit, description, explicit_bucket_boundaries_advisory=explicit_bucket_boundaries_advisory
+        )
+
+    def _meter(self, name: str) -> api.Meter:
+        return _NO_METER if name in RULES else self._passed
+
+    def create_counter(self, name: str, unit: str = "", description: str = "") -> api.Counter:
+        return self._meter(name).create_counter(name, unit, description)
+
+    def create_up_down_counter(self, name: str, unit: str = "", description: str = "") -> api.UpDownCounter:
+        return self._meter(name).create_up_down_counter(name, unit, description)
+
+    def create_gauge(self, name: str, unit: str = "", description: str = "") -> Any:
+        return self._meter(name).create_gauge(name, unit, description)
+
+    def create_observable_counter(
+        self, name: str, callbacks: Any = None, unit: str = "", description: str = ""
+    ) -> api.ObservableCounter:
+        return self._meter(name).create_observable_counter(name, callbacks, unit, description)
+
+    def create_observable_gauge(
+        self, name: str, callbacks: Any = None, unit: str = "", description: str = ""
+    ) -> api.ObservableGauge:
+        return self._meter(name).create_observable_gauge(name, callbacks, unit, description)
+
+    def create_observable_up_down_counter(
+        self, name: str, callbacks: Any = None, unit: str = "", description: str = ""
+    ) -> api.ObservableUpDownCounter:
+        return self._meter(name).create_observable_up_down_counter(name, callbacks, unit, description)

@@ -1,0 +1,85 @@
+"""Celery metrics of the guide, section "Celery Task Metrics"; how they are measured is in ``domains/celery.py``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypedDict
+
+from telemetry.catalogue._labels import Queue, TaskName
+from telemetry.catalogue._spec import Budget, CounterSpec, FactSpec, HistogramSpec
+
+
+class TaskLabels(TypedDict):
+    """Which task, through which queue."""
+
+    task_name: TaskName
+    queue: Queue
+
+
+class DroppedLabels(TaskLabels):
+    """Which task never got an outcome, and why."""
+
+    reason: Literal["revoked", "expired", "terminated", "ignored", "rejected", "other"]
+
+
+class QueueLabels(TypedDict):
+    """Which queue of the broker."""
+
+    queue: Queue
+
+
+class WorkerLabels(TypedDict):
+    """Which worker node."""
+
+    hostname: Annotated[str, Budget(500, "worker nodes seen within the last hour")]
+
+
+SUBMITTED = CounterSpec(
+    name="celery_tasks_submitted_total",
+    help="Tasks published to the broker; a retry or a redelivery is not a submission.",
+    labels=TaskLabels,
+    unit="{task}",
+)
+COMPLETED = CounterSpec(
+    name="celery_tasks_completed_total",
+    help="Tasks that ended successfully.",
+    labels=TaskLabels,
+    unit="{task}",
+)
+FAILED = CounterSpec(
+    name="celery_tasks_failed_total",
+    help="Tasks that ended with an error, a time limit or a lost process.",
+    labels=TaskLabels,
+    unit="{task}",
+)
+RETRIED = CounterSpec(
+    name="celery_tasks_retried_total",
+    help="Attempts of a task that ended by asking for a retry.",
+    labels=TaskLabels,
+    unit="{task}",
+)
+DURATION = HistogramSpec(
+    name="celery_task_duration_seconds",
+    help="Seconds a task ran, from the moment a pool process accepted it; completed and failed ones.",
+    labels=TaskLabels,
+    unit="s",
+    buckets=(0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0),
+)
+QUEUE_LENGTH = FactSpec(
+    name="celery_queue_length",
+    help="Tasks waiting in a queue of the broker, all priorities together.",
+    labels=QueueLabels,
+    unit="{task}",
+)
+ACTIVE_WORKERS = FactSpec(
+    name="celery_active_workers",
+    help="1 while the worker node's heartbeat is fresh, 0 when it is gone.",
+    labels=WorkerLabels,
+    unit="{worker}",
+)
+DROPPED = CounterSpec(
+    name="celery_tasks_dropped_total",
+    help="Tasks that left the system without an outcome, by reason.",
+    labels=DroppedLabels,
+    unit="{task}",
+    documented=False,
+)

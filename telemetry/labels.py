@@ -1,0 +1,65 @@
+"""Bounds label values by construction: closed sets, budgets, clean text; it stores no measurement."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+
+from telemetry.catalogue import Label, Spec
+
+MAX_LENGTH = 200
+MISSING = "unknown"
+
+
+def clean(value: object) -> str:
+    """Text that every exporter accepts: a string, printable, of bounded length; never empty."""
+    text = value if isinstance(value, str) else MISSING if value is None else str(value)
+    text = text[:MAX_LENGTH].encode("utf-8", "replace").decode("utf-8")
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else "?" for c in text)
+    return text or MISSING
+
+
+class LabelClamp:
+    """Turns any labels into label values that the catalogue allows for one metric.
+
+    Args:
+        spec: The metric.
+        on_overflow: Called with the metric's name each time a value had to be replaced.
+    """
+
+    def __init__(self, spec: Spec[Mapping[str, object]], on_overflow: Callable[[str], None]) -> None:
+        self._metric = spec.name
+        self._labels = spec.label_set()
+        self._on_overflow = on_overflow
+        self.forget()
+
+    def forget(self) -> None:
+        """Start again with unused budgets and a fresh lock; in a forked child the old one may be held."""
+        self._lock = threading.RLock()
+        self._seen: dict[str, set[str]] = {label.name: set() for label in self._labels}
+
+    def clamp(self, labels: Mapping[str, object]) -> tuple[str, ...]:
+        """Allowed values for the labels, in documented order; unknown keys are ignored."""
+        values = []
+        replaced = False
+        for label in self._labels:
+            value = clean(labels.get(label.name))
+            allowed = self._allow(label, value)
+            replaced = replaced or allowed != value
+            values.append(allowed)
+        if replaced:
+            self._on_overflow(self._metric)
+        return tuple(values)
+
+    def _allow(self, label: Label, value: str) -> str:
+        if label.budget is None:
+            return value if value in label.values else label.overflow
+        seen = self._seen[label.name]
+        if value in seen or value == label.overflow:
+            return value
+        with self._lock:
+            if len(seen) >= label.budget.limit:
+                return label.overflow
+            seen.add(value)
+        return value

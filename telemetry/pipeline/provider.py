@@ -1,0 +1,77 @@
+"""Builds the SDK provider of one process: views from the catalogue, a reader for the chosen sink."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
+from opentelemetry.sdk.metrics.export import MetricExporter, MetricReader
+from opentelemetry.sdk.metrics.view import DropAggregation, ExplicitBucketHistogramAggregation, View
+
+from telemetry.catalogue import ALL, HistogramSpec, Spec
+from telemetry.pipeline.delivery import Delivery
+from telemetry.pipeline.reader import DeltaReader
+from telemetry.pipeline.resource import build_resource
+from telemetry.pipeline.settings import Settings
+
+EXPORT_TIMEOUT = 10.0
+
+
+def build_provider(
+    settings: Settings, readers: list[MetricReader], constant_labels: Mapping[str, str]
+) -> MeterProvider:
+    """A provider that lets out what the catalogue declares and nothing else."""
+    views = [view_of(spec, constant_labels) for spec in ALL]
+    if not settings.pass_uncatalogued:
+        views.append(View(instrument_name="*", aggregation=DropAggregation()))
+    return MeterProvider(
+        metric_readers=readers,
+        resource=build_resource(settings),
+        views=views,
+        exemplar_filter=AlwaysOffExemplarFilter(),
+        shutdown_on_exit=False,
+    )
+
+
+def view_of(spec: Spec[Any], constant_labels: Mapping[str, str]) -> View:
+    """The view that fixes name, allowed labels and buckets of one metric."""
+    buckets = ExplicitBucketHistogramAggregation(spec.buckets) if isinstance(spec, HistogramSpec) else None
+    return View(
+        instrument_name=spec.name,
+        attribute_keys={*spec.label_keys, *constant_labels},
+        aggregation=buckets,
+    )
+
+
+def build_readers(settings: Settings) -> list[MetricReader]:
+    """The reader of the chosen sink, not started; none where metrics go nowhere."""
+    if settings.sink == "otlp":
+        delivery = Delivery(lambda: build_exporter(settings))
+        return [DeltaReader(delivery, settings.export_interval, EXPORT_TIMEOUT)]
+    if settings.sink == "prometheus":
+        from telemetry.pipeline.prometheus import build_prometheus_reader
+
+        return [build_prometheus_reader(settings)]
+    return []
+
+
+def build_exporter(settings: Settings) -> MetricExporter:
+    """The OTLP exporter of the chosen protocol; endpoint, headers and certificates come from ``OTEL_*``.
+
+    Raises:
+        ImportError: Where ``grpc`` is asked for and its exporter is not installed, naming what to install.
+    """
+    if settings.protocol == "grpc":
+        try:
+            from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as GrpcExporter
+        except ImportError as error:
+            raise ImportError(
+                "OTEL_EXPORTER_OTLP_PROTOCOL='grpc' needs the package opentelemetry-exporter-otlp-proto-grpc: "
+                "install it, or set http/protobuf"
+            ) from error
+        exporter: MetricExporter = GrpcExporter()
+        return exporter
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter as HttpExporter
+
+    return HttpExporter()

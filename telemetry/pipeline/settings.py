@@ -1,0 +1,165 @@
+"""Reads the standard ``OTEL_*`` variables (and the few of ours) once, and reports every error at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeVar, cast
+
+T = TypeVar("T")
+
+Sink = Literal["otlp", "prometheus", "none"]
+Protocol = Literal["http/protobuf", "grpc"]
+
+DEFAULT_ENVIRONMENT = "dev"
+MAX_PORT = 65535
+
+
+class SettingsError(ValueError):
+    """One or more settings are wrong; the message names each setting, its value and the remedy."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How metrics leave this process.
+
+    Attributes:
+        service_name: ``OTEL_SERVICE_NAME``, else the name given in code.
+        environment: ``deployment.environment.name`` of ``OTEL_RESOURCE_ATTRIBUTES``; ``dev`` when it is not set.
+        sink: ``OTEL_METRICS_EXPORTER``: ``otlp`` (a collector), ``prometheus`` (one process) or ``none``.
+        protocol: ``OTEL_EXPORTER_OTLP_METRICS_PROTOCOL`` or ``OTEL_EXPORTER_OTLP_PROTOCOL``.
+        export_interval: Seconds between exports, from ``OTEL_METRIC_EXPORT_INTERVAL`` (milliseconds).
+        exit_deadline: Seconds the exit of a process may take for its last export, ``TELEMETRY_EXIT_DEADLINE``.
+        prometheus_host: ``OTEL_EXPORTER_PROMETHEUS_HOST``.
+        prometheus_port: ``OTEL_EXPORTER_PROMETHEUS_PORT``.
+        excluded_paths: URL paths that HTTP metrics leave out, ``TELEMETRY_EXCLUDED_PATHS`` (comma separated).
+        pass_uncatalogued: Let instruments outside the catalogue leave the process, ``TELEMETRY_PASS_UNCATALOGUED``.
+    """
+
+    service_name: str = "unknown_service"
+    environment: str = DEFAULT_ENVIRONMENT
+    sink: Sink = "none"
+    protocol: Protocol = "http/protobuf"
+    export_interval: float = 60.0
+    exit_deadline: float = 5.0
+    prometheus_host: str = "localhost"
+    prometheus_port: int = 9464
+    excluded_paths: frozenset[str] = field(default_factory=frozenset)
+    pass_uncatalogued: bool = False
+
+    @classmethod
+    def from_environment(cls, service_name: str | None = None, env: Mapping[str, str] | None = None) -> Settings:
+        """Settings from environment variables.
+
+        Args:
+            service_name: Used where ``OTEL_SERVICE_NAME`` is not set.
+            env: The variables; ``os.environ`` by default.
+
+        Raises:
+            SettingsError: Naming every wrong setting, its value and the remedy.
+        """
+        reader = _Reader(os.environ if env is None else env)
+        settings = _read(reader, service_name)
+        if reader.errors:
+            raise SettingsError("; ".join(reader.errors))
+        return settings
+
+
+class _Reader:
+    """Reads typed values and collects the errors instead of raising the first."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self.env = env
+        self.errors: list[str] = []
+
+    def read(self, name: str, default: T, convert: Callable[[str], T], remedy: str) -> T:
+        raw = self.env.get(name, "").strip()
+        if not raw:
+            return default
+        try:
+            return convert(raw)
+        except ValueError:
+            self.errors.append(f"{name}={raw!r} is not valid: set it to {remedy}")
+            return default
+
+    def milliseconds(self, name: str, default: float) -> float:
+        return self.read(name, default, lambda raw: _positive(raw) / 1000, "a number of milliseconds above 0")
+
+
+def _read(reader: _Reader, service_name: str | None) -> Settings:
+    attributes = _resource_attributes(reader)
+    disabled = reader.env.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+    sink = reader.read(
+        "OTEL_METRICS_EXPORTER", "none", _one_of("otlp", "prometheus", "none"), "otlp, prometheus or none"
+    )
+    protocol_variable = "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL"
+    if not reader.env.get(protocol_variable):
+        protocol_variable = "OTEL_EXPORTER_OTLP_PROTOCOL"
+    return Settings(
+        service_name=reader.env.get("OTEL_SERVICE_NAME")
+        or attributes.get("service.name")
+        or service_name
+        or "unknown_service",
+        environment=attributes.get("deployment.environment.name")
+        or attributes.get("deployment.environment")
+        or DEFAULT_ENVIRONMENT,
+        sink=cast("Sink", "none" if disabled else sink),
+        protocol=cast(
+            "Protocol",
+            reader.read(protocol_variable, "http/protobuf", _one_of("http/protobuf", "grpc"), "http/protobuf or grpc"),
+        ),
+        export_interval=reader.milliseconds("OTEL_METRIC_EXPORT_INTERVAL", 60.0),
+        exit_deadline=reader.read("TELEMETRY_EXIT_DEADLINE", 5.0, _positive, "a number of seconds above 0"),
+        prometheus_host=reader.env.get("OTEL_EXPORTER_PROMETHEUS_HOST") or "localhost",
+        prometheus_port=reader.read("OTEL_EXPORTER_PROMETHEUS_PORT", 9464, _port, "a port from 1 to 65535"),
+        excluded_paths=reader.read("TELEMETRY_EXCLUDED_PATHS", frozenset(), _paths, "paths like /health,/ready"),
+        pass_uncatalogued=reader.read("TELEMETRY_PASS_UNCATALOGUED", False, _boolean, "true or false"),
+    )
+
+
+def _resource_attributes(reader: _Reader) -> dict[str, str]:
+    pairs = [pair for pair in reader.env.get("OTEL_RESOURCE_ATTRIBUTES", "").split(",") if pair.strip()]
+    attributes = {}
+    for pair in pairs:
+        key, separator, value = pair.partition("=")
+        if not separator or not key.strip():
+            reader.errors.append(f"OTEL_RESOURCE_ATTRIBUTES has {pair!r}: write it as key=value,key=value")
+        attributes[key.strip()] = value.strip()
+    return attributes
+
+
+def _positive(raw: str) -> float:
+    value = float(raw)
+    if not 0 < value < float("inf"):
+        raise ValueError(raw)
+    return value
+
+
+def _port(raw: str) -> int:
+    port = int(raw)
+    if not 0 < port <= MAX_PORT:
+        raise ValueError(raw)
+    return port
+
+
+def _boolean(raw: str) -> bool:
+    if raw.lower() not in {"true", "false", "1", "0"}:
+        raise ValueError(raw)
+    return raw.lower() in {"true", "1"}
+
+
+def _paths(raw: str) -> frozenset[str]:
+    paths = frozenset(path.strip() for path in raw.split(",") if path.strip())
+    if not all(path.startswith("/") for path in paths):
+        raise ValueError(raw)
+    return paths
+
+
+def _one_of(*allowed: str) -> Callable[[str], str]:
+    def convert(raw: str) -> str:
+        if raw not in allowed:
+            raise ValueError(raw)
+        return raw
+
+    return convert

@@ -1,0 +1,192 @@
+"""Joins settings, instruments, recorders and the pipeline of a process; what is measured is in the catalogue."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from opentelemetry.metrics import MeterProvider as MeterProviderApi
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import MetricReader
+
+from telemetry import guard
+from telemetry.domains.business import BusinessRecorder
+from telemetry.domains.celery import CeleryRecorder
+from telemetry.domains.database import DatabaseRecorder
+from telemetry.domains.errors import ErrorsRecorder
+from telemetry.domains.http import HttpRecorder
+from telemetry.domains.llm import LlmRecorder
+from telemetry.domains.storage import StorageRecorder
+from telemetry.instruments import Instruments
+from telemetry.pipeline import fork
+from telemetry.pipeline.provider import build_provider, build_readers
+from telemetry.pipeline.reader import DeltaReader
+from telemetry.pipeline.settings import Settings
+
+_logger = logging.getLogger("telemetry")
+
+
+class Telemetry:
+    """Every recorder of the product and the pipeline that carries their metrics away.
+
+    Args:
+        settings: How metrics leave the process.
+        readers: Readers used instead of those the settings ask for (tests).
+
+    Attributes:
+        http: Requests and responses.
+        celery: Tasks, queues and workers.
+        llm: Calls to LLM vendors.
+        database: Pools and queries.
+        business: Users, conversations, messages, images, audio.
+        storage: Object store operations and quotas.
+        errors: Errors and rate limits.
+        own_sources: Domains that hooks of ours measure in this process; the bridge leaves these alone.
+    """
+
+    def __init__(self, settings: Settings, readers: Sequence[MetricReader] | None = None) -> None:
+        self.settings = settings
+        self._given_readers = readers
+        self._provider: MeterProvider | None = None
+        self._readers: list[MetricReader] = []
+        self._start_lock = threading.RLock()
+        self._closed = False
+        constant = {"environment": settings.environment} if settings.sink == "prometheus" else {}
+        self.instruments = Instruments(self.start, constant)
+        self.errors = ErrorsRecorder(self.instruments)
+        self.http = HttpRecorder(self.instruments, self.errors)
+        self.celery = CeleryRecorder(self.instruments, self.errors)
+        self.llm = LlmRecorder(self.instruments, self.errors)
+        self.database = DatabaseRecorder(self.instruments, self.errors)
+        self.business = BusinessRecorder(self.instruments)
+        self.storage = StorageRecorder(self.instruments)
+        self.own_sources: set[str] = set()
+        fork.register(self)
+
+    def on_collect(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` at each collection, in the export thread."""
+        self.instruments.on_collect(callback)
+
+    @property
+    def meter_provider(self) -> MeterProviderApi:
+        """A MeterProvider to hand to auto-instrumentors: their metrics land on the documented series."""
+        from telemetry.bridge import BridgeMeterProvider
+
+        return BridgeMeterProvider(self, self._provider if self.settings.pass_uncatalogued else None)
+
+    def start(self) -> None:
+        """Start the pipeline of this process where it does not run yet; never raises."""
+        if self._provider is not None or self._closed:
+            return
+        with self._start_lock:
+            if self._provider is None:
+                with guard.guarded("starting the metrics pipeline"):
+                    self._start()
+
+    def _start(self) -> None:
+        given = self._given_readers
+        self._readers = build_readers(self.settings) if given is None else list(given)
+        self._provider = build_provider(self.settings, self._readers, self.instruments.constant_labels)
+        self.instruments.attach(self._provider.get_meter("telemetry"))
+        for reader in self._readers:
+            if isinstance(reader, DeltaReader):
+                reader.start()
+
+    def force_flush(self, timeout: float = 5.0) -> bool:
+        """Export what is recorded now; whether everything was acknowledged within ``timeout`` seconds."""
+        delivered = [reader.force_flush(timeout * 1000) for reader in self._readers]
+        return all(delivered)
+
+    def shutdown(self) -> None:
+        """Export what is left, within the exit deadline; safe to call more than once."""
+        if self._closed:
+            return
+        self._closed = True
+        for reader in self._readers:
+            with guard.guarded("delivering the last metrics"):
+                reader.shutdown(self.settings.exit_deadline * 1000)
+
+    def after_fork_in_child(self) -> None:
+        """Forget what the parent recorded; the first event in the child starts a pipeline of its own."""
+        _Process.lock = threading.RLock()
+        self._start_lock = threading.RLock()
+        self._provider = None
+        self._readers = []
+        self._closed = False
+        self.instruments.reset()
+
+
+class _Process:
+    """The one configured Telemetry of this process, and the silent one for code that runs without."""
+
+    telemetry: Telemetry | None = None
+    silent: Telemetry | None = None
+    lock = threading.RLock()
+
+
+def configure(service_name: str | None = None, *, settings: Settings | None = None) -> Telemetry:
+    """Configure telemetry for this process; the first call wins, later calls return its result.
+
+    Args:
+        service_name: Used where ``OTEL_SERVICE_NAME`` is not set.
+        settings: Instead of the environment's.
+
+    Returns:
+        The recorders of this process.
+
+    Raises:
+        SettingsError: If a setting is wrong, naming every wrong setting, its value and the remedy.
+    """
+    with _Process.lock:
+        if _Process.telemetry is None:
+            _Process.telemetry = _configured(settings or Settings.from_environment(service_name))
+        return _Process.telemetry
+
+
+def _configured(settings: Settings) -> Telemetry:
+    telemetry = Telemetry(settings)
+    guard.on_failure(lambda error: telemetry.errors.occurred(error, component="telemetry"))
+    telemetry.instruments.declare_closed()
+    telemetry.start()
+    atexit.register(telemetry.shutdown)
+    _logger.info(
+        "telemetry: service=%s environment=%s exporter=%s interval=%gs pid=%d",
+        settings.service_name,
+        settings.environment,
+        settings.sink,
+        settings.export_interval,
+        os.getpid(),
+    )
+    return telemetry
+
+
+def get() -> Telemetry:
+    """The configured telemetry of this process, or a silent one where ``configure()`` was never called."""
+    return _Process.telemetry or _silent()
+
+
+def _silent() -> Telemetry:
+    with _Process.lock:
+        if _Process.silent is None:
+            _Process.silent = Telemetry(Settings())
+        return _Process.silent
+
+
+@contextmanager
+def replaced(telemetry: Telemetry) -> Iterator[Telemetry]:
+    """Let ``get()`` return ``telemetry`` for the length of a block."""
+    before, _Process.telemetry = _Process.telemetry, telemetry
+    try:
+        yield telemetry
+    finally:
+        _Process.telemetry = before
+
+
+def shutdown() -> None:
+    """Export what is left and stop; for the end of a process that does not end normally."""
+    if _Process.telemetry is not None:
+        _Process.telemetry.shutdown()
