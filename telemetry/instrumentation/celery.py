@@ -8,8 +8,9 @@ import weakref
 from collections.abc import Mapping
 from typing import Any
 
+from billiard.einfo import ExceptionWithTraceback
 from celery import Celery, signals
-from celery.exceptions import ExceptionWithTraceback, Ignore, Reject, Retry, Terminated
+from celery.exceptions import Ignore, Reject, Retry, Terminated
 from kombu.utils.imports import symbol_by_name
 
 from telemetry import guard

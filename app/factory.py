@@ -1,0 +1,41 @@
+"""Puts the app together from its parts; reading the environment is left to `app.main`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+import telemetry
+from app import errors, facts, routes
+from app.body_limit import BodyLimit
+from app.resources import open_resources
+from app.routes import health
+from app.settings import Settings
+from worker.celery_app import celery_app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    resources = open_resources(app.state.settings)
+    app.state.resources = resources
+    try:
+        async with facts.reading(resources):
+            yield
+    finally:
+        await resources.close()
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Return the app, ready to be served."""
+    telemetry.configure(service_name="chat-app")
+    made = FastAPI(title="Chat backend", version="1", lifespan=_lifespan, docs_url="/docs", redoc_url=None)
+    made.state.settings = settings
+    made.include_router(routes.api)
+    made.include_router(health.router)
+    errors.install(made)
+    made.add_middleware(BodyLimit, max_file_bytes=settings.upload_max_bytes)
+    telemetry.instrument(made)
+    telemetry.instrument_celery(celery_app)
+    return made

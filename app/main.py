@@ -1,0 +1,20 @@
+"""The app as `uvicorn app.main:app` serves it, configured by the environment; see `app.factory` for what it is made of."""
+
+from __future__ import annotations
+
+import sys
+
+from fastapi import FastAPI
+
+from app.factory import create_app
+from app.settings import SettingsError, get_settings
+
+
+def _from_environment() -> FastAPI:
+    try:
+        return create_app(get_settings())
+    except SettingsError as error:
+        sys.exit(f"The chat backend cannot start:\n{error}")
+
+
+app = _from_environment()

@@ -1,0 +1,67 @@
+"""Which ports are free, and who holds one that is not; nothing here opens a port for longer than the question takes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import socket
+from pathlib import Path
+
+_LISTENING = "0A"
+
+
+def is_free(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether a server could open this port now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+            probe.listen()
+        except OSError:
+            return False
+        return True
+
+
+def free_port_run(length: int) -> list[int]:
+    """Return `length` consecutive ports that are free now, outside the range from which clients get theirs."""
+    for _ in range(200):
+        first = random.randrange(20_000, 32_000 - length)  # no secret
+        ports = list(range(first, first + length))
+        if all(is_free(port) for port in ports):
+            return ports
+    raise OSError(f"no {length} consecutive free ports between 20000 and 32000")
+
+
+def holder(port: int) -> str | None:
+    """The process that listens on a port, as `name (pid 123)`, where the system lets us see it."""
+    inodes = _listening_inodes(port)
+    for directory in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if any(os.readlink(link) in inodes for link in (directory / "fd").iterdir()):
+                return f"{(directory / 'comm').read_text().strip()} (pid {directory.name})"
+    return None
+
+
+def _listening_inodes(port: int) -> set[str]:
+    found = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with contextlib.suppress(OSError):
+            for line in Path(table).read_text().splitlines()[1:]:
+                columns = line.split()
+                if columns[3] == _LISTENING and int(columns[1].rpartition(":")[2], 16) == port:
+                    found.add(f"socket:[{columns[9]}]")
+    return found
+
+
+def explain_taken(setting: str, port: int) -> str:
+    """One sentence about a port that is taken: which, by whom, and what to do."""
+    who = holder(port)
+    by = f" by {who}" if who else ""
+    return f"Port {port} ({setting}) is taken{by}: stop that, or set {_remedy(setting, port)}."
+
+
+def _remedy(setting: str, port: int) -> str:
+    name, _, offset = setting.partition("+")
+    example = port + 1000 - int(offset or 0)
+    return f"{name} to another port, for example {name}={example if example < 65_536 else 8900}"

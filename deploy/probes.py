@@ -1,0 +1,74 @@
+"""Questions a process answers once it can do its work: each probe returns None for yes, or the reason why not yet."""
+
+from __future__ import annotations
+
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+
+from celery import Celery
+
+Probe = Callable[[], str | None]
+_PATIENCE = 2.0  # seconds one question may take
+
+
+def http_ok(url: str) -> Probe:
+    """Ready when a GET of the address is answered with a 2xx."""
+
+    def ask() -> str | None:
+        try:
+            with urllib.request.urlopen(url, timeout=_PATIENCE) as answer:  # our own address
+                return None if answer.status < 300 else f"{url} answers {answer.status}"
+        except urllib.error.HTTPError as error:
+            return f"{url} answers {error.code}"
+        except OSError as error:
+            return f"{url} does not answer ({getattr(error, 'reason', error)})"
+
+    return ask
+
+
+def tcp_open(host: str, port: int) -> Probe:
+    """Ready when a connection is accepted; for servers that say nothing about their health."""
+
+    def ask() -> str | None:
+        try:
+            socket.create_connection((host, port), _PATIENCE).close()
+        except OSError as error:
+            return f"{host}:{port} does not accept connections ({error})"
+        return None
+
+    return ask
+
+
+def redis_pong(port: int) -> Probe:
+    """Ready when Redis answers a PING: while it loads its data it accepts connections and refuses commands."""
+
+    def ask() -> str | None:
+        try:
+            with socket.create_connection(("127.0.0.1", port), _PATIENCE) as connection:
+                connection.settimeout(_PATIENCE)
+                connection.sendall(b"PING\r\n")
+                answer = connection.recv(128)
+        except OSError as error:
+            return f"Redis on port {port} does not answer ({error})"
+        return (
+            None
+            if answer.startswith(b"+PONG")
+            else f"Redis answers {answer.decode(errors='replace').strip()}"
+        )
+
+    return ask
+
+
+def worker_pong(broker_url: str, name: str) -> Probe:
+    """Ready when the worker node answers a ping by way of the broker, as it will get its tasks."""
+
+    def ask() -> str | None:
+        with Celery(broker=broker_url, set_as_current=False) as app:
+            answers = app.control.ping(timeout=_PATIENCE, limit=1, pattern=f"{name}@*", matcher="glob")
+        if any(node.startswith(f"{name}@") for answer in answers or [] for node in answer):
+            return None
+        return f"{name} does not answer a ping"
+
+    return ask

@@ -1,0 +1,200 @@
+"""Every process of the fleet, as data: what runs, with which environment, when it is ready, how it stops, in order of start."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deploy import prometheus_program
+from deploy.probes import Probe, http_ok, redis_pong, worker_pong
+from deploy.settings import ROOT, FleetSettings
+
+PYTHON = sys.executable
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process that the manager keeps alive.
+
+    Attributes:
+        name: What it is called in `status`, `logs` and its log's file name.
+        stage: Processes of one stage start together; the next stage waits until they are ready.
+        command: Program and arguments.
+        ready: The probe that says when it can do its work.
+        environment: What it gets besides the environment of whoever ran `up`.
+        stop_seconds: How long it may take to end by itself before its whole process group is killed.
+    """
+
+    name: str
+    stage: str
+    command: tuple[str, ...]
+    ready: Probe
+    environment: Mapping[str, str] = field(default_factory=dict)
+    stop_seconds: int = 15
+
+
+def all_processes(settings: FleetSettings, secrets: Mapping[str, str]) -> list[Process]:
+    """Every process, in order of start; they stop in the opposite order, so senders go before the collector."""
+    environment = application_environment(settings, secrets)
+    return [
+        _redis(settings),
+        _collector(settings),
+        *_simulated_llm(settings, secrets),
+        *_replicas(settings, environment),
+        *_workers(settings, environment),
+        _flower(settings, environment, secrets),
+        _prometheus(settings),
+        _nginx(settings),
+    ]
+
+
+def application_environment(settings: FleetSettings, secrets: Mapping[str, str]) -> dict[str, str]:
+    """What app and worker read: addresses, keys and the standard OpenTelemetry variables."""
+    redis = f"redis://127.0.0.1:{settings.redis_port}"
+    return {
+        "PYTHONPATH": str(ROOT),
+        "PYTHONUNBUFFERED": "1",
+        "DATABASE_URL": settings.database_url or f"sqlite:///{settings.data / 'chat.db'}",
+        "STORAGE_URL": settings.storage_url or f"file://{settings.data / 'storage'}",
+        "REDIS_URL": f"{redis}/0",
+        "CELERY_BROKER_URL": f"{redis}/1",
+        "CELERY_RESULT_BACKEND": f"{redis}/2",
+        "ADMIN_TOKEN": secrets["ADMIN_TOKEN"],
+        "OTEL_METRICS_EXPORTER": "otlp",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": settings.url("OTELCOL_HTTP_PORT"),
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_METRIC_EXPORT_INTERVAL": str(settings.export_interval_ms),
+        "OTEL_RESOURCE_ATTRIBUTES": f"deployment.environment.name={settings.environment}",
+        **_vendor_environment(settings, secrets),
+    }
+
+
+def _vendor_environment(settings: FleetSettings, secrets: Mapping[str, str]) -> dict[str, str]:
+    if settings.llm_vendor == "real":
+        return {}
+    return {
+        "LLM_PROVIDER": "openai",
+        "OPENAI_BASE_URL": settings.url("LLM_PORT", "/v1"),
+        "OPENAI_API_KEY": secrets["SIMULATED_LLM_API_KEY"],
+    }
+
+
+def program(path: Path) -> str:
+    """The program's full path; a bare name is also looked for where only root's PATH looks."""
+    found = shutil.which(str(path), path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    return found or str(path)
+
+
+def _redis(settings: FleetSettings) -> Process:
+    command = (program(settings.redis_server), str(settings.conf / "redis.conf"))
+    return Process("redis", "redis", command, redis_pong(settings.redis_port))
+
+
+def _collector(settings: FleetSettings) -> Process:
+    ports = {name: str(port) for name, port in settings.ports().items() if name.startswith("OTELCOL_")}
+    return Process(
+        name="collector",
+        stage="collector",
+        command=(program(settings.otelcol), "--config", str(ROOT / "otel-collector.yaml")),
+        ready=http_ok(settings.url("OTELCOL_HEALTH_PORT", "/")),
+        environment={
+            "OTELCOL_HOST": settings.otelcol_host,
+            "OTELCOL_MEMORY_MIB": str(settings.otelcol_memory_mib),
+            **ports,
+        },
+    )
+
+
+def _simulated_llm(settings: FleetSettings, secrets: Mapping[str, str]) -> list[Process]:
+    if settings.llm_vendor == "real":
+        return []
+    command = _uvicorn("deploy.simulated_llm.main:app", settings.llm_port)
+    environment = {
+        "PYTHONPATH": str(ROOT),
+        "PYTHONUNBUFFERED": "1",
+        "SIMULATED_LLM_API_KEY": secrets["SIMULATED_LLM_API_KEY"],
+    }
+    ready = http_ok(settings.url("LLM_PORT", "/health"))
+    return [Process("simulated-llm", "simulated-llm", command, ready, environment)]
+
+
+def _replicas(settings: FleetSettings, environment: Mapping[str, str]) -> list[Process]:
+    return [
+        Process(
+            name=f"app-{number}",
+            stage="app",
+            command=_uvicorn("app.main:app", port),
+            ready=http_ok(f"http://127.0.0.1:{port}/ready"),
+            environment={**environment, "OTEL_SERVICE_NAME": "chat-app"},
+            stop_seconds=20,
+        )
+        for number, port in enumerate(settings.app_ports, 1)
+    ]
+
+
+def _uvicorn(application: str, port: int) -> tuple[str, ...]:
+    """Only NGINX is believed about who the client is; it also keeps the access log."""
+    server = (PYTHON, "-m", "uvicorn", application, "--host", "127.0.0.1", "--port", str(port))
+    return (
+        *server,
+        "--no-access-log",
+        "--proxy-headers",
+        "--forwarded-allow-ips=127.0.0.1",
+        "--timeout-graceful-shutdown=10",
+    )
+
+
+def _celery(*arguments: str) -> tuple[str, ...]:
+    return (PYTHON, "-m", "celery", "-A", "worker.celery_app:celery_app", *arguments)
+
+
+def _workers(settings: FleetSettings, environment: Mapping[str, str]) -> list[Process]:
+    queues = ("-Q", "high,medium,low")
+    pool = ("--pool", "prefork", "-c", str(settings.worker_concurrency), "--loglevel", "INFO")
+    names = [f"worker{number}" for number in range(1, settings.worker_nodes + 1)]
+    return [
+        Process(
+            name=name,
+            stage="workers",
+            command=_celery("worker", "-n", f"{name}@%h", *queues, *pool),
+            ready=worker_pong(environment["CELERY_BROKER_URL"], name),
+            environment={**environment, "OTEL_SERVICE_NAME": "chat-worker"},
+            stop_seconds=settings.drain_seconds,
+        )
+        for name in names
+    ]
+
+
+def _flower(settings: FleetSettings, environment: Mapping[str, str], secrets: Mapping[str, str]) -> Process:
+    """It looks at the fleet and is not part of it, so it exports no metrics of its own."""
+    address = (f"--address={settings.listen_host}", f"--port={settings.flower_port}")
+    credentials = f"{secrets['FLOWER_USER']}:{secrets['FLOWER_PASSWORD']}"
+    return Process(
+        name="flower",
+        stage="flower",
+        command=_celery("flower", *address),
+        ready=http_ok(settings.url("FLOWER_PORT", "/healthcheck")),
+        environment={**environment, "OTEL_METRICS_EXPORTER": "none", "FLOWER_BASIC_AUTH": credentials},
+    )
+
+
+def _prometheus(settings: FleetSettings) -> Process:
+    command = (
+        program(settings.prometheus),
+        f"--config.file={settings.conf / 'prometheus.yml'}",
+        f"--storage.tsdb.path={settings.data / 'prometheus'}",
+        "--storage.tsdb.retention.time=2d",
+        f"--web.listen-address={settings.listen_host}:{settings.prometheus_port}",
+        *prometheus_program.flags(program(settings.prometheus)),
+    )
+    return Process("prometheus", "prometheus", command, http_ok(settings.url("PROMETHEUS_PORT", "/-/ready")))
+
+
+def _nginx(settings: FleetSettings) -> Process:
+    """Configuration errors before the file is read would go to a log that only root may write, hence `-e`."""
+    command = (program(settings.nginx), "-e", "stderr", "-c", str(settings.conf / "nginx.conf"))
+    return Process("nginx", "nginx", command, http_ok(settings.url("NGINX_PORT", "/health")))

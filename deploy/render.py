@@ -1,0 +1,82 @@
+"""Turns the templates and the settings into the configuration files of one fleet; it starts nothing."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import jinja2
+
+from deploy.processes import Process
+from deploy.settings import ROOT, FleetSettings
+
+_FILES = {
+    "redis.conf": "redis.conf.j2",
+    "nginx.conf": "nginx.conf.j2",
+    "pages/metrics.txt": "metrics.txt.j2",
+    "prometheus.yml": "prometheus.yml.j2",
+    "supervisord.conf": "supervisord.conf.j2",
+}
+
+
+def render(settings: FleetSettings, processes: Sequence[Process]) -> dict[Path, str]:
+    """Return every configuration file of the fleet with its text."""
+    engine = _engine()
+    context = {
+        "settings": settings,
+        "processes": processes,
+        "root": ROOT,
+        "user": getpass.getuser() if os.getuid() == 0 else "",
+        "collector_host": urlsplit(settings.url("OTELCOL_TOTALS_PORT")).hostname,
+    }
+    return {
+        settings.conf / name: engine.get_template(source).render(context) for name, source in _FILES.items()
+    }
+
+
+def make_directories(settings: FleetSettings) -> None:
+    """Make the fleet's directories; they belong to whoever starts it and to nobody else."""
+    settings.fleet_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name in ("logs", "run/nginx", "conf/pages", "data/redis", "data/prometheus", "data/storage"):
+        (settings.fleet_dir / name).mkdir(parents=True, exist_ok=True)
+
+
+def write(files: Mapping[Path, str]) -> None:
+    """Write the files, readable by their owner alone: some contain secrets."""
+    for path, text in files.items():
+        path.touch(mode=0o600)
+        path.write_text(text)
+
+
+def outdated(files: Mapping[Path, str]) -> list[str]:
+    """Names of the files that are not on disk as they would be written now."""
+    return [path.name for path, text in files.items() if not path.exists() or path.read_text() != text]
+
+
+def _engine() -> jinja2.Environment:
+    engine = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # configuration files, not HTML
+    )
+    engine.filters["command"] = _command
+    engine.filters["environment"] = _environment
+    engine.filters["address"] = lambda url: urlsplit(url).netloc
+    return engine
+
+
+def _command(words: Sequence[str]) -> str:
+    """A command line for supervisor, which expands `%`."""
+    return shlex.join(words).replace("%", "%%")
+
+
+def _environment(values: Mapping[str, str]) -> str:
+    """`NAME="value",…` for supervisor, which expands `%` and knows no escape for a quote (settings allow none)."""
+    return ",".join(f'{name}="{value}"' for name, value in values.items()).replace("%", "%%")

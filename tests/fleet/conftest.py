@@ -1,0 +1,84 @@
+"""One whole fleet for all tests of this folder, started by the commands users run, on free ports, ended at the end."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import httpx
+import pytest
+
+from deploy.fleet import Fleet
+from deploy.settings import FleetSettings
+from tests.fleet.client import ChatClient
+from tests.fleet.endpoint import Endpoint
+
+T = TypeVar("T")
+
+FLEET_ENVIRONMENT = {
+    "SIMULATED_LLM_SPEED": "50",
+    "SIMULATED_LLM_ERROR_RATE": "0",
+    "RATE_LIMITS": '{"free": {"/api/v1/images": "3/minute"}}',
+    "FACTS_INTERVAL_SECONDS": "1",
+    "TASK_RETRY_BACKOFF_SECONDS": "0.2",
+    "LLM_TIMEOUT_SECONDS": "3",
+}
+
+
+@pytest.fixture(scope="session")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """The fleet: 3 replicas, 4 workers, everything else once."""
+    directory: Path = tmp_path_factory.mktemp("fleet")
+    settings = FleetSettings.isolated(directory, worker_concurrency=1, export_interval_ms=1000, scrape_seconds=1)
+    before = dict(os.environ)
+    os.environ.update(FLEET_ENVIRONMENT)
+    fleet = Fleet(settings)
+    try:
+        fleet.up()
+        yield fleet
+    finally:
+        fleet.down()
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@pytest.fixture(scope="session")
+def endpoint(fleet: Fleet) -> Endpoint:
+    """What the collector shows."""
+    return Endpoint(
+        fleet.settings.url("OTELCOL_TOTALS_PORT", "/metrics"), fleet.settings.url("OTELCOL_LEVELS_PORT", "/metrics")
+    )
+
+
+@pytest.fixture
+def client(fleet: Fleet) -> Iterator[ChatClient]:
+    """A client of the front door that notes every answer it got."""
+    with httpx.Client(base_url=fleet.settings.url("NGINX_PORT"), timeout=30) as http:
+        yield ChatClient(http, fleet.secrets()["ADMIN_TOKEN"])
+
+
+@pytest.fixture(scope="session")
+def prometheus(fleet: Fleet) -> Callable[[str], list[dict[str, object]]]:
+    """Runs a query on the fleet's Prometheus; a query it refuses fails the test."""
+
+    def query(expression: str) -> list[dict[str, object]]:
+        answer = httpx.get(fleet.settings.url("PROMETHEUS_PORT", "/api/v1/query"), params={"query": expression})
+        body = answer.json()
+        assert body["status"] == "success", f"{expression}: {body}"
+        result: list[dict[str, object]] = body["data"]["result"]
+        return result
+
+    return query
+
+
+def eventually(read: Callable[[], T], wanted: Callable[[T], bool], seconds: float = 30.0) -> T:
+    """The first value of ``read`` that is ``wanted``, or the last one when the time is over."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = read()
+        if wanted(value) or time.monotonic() > deadline:
+            return value
+        time.sleep(0.2)
