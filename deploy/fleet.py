@@ -86,7 +86,7 @@ class Fleet:
             self._say("The fleet is not running.")
             return
         for _, members in groupby(reversed(self.processes()), key=lambda process: process.stage):
-            self._stop_stage([process for process in members if process.name in states])
+            self._stop_stage([process for process in members if _state_of(process, states).pid])
         self._manager.shut_down()
         self._say("The fleet is down.")
 

@@ -16,8 +16,8 @@ SOFT_TIME_LIMIT_SECONDS: Final = 120
 TIME_LIMIT_SECONDS: Final = 150
 
 
-def _quiet_results(url: str) -> str:
-    """Use the Redis result backend that does not subscribe to every published task (see worker/results.py)."""
+def results_at(url: str) -> str:
+    """Name the Redis result backend that does not subscribe to every published task (see worker/results.py)."""
     return f"worker.results:QuietRedisBackend+{url}" if url.startswith(("redis://", "rediss://")) else url
 
 
@@ -26,9 +26,10 @@ def make_celery_app() -> Celery:
     made = Celery(
         "chat",
         broker=os.environ.get("CELERY_BROKER_URL", "redis://127.0.0.1:6379/1"),
-        backend=_quiet_results(os.environ.get("CELERY_RESULT_BACKEND", "redis://127.0.0.1:6379/2")),
         include=["worker.tasks"],
     )
+    # Not the `backend` argument: Celery reads CELERY_RESULT_BACKEND itself and would prefer the plain URL.
+    made.backend_cls = results_at(os.environ.get("CELERY_RESULT_BACKEND", "redis://127.0.0.1:6379/2"))
     made.conf.update(_CONFIGURATION)
     return made
 

@@ -31,7 +31,7 @@ from app.settings import get_settings, load_settings
 from app.storage import storage
 from tests.app.fake_vendor import Vendor, make_app
 from tests.app.queue_tools import Queues
-from worker.celery_app import celery_app
+from worker.celery_app import celery_app, results_at
 
 ROOT = Path(__file__).parents[2]
 ADMIN = {"X-Admin-Token": "the-admin-token"}
@@ -112,9 +112,10 @@ def redis_server(_redis_process: RedisServer, monkeypatch: pytest.MonkeyPatch) -
     """A running, empty Redis that Celery uses too."""
     _redis_process.start()
     _redis_process.client().flushall()
-    monkeypatch.setattr(celery_app.conf, "broker_url", _redis_process.url(1))
-    monkeypatch.setattr(celery_app.conf, "result_backend", f"worker.results:QuietRedisBackend+{_redis_process.url(2)}")
-    celery_app.pool.force_close_all()
+    # Celery reads these two from the environment each time, before its own configuration.
+    monkeypatch.setenv("CELERY_BROKER_URL", _redis_process.url(1))
+    monkeypatch.setenv("CELERY_RESULT_BACKEND", _redis_process.url(2))
+    monkeypatch.setattr(celery_app, "backend_cls", results_at(_redis_process.url(2)))
     return _redis_process
 
 

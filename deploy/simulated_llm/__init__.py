@@ -1,0 +1,1 @@
+"""A simulated LLM vendor: it speaks the OpenAI and Anthropic HTTP APIs and says that it is simulated."""
