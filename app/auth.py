@@ -37,9 +37,7 @@ def presented_key(request: Request) -> str | None:
         return None
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
-        raise _refused(
-            "InvalidApiKey", "Send the API key as 'X-API-Key: <key>' or 'Authorization: Bearer <key>'."
-        )
+        raise _refused("InvalidApiKey", "Send the API key as 'X-API-Key: <key>' or 'Authorization: Bearer <key>'.")
     return token.strip()
 
 
@@ -48,9 +46,7 @@ async def _user(request: Request, session: Db) -> User:
     key = presented_key(request)
     user = await _anonymous(request, session) if key is None else await users.by_key(session, key)
     if user is None:
-        raise _refused(
-            "InvalidApiKey", "This API key is not known. Leave it out to go on as an anonymous user."
-        )
+        raise _refused("InvalidApiKey", "This API key is not known. Leave it out to go on as an anonymous user.")
     await users.touch(session, user)
     return user
 
@@ -82,9 +78,7 @@ async def require_admin(request: Request, held: Held) -> None:
         raise AppError(Fault("AdminDisabled", text, 403, "auth"))
     given = request.headers.get("x-admin-token") or presented_key(request) or ""
     if not secrets.compare_digest(given.encode(), expected.get_secret_value().encode()):
-        raise _refused(
-            "InvalidAdminToken", "Send the admin token as 'X-Admin-Token: <token>' or as a Bearer token."
-        )
+        raise _refused("InvalidAdminToken", "Send the admin token as 'X-Admin-Token: <token>' or as a Bearer token.")
 
 
 def _refused(kind: str, text: str) -> AppError:

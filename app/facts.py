@@ -48,7 +48,7 @@ async def read_once(resources: Resources) -> None:
             users = await _users_active(session, resources.settings)
             conversations = await _conversations_active(session, resources.settings)
             stored = await _storage_used(session)
-    except Exception as error:  # noqa: BLE001  # whatever fails, the readings are forgotten and the app goes on
+    except Exception as error:  # whatever fails, the readings are forgotten and the app goes on
         log.warning("facts could not be read: %s", error)
         telemetry.get().errors.occurred(error, component="database")
         telemetry.get().business.forget_readings()
@@ -62,7 +62,7 @@ async def read_once(resources: Resources) -> None:
 async def _users_active(session: AsyncSession, settings: Settings) -> dict[str, int]:
     since = now() - timedelta(hours=settings.user_active_hours)
     by_plan = select(User.plan, func.count()).where(User.last_seen_at >= since).group_by(User.plan)
-    active = {plan: count for plan, count in await session.execute(by_plan)}
+    active: dict[Plan, int] = {row[0]: row[1] for row in await session.execute(by_plan)}
     return {plan.value: active.get(plan, 0) for plan in Plan}
 
 

@@ -1,4 +1,4 @@
-"""What can go wrong and what that means for a client: status, text, component; used by HTTP handlers and tasks alike."""
+"""What can go wrong and what that means for a client: status, text, component; for HTTP handlers and tasks."""
 
 from __future__ import annotations
 
@@ -60,9 +60,7 @@ DATABASE_DOWN = Fault(
     "database",
     retryable=True,
 )
-REDIS_DOWN = Fault(
-    "RedisUnavailable", "Redis cannot be reached; try again shortly.", 503, "redis", retryable=True
-)
+REDIS_DOWN = Fault("RedisUnavailable", "Redis cannot be reached; try again shortly.", 503, "redis", retryable=True)
 QUEUE_DOWN = Fault(
     "QueueUnavailable",
     "The task queue cannot be reached, so nothing was started; try again shortly.",

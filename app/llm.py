@@ -1,4 +1,4 @@
-"""Every call to an LLM vendor, through the vendor's own client, counted and with its errors translated; no prompts here."""
+"""Every call to an LLM vendor, through the vendor's own client, counted, its errors translated; no prompts here."""
 
 from __future__ import annotations
 
@@ -183,9 +183,7 @@ def _vendor_call(provider: str) -> Iterator[None]:
     except (openai.APIStatusError, anthropic.APIStatusError) as error:
         code = error.status_code
         text = f"{provider} answered with status {code}."
-        raise AppError(
-            _fault("VendorError", text, retryable=code >= 500 or code == _TOO_MANY_REQUESTS)
-        ) from error
+        raise AppError(_fault("VendorError", text, retryable=code >= 500 or code == _TOO_MANY_REQUESTS)) from error
     except (openai.APIConnectionError, anthropic.APIConnectionError, httpx2.TransportError) as error:
         raise AppError(_fault("VendorError", f"{provider} cannot be reached.")) from error
     except (openai.OpenAIError, anthropic.AnthropicError) as error:

@@ -1,4 +1,4 @@
-"""The app as `uvicorn app.main:app` serves it, configured by the environment; see `app.factory` for what it is made of."""
+"""The app as `uvicorn app.main:app` serves it, configured by the environment; `app.factory` puts it together."""
 
 from __future__ import annotations
 

@@ -77,9 +77,7 @@ class Moment(TypeDecorator[datetime]):
 
 def _text_enum(kind: type[StrEnum]) -> Enum:
     """Store an enum as its value in a plain string column, so that a new member needs no migration."""
-    return Enum(
-        kind, native_enum=False, length=16, values_callable=lambda members: [m.value for m in members]
-    )
+    return Enum(kind, native_enum=False, length=16, values_callable=lambda members: [m.value for m in members])
 
 
 class Base(DeclarativeBase):
@@ -128,9 +126,7 @@ class Message(Base):
     __tablename__ = "messages"
 
     id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
-    conversation_id: Mapped[str] = mapped_column(
-        ForeignKey("conversations.id", ondelete="CASCADE"), index=True
-    )
+    conversation_id: Mapped[str] = mapped_column(ForeignKey("conversations.id", ondelete="CASCADE"), index=True)
     role: Mapped[Role] = mapped_column(_text_enum(Role))
     status: Mapped[MessageStatus] = mapped_column(_text_enum(MessageStatus))
     content: Mapped[str] = mapped_column(Text, default="")

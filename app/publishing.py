@@ -32,9 +32,7 @@ class Publisher:
             "socket_timeout": self._timeout,
         }
 
-    async def publish(
-        self, name: str, task_id: str, plan: Plan, args: list[Any], *, media: bool = False
-    ) -> None:
+    async def publish(self, name: str, task_id: str, plan: Plan, args: list[Any], *, media: bool = False) -> None:
         """Publish a task.
 
         Raises:

@@ -24,9 +24,7 @@ def _not_blank(text: str) -> str:
 def _known_plan(value: object) -> object:
     if value not in list(Plan):
         plans = ", ".join(Plan)
-        raise PydanticCustomError(
-            "unknown_plan", "there is no such plan; the plans are {plans}", {"plans": plans}
-        )
+        raise PydanticCustomError("unknown_plan", "there is no such plan; the plans are {plans}", {"plans": plans})
     return value
 
 

@@ -54,9 +54,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(extra="ignore", env_nested_delimiter="__", hide_input_in_errors=False)
 
-    database_url: str = Field(
-        description="e.g. sqlite:////var/lib/chat/chat.db or postgresql://user:pw@host/db"
-    )
+    database_url: str = Field(description="e.g. sqlite:////var/lib/chat/chat.db or postgresql://user:pw@host/db")
     storage_url: str = Field(description="e.g. file:///var/lib/chat/storage or s3://bucket/prefix")
     redis_url: str = Field("redis://127.0.0.1:6379/0", description="e.g. redis://127.0.0.1:6379/0")
     admin_token: SecretStr | None = Field(None, description="any long random text; guards POST /api/v1/users")
@@ -64,9 +62,7 @@ class Settings(BaseSettings):
     llm_provider: Literal["openai", "anthropic"] = Field("openai", description="openai or anthropic")
     llm_model: str = Field("gpt-4o-mini", min_length=1, description="a chat model of the provider")
     image_model: str = Field("gpt-image-1", min_length=1, description="an image model of OpenAI's API")
-    transcription_model: str = Field(
-        "whisper-1", min_length=1, description="a model that answers verbose_json"
-    )
+    transcription_model: str = Field("whisper-1", min_length=1, description="a model that answers verbose_json")
     openai_api_key: SecretStr | None = Field(None, description="the key of the OpenAI-compatible vendor")
     anthropic_api_key: SecretStr | None = Field(None, description="the key of Anthropic")
     llm_timeout_seconds: Seconds = Field(30.0, description="a positive number of seconds")
@@ -80,9 +76,7 @@ class Settings(BaseSettings):
         description='JSON such as {"free": {"default": "60/minute", "/api/v1/images": "5/minute"}}',
     )
     upload_max_bytes: int = Field(10 * MIB, gt=0, description="a positive number of bytes")
-    storage_quota: Quotas = Field(
-        default_factory=Quotas, description='JSON such as {"free": 1000000}, in bytes'
-    )
+    storage_quota: Quotas = Field(default_factory=Quotas, description='JSON such as {"free": 1000000}, in bytes')
     file_retention_days: float = Field(30.0, gt=0, description="a positive number of days")
     job_retention_days: float = Field(7.0, gt=0, description="a positive number of days")
 
@@ -130,9 +124,7 @@ class Settings(BaseSettings):
     def _provider_has_key(self) -> Self:
         name = f"{self.llm_provider}_api_key"
         if not getattr(self, name):
-            raise ValueError(
-                f"{name.upper()} is not set, but LLM_PROVIDER={self.llm_provider} needs it: set the key"
-            )
+            raise ValueError(f"{name.upper()} is not set, but LLM_PROVIDER={self.llm_provider} needs it: set the key")
         return self
 
     def limit_of(self, plan: Plan, endpoint: str) -> str:

@@ -51,7 +51,7 @@ async def _events(
             yield _event("delta", {"text": first})
         async for piece in pieces:
             yield _event("delta", {"text": piece})
-    except Exception as error:  # noqa: BLE001  # reported to the client below
+    except Exception as error:  # reported to the client below
         # The status line is long gone; the client learns of the failure here.
         yield _event("error", body(report(error)))
     else:

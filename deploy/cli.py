@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 import time
@@ -77,9 +76,8 @@ def _status(fleet: Fleet) -> int:
     rows = fleet.status()
     print(f"{'process':<14} {'state':<9} {'pid':>7} {'running':>9} {'memory':>9}")
     for row in rows:
-        print(
-            f"{row.name:<14} {row.status:<9} {row.pid or '-':>7} {_age(row.running_seconds):>9} {row.memory_mib:>5.0f} MiB"
-        )
+        age, memory = _age(row.running_seconds), f"{row.memory_mib:.0f} MiB"
+        print(f"{row.name:<14} {row.status:<9} {row.pid or '-':>7} {age:>9} {memory:>9}")
     return 0 if all(row.status == "RUNNING" for row in rows) else 3
 
 
@@ -94,7 +92,8 @@ def _logs(fleet: Fleet, name: str) -> int:
         names = ", ".join(sorted(path.stem for path in fleet.settings.logs.glob("*.log"))) or "none yet"
         print(f"There is no log of {name or 'any process'}; there are: {names}.", file=sys.stderr)
         return 1
-    os.execvp("tail", ["tail", "-n", "50" if name else "5", "-F", *map(str, known)])
+    lines = "50" if name else "5"
+    return subprocess.run(["tail", "-n", lines, "-F", *map(str, known)], check=False).returncode
 
 
 def _traffic(fleet: Fleet, seconds: int, seed: int) -> int:
@@ -108,9 +107,7 @@ def _report(fleet: Fleet) -> int:
     try:
         lines = report.read(fleet.settings)
     except OSError as error:
-        raise FleetError(
-            f"The collector does not answer ({error}); is the fleet up? `make status` tells."
-        ) from None
+        raise FleetError(f"The collector does not answer ({error}); is the fleet up? `make status` tells.") from None
     print(report.table(lines))
     print()
     has_pages = report.has_web_interface(fleet.settings)

@@ -98,10 +98,7 @@ class Fleet:
     def status(self) -> list[Row]:
         """Every process with its state, in order of start."""
         states = self._manager.states()
-        return [
-            _row(states.get(process.name, State(process.name, "STOPPED", 0, 0)))
-            for process in self.processes()
-        ]
+        return [_row(states.get(process.name, State(process.name, "STOPPED", 0, 0))) for process in self.processes()]
 
     def is_up(self) -> bool:
         """Whether every process runs."""
@@ -128,9 +125,8 @@ class Fleet:
         if self._manager.running():
             changed = render.outdated(files)
             if changed:
-                self._say(
-                    f"Settings have changed since the fleet started ({', '.join(changed)}): `make restart` applies them."
-                )
+                names = ", ".join(changed)
+                self._say(f"Settings have changed since the fleet started ({names}): `make restart` applies them.")
             return
         self._check_programs(processes)
         self._check_ports()
@@ -138,9 +134,7 @@ class Fleet:
         self._manager.start()
 
     def _check_programs(self, processes: list[Process]) -> None:
-        missing = sorted(
-            {process.command[0] for process in processes if not os.access(process.command[0], os.X_OK)}
-        )
+        missing = sorted({process.command[0] for process in processes if not os.access(process.command[0], os.X_OK)})
         if missing:
             raise FleetError(f"Not installed: {', '.join(missing)}. Run `make install`.")
 
@@ -161,9 +155,7 @@ class Fleet:
         for process in processes:
             seconds = self._await_ready(process)
             was_there = _state_of(process, states).status == "RUNNING"
-            self._say(
-                f"  {process.name:<14} {'runs already' if was_there else f'ready after {seconds:.1f} s'}"
-            )
+            self._say(f"  {process.name:<14} {'runs already' if was_there else f'ready after {seconds:.1f} s'}")
 
     def _await_ready(self, process: Process) -> float:
         started = time.monotonic()

@@ -92,7 +92,7 @@ class Manager:
         try:
             self._call("startProcess", name, False)
         except xmlrpc.client.Fault as fault:
-            if fault.faultCode not in {Faults.ALREADY_STARTED}:
+            if fault.faultCode != Faults.ALREADY_STARTED:
                 raise ManagerError(f"{name} does not start: {fault.faultString}") from None
 
     def stop_process(self, name: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 import socket
 from pathlib import Path
@@ -38,7 +37,7 @@ def holder(port: int) -> str | None:
     inodes = _listening_inodes(port)
     for directory in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if any(os.readlink(link) in inodes for link in (directory / "fd").iterdir()):
+            if any(str(link.readlink()) in inodes for link in (directory / "fd").iterdir()):
                 return f"{(directory / 'comm').read_text().strip()} (pid {directory.name})"
     return None
 

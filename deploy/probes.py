@@ -52,11 +52,7 @@ def redis_pong(port: int) -> Probe:
                 answer = connection.recv(128)
         except OSError as error:
             return f"Redis on port {port} does not answer ({error})"
-        return (
-            None
-            if answer.startswith(b"+PONG")
-            else f"Redis answers {answer.decode(errors='replace').strip()}"
-        )
+        return None if answer.startswith(b"+PONG") else f"Redis answers {answer.decode(errors='replace').strip()}"
 
     return ask
 

@@ -1,4 +1,4 @@
-"""Every process of the fleet, as data: what runs, with which environment, when it is ready, how it stops, in order of start."""
+"""Every process of the fleet, as data: what runs, with which environment, when it is ready; in order of start."""
 
 from __future__ import annotations
 

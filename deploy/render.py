@@ -33,9 +33,7 @@ def render(settings: FleetSettings, processes: Sequence[Process]) -> dict[Path, 
         "user": getpass.getuser() if os.getuid() == 0 else "",
         "collector_host": urlsplit(settings.url("OTELCOL_TOTALS_PORT")).hostname,
     }
-    return {
-        settings.conf / name: engine.get_template(source).render(context) for name, source in _FILES.items()
-    }
+    return {settings.conf / name: engine.get_template(source).render(context) for name, source in _FILES.items()}
 
 
 def make_directories(settings: FleetSettings) -> None:

@@ -1,6 +1,6 @@
 """What can be set about the fleet, read once from the environment; which process gets what is in `processes`."""
 
-# ruff: noqa: RUF009  # the defaults that `_setting` makes are immutable
+# the defaults that `_setting` makes are immutable
 
 from __future__ import annotations
 
@@ -49,9 +49,7 @@ def _word(text: str) -> str:
 def _host(text: str) -> str:
     if re.fullmatch(r"[A-Za-z0-9._-]+", text):
         return text
-    raise ValueError(
-        "is not a host name or IPv4 address: set it to 127.0.0.1, or 0.0.0.0 for every interface"
-    )
+    raise ValueError("is not a host name or IPv4 address: set it to 127.0.0.1, or 0.0.0.0 for every interface")
 
 
 def _plain(text: str) -> str:
@@ -108,16 +106,12 @@ class FleetSettings:
 
     fleet_dir: Path = _setting("FLEET_DIR", ROOT / ".fleet", "where the fleet keeps its state", _directory)
     environment: str = _setting("ENVIRONMENT", "prod", "the `environment` label of every series", _word)
-    listen_host: str = _setting(
-        "LISTEN_HOST", "127.0.0.1", "front door, Flower, Prometheus listen here", _host
-    )
+    listen_host: str = _setting("LISTEN_HOST", "127.0.0.1", "front door, Flower, Prometheus listen here", _host)
     nginx_port: int = _setting("NGINX_PORT", 8100, "the front door", _port)
     app_port: int = _setting("APP_PORT", 8001, "first replica; the others take the next ports", _port)
     app_replicas: int = _setting("APP_REPLICAS", 3, "replicas of the app", _count(1, 64))
     worker_nodes: int = _setting("WORKER_NODES", 4, "Celery worker nodes", _count(1, 64))
-    worker_concurrency: int = _setting(
-        "WORKER_CONCURRENCY", 2, "prefork children of each node", _count(1, 64)
-    )
+    worker_concurrency: int = _setting("WORKER_CONCURRENCY", 2, "prefork children of each node", _count(1, 64))
     redis_port: int = _setting("REDIS_PORT", 6379, "broker, results, cache and rate limits", _port)
     llm_port: int = _setting("LLM_PORT", 8200, "the simulated LLM vendor", _port)
     flower_port: int = _setting("FLOWER_PORT", 5556, "Flower", _port)
@@ -127,38 +121,26 @@ class FleetSettings:
     otelcol_grpc_port: int = _setting("OTELCOL_GRPC_PORT", 4317, "OTLP over gRPC", _port)
     otelcol_http_port: int = _setting("OTELCOL_HTTP_PORT", 4318, "OTLP over HTTP", _port)
     otelcol_totals_port: int = _setting("OTELCOL_TOTALS_PORT", 8889, "totals, for Prometheus", _port)
-    otelcol_levels_port: int = _setting(
-        "OTELCOL_LEVELS_PORT", 8890, "levels and facts, for Prometheus", _port
-    )
+    otelcol_levels_port: int = _setting("OTELCOL_LEVELS_PORT", 8890, "levels and facts, for Prometheus", _port)
     otelcol_metrics_port: int = _setting("OTELCOL_METRICS_PORT", 8888, "the collector's own metrics", _port)
     otelcol_health_port: int = _setting("OTELCOL_HEALTH_PORT", 13133, "the collector's health check", _port)
-    otelcol_memory_mib: int = _setting(
-        "OTELCOL_MEMORY_MIB", 512, "where it starts to refuse", _count(64, 65536)
-    )
+    otelcol_memory_mib: int = _setting("OTELCOL_MEMORY_MIB", 512, "where it starts to refuse", _count(64, 65536))
 
     export_interval_ms: int = _setting(
         "EXPORT_INTERVAL_MS", 5000, "each process exports this often", _count(100, 600_000)
     )
     scrape_seconds: int = _setting("SCRAPE_SECONDS", 5, "Prometheus scrapes this often", _count(1, 600))
-    body_limit_mib: int = _setting(
-        "BODY_LIMIT_MIB", 64, "NGINX's limit, above the app's own", _count(1, 4096)
-    )
-    ready_seconds: int = _setting(
-        "READY_SECONDS", 90, "each process must be ready within this", _count(1, 3600)
-    )
+    body_limit_mib: int = _setting("BODY_LIMIT_MIB", 64, "NGINX's limit, above the app's own", _count(1, 4096))
+    ready_seconds: int = _setting("READY_SECONDS", 90, "each process must be ready within this", _count(1, 3600))
     drain_seconds: int = _setting(
         "DRAIN_SECONDS", 30, "running tasks may finish within this at `down`", _count(1, 3600)
     )
 
     database_url: str = _setting("DATABASE_URL", "", "default: SQLite in FLEET_DIR", _plain)
     storage_url: str = _setting("STORAGE_URL", "", "default: a directory in FLEET_DIR", _plain)
-    llm_vendor: str = _setting(
-        "LLM_VENDOR", "simulated", "`real` takes OPENAI_*/ANTHROPIC_* as they are", _vendor
-    )
+    llm_vendor: str = _setting("LLM_VENDOR", "simulated", "`real` takes OPENAI_*/ANTHROPIC_* as they are", _vendor)
     otelcol: Path = _setting("OTELCOL", _installed("otelcol"), "the collector's program", _program_or_missing)
-    prometheus: Path = _setting(
-        "PROMETHEUS", _installed("prometheus"), "Prometheus' program", _program_or_missing
-    )
+    prometheus: Path = _setting("PROMETHEUS", _installed("prometheus"), "Prometheus' program", _program_or_missing)
     redis_server: Path = _setting("REDIS_SERVER", Path("redis-server"), "Redis' program", _program_or_missing)
     nginx: Path = _setting("NGINX", Path("nginx"), "NGINX's program", _program_or_missing)
 
@@ -199,7 +181,7 @@ class FleetSettings:
         return _shared_ports(self) + _vendor_problems(self.llm_vendor, environ)
 
     def ports(self) -> dict[str, int]:
-        """Every port the fleet takes, by the setting it comes from; replicas as `APP_PORT`, `APP_PORT+1` …"""
+        """Every port the fleet takes, by the setting it comes from; replicas as `APP_PORT`, `APP_PORT+1` and so on."""
         taken = {name: getattr(self, attribute) for attribute, name in port_fields().items()}
         taken |= {f"APP_PORT+{n}": self.app_port + n for n in range(1, self.app_replicas)}
         if self.llm_vendor == "real":
@@ -210,9 +192,7 @@ class FleetSettings:
         """The address that the port of this setting is opened on."""
         if setting.startswith("OTELCOL_"):
             return self.otelcol_host
-        return (
-            self.listen_host if setting in {"NGINX_PORT", "FLOWER_PORT", "PROMETHEUS_PORT"} else "127.0.0.1"
-        )
+        return self.listen_host if setting in {"NGINX_PORT", "FLOWER_PORT", "PROMETHEUS_PORT"} else "127.0.0.1"
 
     def url(self, setting: str, path: str = "") -> str:
         """Where a client on this machine reaches the port of this setting."""
@@ -271,9 +251,7 @@ def _documented(spec: Field[Any]) -> tuple[str, str, str]:
 
 def port_fields() -> dict[str, str]:
     """Field and environment variable of every port."""
-    return {
-        spec.name: spec.metadata["name"] for spec in fields(FleetSettings) if spec.metadata["parse"] is _port
-    }
+    return {spec.name: spec.metadata["name"] for spec in fields(FleetSettings) if spec.metadata["parse"] is _port}
 
 
 def _shared_ports(settings: FleetSettings) -> list[str]:

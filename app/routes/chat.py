@@ -39,9 +39,7 @@ async def start_conversation(body: NewMessage, user: CurrentUser, session: Db, h
 
 
 @router.get("")
-async def list_conversations(
-    user: CurrentUser, session: Db, limit: Limit = 20, offset: Offset = 0
-) -> ConversationPage:
+async def list_conversations(user: CurrentUser, session: Db, limit: Limit = 20, offset: Offset = 0) -> ConversationPage:
     """List the caller's conversations, the latest first."""
     found, total = await conversations.page(session, user, limit, offset)
     items = [ConversationShown.model_validate(conversation) for conversation in found]

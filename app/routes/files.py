@@ -26,9 +26,7 @@ async def upload_file(file: UploadFile, user: CurrentUser, session: Db, held: He
 
 
 @router.get("")
-async def list_files(
-    user: CurrentUser, session: Db, held: Held, limit: Limit = 20, offset: Offset = 0
-) -> FilePage:
+async def list_files(user: CurrentUser, session: Db, held: Held, limit: Limit = 20, offset: Offset = 0) -> FilePage:
     """List the caller's files, newest first."""
     found = await files.page(session, user, limit, offset)
     return FilePage(

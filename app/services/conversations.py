@@ -55,14 +55,10 @@ async def add(
 async def _exchange(
     session: AsyncSession, user: User, conversation: Conversation, text: str, *, with_job: bool, is_new: bool
 ) -> Exchange:
-    message = Message(
-        conversation_id=conversation.id, role=Role.USER, status=MessageStatus.COMPLETE, content=text
-    )
+    message = Message(conversation_id=conversation.id, role=Role.USER, status=MessageStatus.COMPLETE, content=text)
     session.add(message)
     await session.flush()
-    reply = Message(
-        conversation_id=conversation.id, role=Role.ASSISTANT, status=MessageStatus.PENDING, content=""
-    )
+    reply = Message(conversation_id=conversation.id, role=Role.ASSISTANT, status=MessageStatus.PENDING, content="")
     session.add(reply)
     await session.flush()
     job = Job(id=new_id(), user_id=user.id, name=REPLY_TASK, message_id=reply.id) if with_job else None
@@ -102,9 +98,7 @@ async def messages(session: AsyncSession, conversation: Conversation) -> Sequenc
     return (await session.scalars(of_it)).all()
 
 
-async def page(
-    session: AsyncSession, user: User, limit: int, offset: int
-) -> tuple[Sequence[Conversation], int]:
+async def page(session: AsyncSession, user: User, limit: int, offset: int) -> tuple[Sequence[Conversation], int]:
     """Return a page of a user's conversations, the latest first, and how many there are."""
     own = Conversation.user_id == user.id
     latest = select(Conversation).where(own).order_by(Conversation.updated_at.desc(), Conversation.id)

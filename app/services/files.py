@@ -15,9 +15,7 @@ from app.settings import get_settings
 from app.storage import USER_FILES, ObjectMissing, Storage
 
 
-async def upload(
-    session: AsyncSession, store: Storage, user: User, name: str, content_type: str, data: bytes
-) -> File:
+async def upload(session: AsyncSession, store: Storage, user: User, name: str, content_type: str, data: bytes) -> File:
     """Store a file of a user.
 
     Raises:
@@ -57,9 +55,7 @@ async def _forget(session: AsyncSession, file: File) -> None:
 async def page(session: AsyncSession, user: User, limit: int, offset: int) -> Sequence[File]:
     """Return a page of a user's files, newest first."""
     own = select(File).where(File.user_id == user.id, File.ready)
-    return (
-        await session.scalars(own.order_by(File.created_at.desc(), File.id).limit(limit).offset(offset))
-    ).all()
+    return (await session.scalars(own.order_by(File.created_at.desc(), File.id).limit(limit).offset(offset))).all()
 
 
 async def get(session: AsyncSession, user: User, file_id: str) -> File:

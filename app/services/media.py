@@ -64,9 +64,7 @@ def transcribe(job_id: str, key: str, name: str) -> dict[str, Any]:
     result = {"text": heard.text, "language": heard.language, "seconds": heard.seconds}
     with sync_session() as session:
         jobs.succeed(session, job_id, result)
-    telemetry.get().business.audio_transcribed(
-        seconds=heard.seconds, provider=vendor.provider, language=heard.language
-    )
+    telemetry.get().business.audio_transcribed(seconds=heard.seconds, provider=vendor.provider, language=heard.language)
     return result
 
 

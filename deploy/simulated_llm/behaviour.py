@@ -77,7 +77,7 @@ class Behaviour:
     def plan(self, model: str, text: str) -> Plan:
         """How the request with this content goes; controls such as ``[[error:500]]`` in it decide for themselves."""
         times = self._count(f"{model}\n{text}")
-        draw = random.Random(f"{self._settings.seed}\n{times}\n{model}\n{text}")  # noqa: S311 - reproducible by design
+        draw = random.Random(f"{self._settings.seed}\n{times}\n{model}\n{text}")
         controls = {name: int(value or 0) for name, value in _CONTROL.findall(text)}
         base, rate = MODELS.get(model, (0.4, 60.0))
         tokens_in = tokens_of(text)

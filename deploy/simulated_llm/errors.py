@@ -30,5 +30,5 @@ class VendorError(Exception):
         body: dict[str, object] = {"error": {"message": self.message, "type": kind, "param": None, "code": None}}
         if self.api == "anthropic":
             body = {"type": "error", "error": {"type": kind, "message": self.message}}
-        headers = SIMULATED | ({"retry-after": "1"} if self.status == 429 else {})  # noqa: PLR2004 - an HTTP status
+        headers = SIMULATED | ({"retry-after": "1"} if self.status == 429 else {})
         return JSONResponse(body, self.status, headers)

@@ -111,7 +111,7 @@ async def test_stream_ends_stored(client: httpx.AsyncClient, counts: Counts, pro
 
 async def test_stream_uses_cache(client: httpx.AsyncClient, vendor: Vendor, counts: Counts) -> None:
     """A streamed reply to a prompt that was answered before comes from the cache."""
-    first, second = [await _stream(client) for _ in range(2)]
+    _, second = [await _stream(client) for _ in range(2)]
     assert len(vendor.asked) == 1
     assert _events(second[1])[0][1]["text"].split() == "echo: tell me more".split()
     assert counts.of("llm_cache_hits_total") == 1

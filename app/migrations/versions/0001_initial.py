@@ -25,9 +25,7 @@ def _choice(name: str) -> sa.Column[Any]:
 
 def _owner(table: str) -> list[Any]:
     """The column of a row's user, whose rows go when the user goes."""
-    foreign_key = sa.ForeignKeyConstraint(
-        ["user_id"], ["users.id"], name=f"fk_{table}_user_id", ondelete="CASCADE"
-    )
+    foreign_key = sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=f"fk_{table}_user_id", ondelete="CASCADE")
     return [sa.Column("user_id", sa.String(64), nullable=False), foreign_key]
 
 
@@ -102,9 +100,7 @@ def _create_jobs() -> None:
         sa.Column("error", sa.Text(), nullable=True),
         _moment("created_at"),
         _moment("updated_at"),
-        sa.ForeignKeyConstraint(
-            ["message_id"], ["messages.id"], name="fk_jobs_message_id", ondelete="SET NULL"
-        ),
+        sa.ForeignKeyConstraint(["message_id"], ["messages.id"], name="fk_jobs_message_id", ondelete="SET NULL"),
         indexes=("user_id", "message_id", "updated_at"),
     )
 

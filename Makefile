@@ -1,0 +1,74 @@
+# The commands of the project; what they do is in deploy/. `make help` lists them.
+.DEFAULT_GOAL := help
+SHELL := bash
+PYTHON := .venv/bin/python
+FLEET := $(PYTHON) -m deploy.fleet
+SECONDS_OF_TRAFFIC ?= 60
+export PYTHONPATH := $(CURDIR)
+
+.PHONY: help install demo up down restart status report traffic logs test check format generate golden bench test-accuracy test-slow lock
+
+help:  ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+install:  ## install what is missing: packages, Python environment, collector, Prometheus
+	@bash deploy/install.sh
+
+demo: install  ## start the fleet, send a minute of chat traffic, show every documented metric
+	@$(FLEET) demo --seconds $(SECONDS_OF_TRAFFIC)
+
+up: install  ## start the fleet
+	@$(FLEET) up
+
+down:  ## stop the fleet
+	@if [ -x $(PYTHON) ]; then $(FLEET) down; else echo "Nothing is installed, so nothing runs."; fi
+
+restart: install  ## stop the fleet and start it with the settings as they are now
+	@$(FLEET) restart
+
+status: install  ## show every process of the fleet
+	@$(FLEET) status
+
+report: install  ## show every documented metric as the collector has it
+	@$(FLEET) report
+
+traffic: install  ## send chat traffic through the front door
+	@$(FLEET) traffic --seconds $(SECONDS_OF_TRAFFIC)
+
+logs:  ## follow the logs; NAME=app-1 for one of them
+	@$(FLEET) logs $(NAME)
+
+test: install check  ## every check and test of a change, under 30 minutes
+	$(PYTHON) -m pytest -m "not slow and not accuracy and not postgres"
+
+test-accuracy: install  ## the whole accuracy suite; run it alone
+	$(PYTHON) -m pytest -m accuracy tests/accuracy
+
+test-slow: install  ## tests too long for every change, and those that need PostgreSQL
+	$(PYTHON) -m pytest -m "slow or postgres"
+
+check: install  ## format, lint, types, import rules, generated files, configuration files
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	$(PYTHON) -m docs.generate --check
+	$(or $(OTELCOL),.venv/bin/otelcol) validate --config otel-collector.yaml
+	.venv/bin/promtool check rules grafana/alerts/*.yaml
+
+format: install  ## format the code
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+generate: install  ## write the generated parts of the documentation
+	$(PYTHON) -m docs.generate
+
+golden: install  ## write the golden file of the collector's endpoints anew
+	UPDATE_GOLDEN=1 $(PYTHON) -m pytest tests/fleet/test_contract.py -k golden
+
+bench: install  ## start-up time of the fleet and memory per process
+	$(PYTHON) -m benchmarks.fleet
+
+lock:  ## resolve the dependencies anew
+	uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-annotate --no-header -q -o requirements.lock
