@@ -57,7 +57,10 @@ def _declare_routes(app: FastAPI, recorder: HttpRecorder) -> None:
     for context in iter_route_contexts(app.routes):
         status_code = getattr(context.route, "status_code", None) or 200
         for method in (context.methods or set()) - {"HEAD", "OPTIONS"}:
-            recorder.declare(method, context.path_format or UNMATCHED, status_code)
+            endpoint = context.path_format or UNMATCHED
+            recorder.declare(method, endpoint, status_code)
+            # So that an error rate is 0 before the first error, not absent.
+            recorder.declare(method, endpoint, 500)
 
 
 class ObservedApplication:

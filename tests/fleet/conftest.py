@@ -13,6 +13,7 @@ import pytest
 
 from deploy.fleet import Fleet
 from deploy.settings import FleetSettings
+from tests.fleet.actions import perform
 from tests.fleet.client import ChatClient
 from tests.fleet.endpoint import Endpoint
 
@@ -51,6 +52,15 @@ def endpoint(fleet: Fleet) -> Endpoint:
     return Endpoint(
         fleet.settings.url("OTELCOL_TOTALS_PORT", "/metrics"), fleet.settings.url("OTELCOL_LEVELS_PORT", "/metrics")
     )
+
+
+@pytest.fixture(scope="session")
+def actions(fleet: Fleet) -> Iterator[ChatClient]:
+    """The client that did everything once; its truth is what the totals must be."""
+    with httpx.Client(base_url=fleet.settings.url("NGINX_PORT"), timeout=30) as http:
+        client = ChatClient(http, fleet.secrets()["ADMIN_TOKEN"])
+        perform(client)
+        yield client
 
 
 @pytest.fixture

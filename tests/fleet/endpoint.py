@@ -9,6 +9,8 @@ import httpx
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from telemetry.catalogue import DOCUMENTED
+
 Labels = tuple[tuple[str, str], ...]
 
 
@@ -38,8 +40,10 @@ class Endpoint:
         return {**families_at(self.totals_url), **families_at(self.now_url)}
 
     def shape(self) -> str:
-        """Name, type and label names of every family, and a histogram's buckets: what the contract fixes."""
-        return "\n".join(sorted(_shape(name, family) for name, family in self.families().items())) + "\n"
+        """Name, type, label names and buckets of every documented family: what the contract fixes."""
+        documented = {spec.name for spec in DOCUMENTED}
+        shapes = (_shape(name, family) for name, family in self.families().items() if name in documented)
+        return "\n".join(sorted(shapes)) + "\n"
 
 
 def families_at(url: str) -> dict[str, Metric]:
