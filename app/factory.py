@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 import telemetry
-from app import errors, facts, routes
+from app import errors, facts
 from app.body_limit import BodyLimit
 from app.resources import open_resources
-from app.routes import health
+from app.routes import ROUTERS
 from app.settings import Settings
 from worker.celery_app import celery_app
 
@@ -32,8 +32,8 @@ def create_app(settings: Settings) -> FastAPI:
     telemetry.configure(service_name="chat-app")
     made = FastAPI(title="Chat backend", version="1", lifespan=_lifespan, docs_url="/docs", redoc_url=None)
     made.state.settings = settings
-    made.include_router(routes.api)
-    made.include_router(health.router)
+    for router in ROUTERS:
+        made.include_router(router)
     errors.install(made)
     made.add_middleware(BodyLimit, max_file_bytes=settings.upload_max_bytes)
     telemetry.instrument(made)

@@ -1,4 +1,7 @@
-"""Every call to an LLM vendor, through the vendor's own client, counted, its errors translated; no prompts here."""
+"""Every call to an LLM vendor, through the vendor's own client, counted, its errors translated; no prompts here.
+
+Anthropic's half is `app.llm_anthropic`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
-import anthropic
 import httpx2
 import openai
 
@@ -21,6 +23,8 @@ from app.settings import Settings, get_settings
 
 MAX_REPLY_TOKENS = 1024
 _TOO_MANY_REQUESTS = 429
+_SERVER_ERROR = 500
+_BASE_ERRORS = {"openai": "OpenAIError", "anthropic": "AnthropicError"}
 
 ChatMessages = Sequence[dict[str, str]]
 
@@ -66,10 +70,7 @@ class OpenAIVendor:
     def complete(self, messages: ChatMessages) -> str:
         """Return the reply, from sync code."""
         model, body = self._settings.llm_model, self._chat(messages)
-        with (
-            _vendor_call(self.provider),
-            telemetry.get().llm.request(provider=self.provider, model=model) as call,
-        ):
+        with vendor_call(openai, self.provider, model) as call:
             reply = self._sync.chat.completions.create(**body)
             call.response(reply)
         return str(reply.choices[0].message.content or "") if reply.choices else ""
@@ -78,10 +79,7 @@ class OpenAIVendor:
         """Yield the reply's pieces as they arrive."""
         model, body = self._settings.llm_model, self._chat(messages)
         body["stream_options"] = {"include_usage": True}
-        with (
-            _vendor_call(self.provider),
-            telemetry.get().llm.request(provider=self.provider, model=model) as call,
-        ):
+        with vendor_call(openai, self.provider, model) as call:
             async with await self._async.chat.completions.create(**body, stream=True) as chunks:
                 async for chunk in call.stream(chunks):
                     if chunk.choices and (text := chunk.choices[0].delta.content):
@@ -90,10 +88,7 @@ class OpenAIVendor:
     def create_image(self, prompt: str) -> bytes:
         """Return a generated PNG, from sync code."""
         model = self._settings.image_model
-        with (
-            _vendor_call(self.provider),
-            telemetry.get().llm.request(provider=self.provider, model=model) as call,
-        ):
+        with vendor_call(openai, self.provider, model) as call:
             reply = self._sync.images.generate(model=model, prompt=prompt, n=1)
             call.response(reply)
         encoded = reply.data[0].b64_json if reply.data else None
@@ -105,10 +100,7 @@ class OpenAIVendor:
     def transcribe(self, name: str, audio: bytes) -> Transcript:
         """Return what is said in a recording, from sync code."""
         model = self._settings.transcription_model
-        with (
-            _vendor_call(self.provider),
-            telemetry.get().llm.request(provider=self.provider, model=model) as call,
-        ):
+        with vendor_call(openai, self.provider, model) as call:
             reply = self._sync.audio.transcriptions.create(
                 model=model, file=(name, audio), response_format="verbose_json"
             )
@@ -123,70 +115,31 @@ class OpenAIVendor:
         }
 
 
-class AnthropicVendor:
-    """Chat by Anthropic."""
-
-    provider = "anthropic"
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-
-    @cached_property
-    def _sync(self) -> anthropic.Anthropic:
-        return anthropic.Anthropic(max_retries=0, timeout=self._settings.llm_timeout_seconds)
-
-    @cached_property
-    def _async(self) -> anthropic.AsyncAnthropic:
-        return anthropic.AsyncAnthropic(max_retries=0, timeout=self._settings.llm_timeout_seconds)
-
-    def complete(self, messages: ChatMessages) -> str:
-        """Return the reply, from sync code."""
-        model, body = self._settings.llm_model, self._chat(messages)
-        with (
-            _vendor_call(self.provider),
-            telemetry.get().llm.request(provider=self.provider, model=model) as call,
-        ):
-            reply = self._sync.messages.create(**body)
-            call.response(reply)
-        return "".join(block.text for block in reply.content if block.type == "text")
-
-    async def stream(self, messages: ChatMessages) -> AsyncGenerator[str, None]:
-        """Yield the reply's pieces as they arrive."""
-        model, body = self._settings.llm_model, self._chat(messages)
-        with (
-            _vendor_call(self.provider),
-            telemetry.get().llm.request(provider=self.provider, model=model) as call,
-        ):
-            async with await self._async.messages.create(**body, stream=True) as events:
-                async for event in call.stream(events):
-                    if event.type == "content_block_delta" and event.delta.type == "text_delta":
-                        yield str(event.delta.text)
-
-    def _chat(self, messages: ChatMessages) -> dict[str, Any]:
-        system = "\n".join(message["content"] for message in messages if message["role"] == "system")
-        turns = [message for message in messages if message["role"] != "system"]
-        return {
-            "model": self._settings.llm_model,
-            "max_tokens": MAX_REPLY_TOKENS,
-            "messages": turns,
-            **({"system": system} if system else {}),
-        }
-
-
 @contextmanager
-def _vendor_call(provider: str) -> Iterator[None]:
-    """Say what a vendor's error means; it is already counted, by the `llm.request` inside."""
+def vendor_call(sdk: Any, provider: str, model: str) -> Iterator[Any]:
+    """Count one call to a vendor and say what its error means.
+
+    Args:
+        sdk: The vendor's client package; both vendors' packages name their errors alike.
+        provider: The vendor's name.
+        model: As sent to the vendor.
+
+    Yields:
+        Telemetry's view of the call, which takes the response. It counts errors, so nothing else counts them again.
+    """
     try:
-        yield
-    except (openai.APITimeoutError, anthropic.APITimeoutError, httpx2.TimeoutException) as error:
+        with telemetry.get().llm.request(provider=provider, model=model) as call:
+            yield call
+    except (sdk.APITimeoutError, httpx2.TimeoutException) as error:
         raise AppError(_fault("VendorTimeout", f"{provider} did not answer in time.", 504)) from error
-    except (openai.APIStatusError, anthropic.APIStatusError) as error:
+    except sdk.APIStatusError as error:
         code = error.status_code
         text = f"{provider} answered with status {code}."
-        raise AppError(_fault("VendorError", text, retryable=code >= 500 or code == _TOO_MANY_REQUESTS)) from error
-    except (openai.APIConnectionError, anthropic.APIConnectionError, httpx2.TransportError) as error:
+        retryable = code >= _SERVER_ERROR or code == _TOO_MANY_REQUESTS
+        raise AppError(_fault("VendorError", text, retryable=retryable)) from error
+    except (sdk.APIConnectionError, httpx2.TransportError) as error:
         raise AppError(_fault("VendorError", f"{provider} cannot be reached.")) from error
-    except (openai.OpenAIError, anthropic.AnthropicError) as error:
+    except getattr(sdk, _BASE_ERRORS[provider]) as error:
         text = f"{provider} could not be used: {type(error).__name__}."
         raise AppError(_fault("VendorError", text, retryable=False)) from error
 
@@ -202,7 +155,12 @@ def _unusable(what: str) -> bytes:
 
 def make_chat_vendor(settings: Settings) -> ChatVendor:
     """Return the vendor that LLM_PROVIDER names."""
-    return OpenAIVendor(settings) if settings.llm_provider == "openai" else AnthropicVendor(settings)
+    if settings.llm_provider == "openai":
+        return OpenAIVendor(settings)
+    # Imported when it is used: the package takes more than a second and 50 MB in every process.
+    from app.llm_anthropic import AnthropicVendor
+
+    return AnthropicVendor(settings)
 
 
 @PerProcess

@@ -29,7 +29,7 @@ class Publisher:
         celery_app.conf.broker_transport_options = {
             **options,
             **_RETRY_POLICY,
-            "socket_timeout": self._timeout,
+            "socket_timeout": self._timeout / 2,
         }
 
     async def publish(self, name: str, task_id: str, plan: Plan, args: list[Any], *, media: bool = False) -> None:
@@ -52,7 +52,7 @@ class Publisher:
             )
 
         try:
-            with anyio.fail_after(2 * self._timeout):
+            with anyio.fail_after(self._timeout):
                 await anyio.to_thread.run_sync(send, abandon_on_cancel=True)
         except (OperationalError, RedisError, OSError) as error:  # TimeoutError is an OSError
             raise AppError(QUEUE_DOWN) from error

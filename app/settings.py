@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import limits
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     Field,
     SecretStr,
     ValidationError,
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -29,6 +31,19 @@ DEFAULT_RATE_LIMITS: dict[Plan, dict[str, str]] = {
     Plan.ENTERPRISE: {DEFAULT_ENDPOINT: "12000/minute", "/api/v1/images": "600/minute"},
 }
 
+
+def _parse_json(value: object) -> object:
+    """Parse here, not in pydantic-settings, whose own error would name neither the value nor the remedy."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"is not JSON ({error})") from None
+
+
+T = TypeVar("T")
+FromJson = Annotated[T, NoDecode, BeforeValidator(_parse_json)]
 Seconds = Annotated[float, Field(gt=0)]
 Bytes = Annotated[int, Field(ge=0)]
 
@@ -52,7 +67,7 @@ class Quotas(BaseModel):
 class Settings(BaseSettings):
     """The settings of app and worker; each field is the environment variable of the same name in capitals."""
 
-    model_config = SettingsConfigDict(extra="ignore", env_nested_delimiter="__", hide_input_in_errors=False)
+    model_config = SettingsConfigDict(extra="ignore")
 
     database_url: str = Field(description="e.g. sqlite:////var/lib/chat/chat.db or postgresql://user:pw@host/db")
     storage_url: str = Field(description="e.g. file:///var/lib/chat/storage or s3://bucket/prefix")
@@ -70,13 +85,15 @@ class Settings(BaseSettings):
     task_retry_backoff_seconds: Seconds = Field(1.0, description="a positive number of seconds")
     reply_cache_seconds: int = Field(3600, ge=0, description="seconds; 0 switches the reply cache off")
 
-    rate_limits: dict[Plan, dict[str, str]] = Field(
+    rate_limits: FromJson[dict[Plan, dict[str, str]]] = Field(
         default_factory=dict,
         validate_default=True,
         description='JSON such as {"free": {"default": "60/minute", "/api/v1/images": "5/minute"}}',
     )
     upload_max_bytes: int = Field(10 * MIB, gt=0, description="a positive number of bytes")
-    storage_quota: Quotas = Field(default_factory=Quotas, description='JSON such as {"free": 1000000}, in bytes')
+    storage_quota: FromJson[Quotas] = Field(
+        default_factory=Quotas, description='JSON such as {"free": 1000000}, in bytes'
+    )
     file_retention_days: float = Field(30.0, gt=0, description="a positive number of days")
     job_retention_days: float = Field(7.0, gt=0, description="a positive number of days")
 

@@ -28,18 +28,18 @@ class Captured:
         self.telemetry = setup.Telemetry(settings, [self._reader])
         self.telemetry.start()
 
-    def value(self, metric: str, **labels: str) -> float | None:
+    def value(self, metric: str, /, **labels: str) -> float | None:
         """The series with exactly these labels: a number, or the count of a histogram; ``None`` if absent."""
         self._collect()
         return self._points.get((metric, _key(labels)))
 
-    def total(self, metric: str, **labels: str) -> float:
+    def total(self, metric: str, /, **labels: str) -> float:
         """Sum over the series of a metric that have at least these labels."""
         self._collect()
         wanted = set(labels.items())
         return sum(v for (name, key), v in self._points.items() if name == metric and wanted <= set(key))
 
-    def histogram_sum(self, metric: str, **labels: str) -> float | None:
+    def histogram_sum(self, metric: str, /, **labels: str) -> float | None:
         """Sum of the values recorded in one series of a histogram."""
         self._collect()
         return self._sums.get((metric, _key(labels)))

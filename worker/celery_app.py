@@ -57,6 +57,7 @@ _CONFIGURATION: dict[str, Any] = {
     "task_serializer": "json",
     "result_serializer": "json",
     "accept_content": ["json"],
+    "worker_consumer": "worker.consumer:SteadyConsumer",
     "worker_prefetch_multiplier": 1,
     "worker_send_task_events": True,
     "timezone": "UTC",

@@ -1,9 +1,6 @@
 """The HTTP endpoints: what a request says and what is answered; the work is in `app.services`."""
 
-from fastapi import APIRouter
+from app.routes import chat, files, health, media, tasks, users
 
-from app.routes import chat, files, media, tasks, users
-
-api = APIRouter(prefix="/api/v1")
-for module in (chat, files, media, tasks, users):
-    api.include_router(module.router)
+# Each router has its whole prefix itself, so that a route's own `path` is the full template rate limits go by.
+ROUTERS = tuple(module.router for module in (chat, files, media, tasks, users, health))

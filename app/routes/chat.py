@@ -25,7 +25,7 @@ from app.services import conversations
 from app.services.conversations import Exchange
 from app.sse import EventStream, begin
 
-router = APIRouter(prefix="/chat/conversations", tags=["chat"])
+router = APIRouter(prefix="/api/v1/chat/conversations", tags=["chat"])
 
 Limit = Annotated[int, Query(ge=1, le=100)]
 Offset = Annotated[int, Query(ge=0, le=1_000_000)]

@@ -14,7 +14,7 @@ from app.schemas import FilePage, FileShown
 from app.services import files
 from app.uploads import content_type, file_name, read_upload
 
-router = APIRouter(prefix="/files", tags=["files"])
+router = APIRouter(prefix="/api/v1/files", tags=["files"])
 
 
 @router.post("", status_code=201)

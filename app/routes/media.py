@@ -14,7 +14,7 @@ from app.services import quota, tasks
 from app.storage import AUDIO
 from app.uploads import file_name, read_upload
 
-router = APIRouter(tags=["media"])
+router = APIRouter(prefix="/api/v1", tags=["media"])
 
 
 @router.post("/images", status_code=202)

@@ -9,7 +9,7 @@ from app.models import Job
 from app.schemas import TaskAccepted, TaskShown
 from app.services import tasks
 
-router = APIRouter(prefix="/tasks", tags=["tasks"])
+router = APIRouter(prefix="/api/v1/tasks", tags=["tasks"])
 
 
 def poll_url(task_id: str) -> str:

@@ -8,7 +8,7 @@ from app.auth import Db, require_admin
 from app.schemas import CreatedUser, NewUser
 from app.services import users
 
-router = APIRouter(tags=["users"])
+router = APIRouter(prefix="/api/v1", tags=["users"])
 
 
 @router.post("/users", status_code=201, dependencies=[Depends(require_admin)])

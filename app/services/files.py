@@ -36,7 +36,6 @@ async def upload(session: AsyncSession, store: Storage, user: User, name: str, c
 async def _reserve(session: AsyncSession, user: User, name: str, content_type: str, size: int) -> File:
     taken = await session.execute(quota.reserve(user.id, size, get_settings().storage_quota.of(user.plan)))
     if not (isinstance(taken, CursorResult) and taken.rowcount):
-        await session.rollback()
         raise quota.exceeded(user.plan, size)
     file = quota.reservation(user.id, name, content_type, size, USER_FILES)
     session.add(file)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, MetricsData, Sum
@@ -20,12 +19,11 @@ class Delivery:
     thread of a process owns it.
 
     Args:
-        make_exporter: Makes the exporter at the first delivery, so that it belongs to this process.
+        exporter: Made by this process, never inherited from its parent.
     """
 
-    def __init__(self, make_exporter: Callable[[], MetricExporter]) -> None:
-        self._make_exporter = make_exporter
-        self._exporter: MetricExporter | None = None
+    def __init__(self, exporter: MetricExporter) -> None:
+        self._exporter = exporter
         self._pending: MetricsData | None = None
         self._failures = 0
 
@@ -57,12 +55,9 @@ class Delivery:
 
     def close(self) -> None:
         """Release the connection and interrupt a retry that is waiting."""
-        if self._exporter is not None:
-            self._exporter.shutdown()
+        self._exporter.shutdown()
 
     def _send(self, data: MetricsData, timeout: float) -> bool:
-        if self._exporter is None:
-            self._exporter = self._make_exporter()
         with suppress_instrumentation():
             return self._exporter.export(data, timeout_millis=timeout * 1000) is MetricExportResult.SUCCESS
 

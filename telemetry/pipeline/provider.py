@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
 from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
@@ -47,13 +48,20 @@ def view_of(spec: Spec[Any], constant_labels: Mapping[str, str]) -> View:
 def build_readers(settings: Settings) -> list[MetricReader]:
     """The reader of the chosen sink, not started; none where metrics go nowhere."""
     if settings.sink == "otlp":
-        delivery = Delivery(lambda: build_exporter(settings))
+        _import_what_exports_import_lazily()
+        delivery = Delivery(build_exporter(settings))
         return [DeltaReader(delivery, settings.export_interval, EXPORT_TIMEOUT)]
     if settings.sink == "prometheus":
         from telemetry.pipeline.prometheus import build_prometheus_reader
 
         return [build_prometheus_reader(settings)]
     return []
+
+
+def _import_what_exports_import_lazily() -> None:
+    """A fork while the export thread imports a module leaves that module's import lock held in the child for ever."""
+    for name in ("encodings.idna", "netrc", "requests", "stringprep"):
+        import_module(name)
 
 
 def build_exporter(settings: Settings) -> MetricExporter:

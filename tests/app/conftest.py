@@ -184,7 +184,6 @@ def environment(
         monkeypatch.setenv(name, value)
     _forget_process_objects()
     yield monkeypatch
-    sync_engine().dispose()
     _forget_process_objects()
 
 

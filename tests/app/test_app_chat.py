@@ -39,7 +39,10 @@ async def test_guide_request_works(client: httpx.AsyncClient, queues: Queues, co
     task = (await client.get(accepted["poll_url"])).json()
     assert (task["state"], task["result"]["reply"]) == ("succeeded", "echo: Test message")
     read = (await client.get(f"{CONVERSATIONS}/{accepted['conversation']['id']}")).json()
-    assert [(m["role"], m["status"]) for m in read["messages"]] == [("user", "complete"), ("assistant", "complete")]
+    assert [(m["role"], m["status"]) for m in read["messages"]] == [
+        ("user", "complete"),
+        ("assistant", "complete"),
+    ]
     assert counts.of("messages_sent_total", user_plan="free") == 1
     assert counts.of("llm_requests_total", provider="openai", model="gpt-4o-mini") == 1
     assert counts.errors() == {}
@@ -49,7 +52,12 @@ async def test_guide_request_works(client: httpx.AsyncClient, queues: Queues, co
     ("plan", "queue", "priority"), [("enterprise", "high", 0), ("pro", "medium", 3), ("free", "low", 6)]
 )
 async def test_plan_decides_lane(
-    client: httpx.AsyncClient, queues: Queues, new_user: Callable[[str], Any], plan: str, queue: str, priority: int
+    client: httpx.AsyncClient,
+    queues: Queues,
+    new_user: Callable[[str], Any],
+    plan: str,
+    queue: str,
+    priority: int,
 ) -> None:
     """Each plan's messages wait in its queue with its priority, and media one step behind."""
     headers = await new_user(plan)
@@ -100,7 +108,10 @@ async def test_stream_ends_stored(client: httpx.AsyncClient, counts: Counts, pro
     path, response = await _stream(client)
     events = _events(response)
     text = "".join(data["text"] for name, data in events if name == "delta")
-    assert (response.headers["content-type"].partition(";")[0], events[-1][0]) == ("text/event-stream", "done")
+    assert (response.headers["content-type"].partition(";")[0], events[-1][0]) == (
+        "text/event-stream",
+        "done",
+    )
     reply = (await client.get(path)).json()["messages"][-1]
     assert (reply["content"], reply["status"], reply["id"]) == (text, "complete", events[-1][1]["message_id"])
     assert text.strip() == "echo: tell me more"

@@ -88,6 +88,7 @@ async def test_undeclared_size_refused(client: httpx.AsyncClient, counts: Counts
     """A body that is sent in chunks, without its size, is stopped when it passes the limit."""
 
     async def chunks() -> Any:
+        yield b'--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n'
         for _ in range(100):
             yield b"x" * 10_000
 

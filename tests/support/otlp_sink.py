@@ -1,0 +1,106 @@
+"""A collector for tests: takes OTLP over HTTP, adds up deltas by series, and can refuse, hang or go away."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+
+Series = tuple[str, frozenset[tuple[str, str]]]
+
+
+class OtlpSink:
+    """Adds up what it accepted.
+
+    Attributes:
+        status: What it answers; anything but 200 takes nothing.
+        hang_seconds: How long it waits before it answers.
+        totals: Sum of a counter, count of a histogram, by series.
+        instances: Every `service.instance.id` that exported.
+    """
+
+    def __init__(self) -> None:
+        self.status = 200
+        self.hang_seconds = 0.0
+        self.requests = 0
+        self.totals: dict[Series, float] = defaultdict(float)
+        self.levels: dict[tuple[str, Series], float] = {}
+        self.instances: set[str] = set()
+        self._lock = threading.Lock()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        """For `OTEL_EXPORTER_OTLP_ENDPOINT`."""
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._server.shutdown()
+        self._server.server_close()
+
+    def total(self, metric: str, /, **labels: str) -> float:
+        """Sum over the series that have at least these labels."""
+        with self._lock:
+            wanted = set(labels.items())
+            return sum(v for (name, key), v in self.totals.items() if name == metric and wanted <= key)
+
+    def eventually(self, wanted: Callable[[OtlpSink], bool], seconds: float = 20.0) -> bool:
+        """Whether it comes true in time."""
+        deadline = time.monotonic() + seconds
+        while not wanted(self):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        return True
+
+    def take(self, body: bytes) -> None:
+        """Add up one export."""
+        request = ExportMetricsServiceRequest.FromString(body)
+        with self._lock:
+            for resource in request.resource_metrics:
+                attributes = {item.key: item.value.string_value for item in resource.resource.attributes}
+                self.instances.add(attributes.get("service.instance.id", ""))
+                for scope in resource.scope_metrics:
+                    for metric in scope.metrics:
+                        self._add(attributes.get("service.instance.id", ""), metric)
+
+    def _add(self, instance: str, metric: Any) -> None:
+        kind = metric.WhichOneof("data")
+        for point in getattr(metric, kind).data_points:
+            key = (metric.name, frozenset((item.key, item.value.string_value) for item in point.attributes))
+            if kind == "histogram":
+                self.totals[key] += point.count
+            elif kind == "sum" and metric.sum.is_monotonic:
+                self.totals[key] += point.as_double + point.as_int
+            else:
+                self.levels[instance, key] = point.as_double + point.as_int
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        sink = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                sink.requests += 1
+                time.sleep(sink.hang_seconds)
+                if sink.status == 200:
+                    sink.take(body)
+                self.send_response(sink.status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *args: Any) -> None:
+                pass
+
+        return Handler

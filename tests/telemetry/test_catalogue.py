@@ -1,0 +1,49 @@
+"""The catalogue against the guide's table, and the soundness of every declaration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, TypedDict
+
+import pytest
+
+from telemetry.catalogue import ALL, BY_NAME, DOCUMENTED, Budget, CounterSpec, HistogramSpec, Spec
+
+GUIDE = Path(__file__).with_name("guide_metrics.txt").read_text().splitlines()
+TYPES = {"counter": "Counter", "histogram": "Histogram", "level": "Gauge", "fact": "Gauge"}
+
+
+class _Labels(TypedDict):
+    route: Annotated[str, Budget(2, "the test")]
+
+
+def test_documented_is_the_guide() -> None:
+    """Names, types, labels and order are the guide's, word for word."""
+    rows = [f"{spec.name}|{TYPES[spec.kind]}|{', '.join(spec.documented_labels)}" for spec in DOCUMENTED]
+    assert rows == GUIDE
+
+
+@pytest.mark.parametrize("spec", ALL, ids=lambda spec: spec.name)
+def test_declarations_are_sound(spec: Spec[Any]) -> None:
+    """Every metric is found by its name, says what it is, and has labels that are bounded."""
+    assert BY_NAME[spec.name] is spec
+    assert spec.help[0].isupper() or spec.help[0].isdigit()
+    assert all(label.values or label.budget for label in spec.label_set())
+    assert "environment" not in spec.label_keys
+
+
+@pytest.mark.parametrize(
+    ("name", "unit", "said"),
+    [("Bad-Name_total", "", "snake_case"), ("x_total", "seconds", "unit"), ("x_count", "", "_total")],
+)
+def test_wrong_declarations_are_refused(name: str, unit: str, said: str) -> None:
+    """A declaration that would break the contract is an error at import, naming the metric."""
+    with pytest.raises(ValueError, match=said):
+        CounterSpec(name=name, help="Something.", labels=_Labels, unit=unit)
+
+
+def test_wrong_buckets_are_refused() -> None:
+    """Buckets that do not ascend, or that are integers, never reach the SDK."""
+    for buckets in ((1.0, 1.0), (1, 2), ()):
+        with pytest.raises(ValueError, match="ascending"):
+            HistogramSpec(name="x_seconds", help="Something.", labels=_Labels, unit="s", buckets=buckets)
