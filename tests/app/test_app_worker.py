@@ -20,7 +20,7 @@ from tests.app.conftest import ROOT, RedisServer
 from tests.app.fake_vendor import Vendor
 
 CONVERSATIONS = "/api/v1/chat/conversations"
-COMMAND = "worker -n test@%h -Q high,medium,low --pool prefork -c 1 --without-mingle --without-gossip"
+COMMAND = "worker -n test@%h -Q high,medium,low --pool prefork -c 1"
 
 
 @pytest.fixture
