@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -115,6 +116,12 @@ class Fleet:
     def start_process(self, name: str) -> None:
         """Start one process and wait until it is ready."""
         self._start_stage([process for process in self.processes() if process.name == name])
+
+    def kill_process(self, name: str) -> None:
+        """Kill one process and its children at once, and keep it dead; for tests that look at crashes."""
+        os.killpg(self.pid(name), signal.SIGKILL)
+        # The manager has started it anew by then: that one is stopped before it does anything.
+        self.stop_process(name)
 
     def pid(self, name: str) -> int:
         """The process id of one process, 0 when it does not run."""

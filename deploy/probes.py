@@ -61,8 +61,11 @@ def worker_pong(broker_url: str, name: str) -> Probe:
     """Ready when the worker node answers a ping by way of the broker, as it will get its tasks."""
 
     def ask() -> str | None:
-        with Celery(broker=broker_url, set_as_current=False) as app:
-            answers = app.control.ping(timeout=_PATIENCE, limit=1, pattern=f"{name}@*", matcher="glob")
+        try:
+            with Celery(broker=broker_url, set_as_current=False) as app:
+                answers = app.control.ping(timeout=_PATIENCE, limit=1, pattern=f"{name}@*", matcher="glob")
+        except Exception as error:  # the broker's client has its own
+            return f"{name} cannot be asked by way of the broker ({error})"
         if any(node.startswith(f"{name}@") for answer in answers or [] for node in answer):
             return None
         return f"{name} does not answer a ping"

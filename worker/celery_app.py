@@ -10,6 +10,7 @@ from celery import Celery
 from kombu.entity import Queue
 
 import telemetry
+from worker import transport
 
 QUEUES: Final = ("high", "medium", "low")
 SOFT_TIME_LIMIT_SECONDS: Final = 120
@@ -23,6 +24,7 @@ def results_at(url: str) -> str:
 
 def make_celery_app() -> Celery:
     """Return the Celery app, configured from the environment."""
+    transport.install()
     made = Celery(
         "chat",
         broker=os.environ.get("CELERY_BROKER_URL", "redis://127.0.0.1:6379/1"),
@@ -57,7 +59,6 @@ _CONFIGURATION: dict[str, Any] = {
     "task_serializer": "json",
     "result_serializer": "json",
     "accept_content": ["json"],
-    "worker_consumer": "worker.consumer:SteadyConsumer",
     "worker_prefetch_multiplier": 1,
     "worker_send_task_events": True,
     "timezone": "UTC",

@@ -24,9 +24,9 @@ class Truth:
 
     def table(self) -> str:
         """The counts for people."""
-        rows = [f"{'method':<8}{'route':<56}{'status':<9}{'count':>6}"]
+        rows = [f"{'method':<8}{'route':<62}{'status':<9}{'count':>6}"]
         rows += [
-            f"{method:<8}{route:<56}{status:<9}{count:>6}"
+            f"{method:<8}{route:<62}{status:<9}{count:>6}"
             for (method, route, status), count in sorted(self.answers.items())
         ]
         return "\n".join([*rows, f"{sum(self.answers.values())} requests"])

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from app.db import sync_engine
 from tests.app.conftest import ADMIN, Counts, RedisServer
 from tests.app.fake_vendor import Vendor
 from tests.app.queue_tools import Queues
@@ -219,6 +220,22 @@ async def test_database_down_is_clear(
     database.rmdir()
     hidden.rename(database)
     assert (await client.get(CONVERSATIONS)).status_code == 200
+
+
+@pytest.mark.asyncio
+async def test_task_without_database(
+    client: httpx.AsyncClient, queues: Queues, database: Path, vendor: Vendor, counts: Counts
+) -> None:
+    """A task that cannot reach the database is tried again, and each try is counted as a database error."""
+    await client.post(CONVERSATIONS, json={"message": "hi"})
+    sync_engine().dispose()
+    hidden = database.rename(database.with_name("hidden.db"))
+    database.mkdir()
+    outcomes = await queues.work()
+    database.rmdir()
+    hidden.rename(database)
+    assert (outcomes[0].failed(), vendor.asked) == (True, [])
+    assert counts.errors() == {("database", "DatabaseUnavailable"): 4}
 
 
 @pytest.mark.asyncio

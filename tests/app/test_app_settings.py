@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import runpy
+from pathlib import Path
 
 import pytest
 
 from app.plans import Plan
-from app.settings import SettingsError, load_settings
+from app.settings import Settings, SettingsError, load_settings
 
 
 def _message() -> str:
@@ -74,3 +76,10 @@ def test_start_fails_cleanly(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("STORAGE_URL", "nowhere")
     with pytest.raises(SystemExit, match="STORAGE_URL='nowhere'"):
         runpy.run_module("app.main")
+
+
+def test_settings_are_documented() -> None:
+    """The page about the backend names every setting, and no setting that does not exist."""
+    page = (Path(__file__).parents[2] / "docs" / "app.md").read_text()
+    documented = set(re.findall(r"^\| `([A-Z_]+)` \|", page, re.MULTILINE))
+    assert documented == {name.upper() for name in Settings.model_fields}

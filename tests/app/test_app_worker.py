@@ -18,6 +18,7 @@ import pytest
 
 from tests.app.conftest import ROOT, RedisServer
 from tests.app.fake_vendor import Vendor
+from worker.celery_app import celery_app
 
 CONVERSATIONS = "/api/v1/chat/conversations"
 COMMAND = "worker -n test@%h -Q high,medium,low --pool prefork -c 1"
@@ -69,7 +70,7 @@ async def test_real_worker_replies(
     assert (task["state"], task["result"]["reply"]) == ("succeeded", "echo: hi")
     assert redis_server.client(2).pubsub_channels() == []
     await asyncio.sleep(0.2)
-    assert not [key for key in redis_server.client(1).keys("*low*") if not bytes(key).startswith(b"_kombu")]
+    assert not [key for key in redis_server.client(1).keys("*low*") if "_kombu" not in str(key)]
 
 
 @pytest.mark.asyncio
@@ -109,3 +110,14 @@ async def test_worker_outlives_broker(
     vendor.delay = 0
     assert (await _until(client, await _send(client, "second"), "succeeded"))["result"]["reply"] == "echo: second"
     assert worker_process.poll() is None
+
+
+def test_lost_channel_is_connection_error(redis_server: RedisServer) -> None:
+    """Acknowledging on a channel whose connection is gone is a connection error, which does not end a worker."""
+    connection = celery_app.connection_for_read()
+    channel = connection.channel()
+    lost = connection.connection_errors
+    connection.release()
+    channel.connection = type("Gone", (), {"client": None})()
+    with pytest.raises(lost), channel.conn_or_acquire():
+        pass
