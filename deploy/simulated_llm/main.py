@@ -144,10 +144,14 @@ def _add_openai(app: FastAPI, vendor: Vendor) -> None:
 
 def _add_anthropic(app: FastAPI, vendor: Vendor) -> None:
     @app.post("/v1/messages")
-    async def messages(request: Request, x_api_key: Annotated[str | None, Header()] = None) -> Response:
+    async def messages(
+        request: Request,
+        x_api_key: Annotated[str | None, Header()] = None,
+        authorization: Annotated[str | None, Header()] = None,
+    ) -> Response:
         body = await _json(request, "anthropic")
         model, text = str(body.get("model")), _text_of(body.get("messages"))
-        plan = vendor.admit(x_api_key, model, "anthropic", text)
+        plan = vendor.admit(x_api_key or _bearer(authorization), model, "anthropic", text)
         if body.get("stream"):
             await vendor.wait(plan, plan.first_token_seconds, model, "anthropic")
             return _stream(_message_events(vendor, model, plan))

@@ -1,0 +1,95 @@
+"""`otel-collector.yaml` in the real collector: many senders, one exact series; levels and facts as documented."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.collector import CUMULATIVE, Collector, Sender, running
+
+LABELS = {"method": "GET", "endpoint": "/x"}
+PROD = (("endpoint", "/x"), ("environment", "prod"), ("method", "GET"))
+
+
+@pytest.fixture(scope="module")
+def collector() -> Iterator[Collector]:
+    """One collector for the module; each test has metric names of its own."""
+    with running() as made:
+        yield made
+
+
+def test_senders_are_one_series(collector: Collector) -> None:
+    """Three instances counting the same thing are one series, summed, with the sender's labels and `environment`."""
+    for instance in ("a", "b", "c"):
+        sender = Sender(collector, instance)
+        for _ in range(10):
+            sender.counter("one_series_total", 1, LABELS)
+    assert collector.settles_at("one_series_total", 30) == 30
+    assert set(collector.series("one_series_total")) == {PROD}
+
+
+def test_concurrent_senders_lose_nothing(collector: Collector) -> None:
+    """Twenty senders of one series at once: every count and every histogram point arrives."""
+
+    def send(number: int) -> None:
+        sender = Sender(collector, f"s{number}")
+        for _ in range(50):
+            sender.counter("concurrent_total", 1, LABELS)
+            sender.histogram("concurrent_seconds", [0.05, 0.5], LABELS, [0.1, 1.0])
+
+    threads = [threading.Thread(target=send, args=(number,)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert collector.settles_at("concurrent_total", 1000) == 1000
+    assert collector.settles_at("concurrent_seconds", 2000) == 2000
+
+
+def test_mixed_fleet_is_exact(collector: Collector) -> None:
+    """Library versions, integers and floats, units, clocks an hour off and cumulative senders in one series."""
+    senders = [
+        Sender(collector, "v1"),
+        Sender(collector, "v2", scope_version="2"),
+        Sender(collector, "unit", unit="{request}"),
+        Sender(collector, "ahead", clock_skew=3600),
+        Sender(collector, "behind", clock_skew=-3600),
+    ]
+    for sender in senders:
+        sender.counter("mixed_total", 0, LABELS)
+    for number in range(10):
+        for sender in senders:
+            sender.counter("mixed_total", 1, LABELS, as_int=number % 2 == 0)
+    go = Sender(collector, "go")
+    for value in range(1, 11):
+        go.counter("mixed_total", value, LABELS, temporality=CUMULATIVE, as_int=True)
+    assert collector.settles_at("mixed_total", 60) == 60
+    assert set(collector.series("mixed_total")) == {PROD}
+
+
+def test_levels_keep_their_instance(collector: Collector) -> None:
+    """A level is one series per process and has no `job`."""
+    for instance, value in (("a", 2), ("b", 3)):
+        Sender(collector, instance).level("level_now", value, LABELS)
+    assert collector.settles_at("level_now", 5) == 5
+    assert set(collector.series("level_now")) == {(*PROD[:2], ("instance", name), PROD[2]) for name in ("a", "b")}
+
+
+def test_last_fact_wins(collector: Collector) -> None:
+    """A fact is one series whoever reports it, and the last report is what it says, whatever the senders' clocks."""
+    Sender(collector, "ahead", clock_skew=3600).fact("fact_now", 7, LABELS)
+    assert collector.settles_at("fact_now", 7) == 7
+    Sender(collector, "b").fact("fact_now", 4, LABELS)
+    assert collector.settles_at("fact_now", 4) == 4
+    assert set(collector.series("fact_now")) == {PROD}
+
+
+def test_environments_stay_apart(collector: Collector) -> None:
+    """`environment` comes from the resource and is `dev` where a sender says none."""
+    Sender(collector, "a", environment="stage").counter("apart_total", 2, LABELS)
+    Sender(collector, "b", environment=None).counter("apart_total", 3, LABELS)
+    assert collector.settles_at("apart_total", 5) == 5
+    assert collector.total("apart_total", environment="stage") == 2
+    assert collector.total("apart_total", environment="dev") == 3
