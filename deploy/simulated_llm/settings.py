@@ -1,63 +1,68 @@
-"""Settings of the simulated vendor, read once from the environment; every error at once."""
+"""What can be set about the simulated vendor, read once from the environment; keys have no default."""
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True)
+class SettingsError(ValueError):
+    """Some settings are wrong; the message names every one of them and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
-    """How the vendor behaves.
+    """The settings of one simulated vendor.
 
     Attributes:
-        api_keys: Keys that are accepted, ``SIMULATED_LLM_API_KEYS`` (comma separated) or ``SIMULATED_LLM_API_KEY``.
-        seed: Everything random is derived from it, ``SIMULATED_LLM_SEED``.
-        speed: Latencies are divided by it, ``SIMULATED_LLM_SPEED``.
-        error_rate: Share of requests answered by a vendor error, ``SIMULATED_LLM_ERROR_RATE``.
+        api_keys: The keys that are let in.
+        seed: Where all chance comes from.
+        speed: How many times faster than the real vendors.
+        error_rate: The share of requests that fail.
     """
 
     api_keys: frozenset[str]
     seed: int = 1
-    speed: float = 5.0
+    speed: float = 3.0
     error_rate: float = 0.01
 
-    @classmethod
-    def from_environment(cls, env: Mapping[str, str]) -> Settings:
-        """Settings from environment variables.
 
-        Raises:
-            ValueError: Naming every wrong setting, its value and the remedy.
-        """
-        problems: list[str] = []
-        raw_keys = env.get("SIMULATED_LLM_API_KEYS") or env.get("SIMULATED_LLM_API_KEY", "")
-        keys = frozenset(key.strip() for key in raw_keys.split(",") if key.strip())
-        if not keys:
-            problems.append("SIMULATED_LLM_API_KEYS is not set: set it to the keys that clients may use")
-        seed = _number(env, "SIMULATED_LLM_SEED", 1.0, 0.0, 2.0**53, problems)
-        speed = _number(env, "SIMULATED_LLM_SPEED", 5.0, 0.01, 1e6, problems)
-        error_rate = _number(env, "SIMULATED_LLM_ERROR_RATE", 0.01, 0.0, 1.0, problems)
-        if problems:
-            raise ValueError("; ".join(problems))
-        return cls(keys, int(seed), speed, error_rate)
+def load_settings(environ: Mapping[str, str]) -> Settings:
+    """Read the settings; an empty variable counts as not set.
+
+    Raises:
+        SettingsError: With every wrong setting, its value and the remedy.
+    """
+    problems: list[str] = []
+    listed = environ.get("SIMULATED_LLM_API_KEYS") or environ.get("SIMULATED_LLM_API_KEY") or ""
+    keys = frozenset(filter(None, (key.strip() for key in listed.split(","))))
+    if not keys:
+        problems.append(
+            "SIMULATED_LLM_API_KEYS is not set and has no default: set it to the keys to let in, separated by commas."
+        )
+
+    def read(name: str, default: str, parse: Callable[[str], float], remedy: str) -> float:
+        text = environ.get(name) or default
+        try:
+            return parse(text)
+        except ValueError:
+            problems.append(f"{name}={text} cannot be used: set it to {remedy}.")
+            return parse(default)
+
+    seed = read("SIMULATED_LLM_SEED", "1", int, "a whole number")
+    speed = read("SIMULATED_LLM_SPEED", "3", _between(0.001, 1e9), "a positive number, 1 for the real vendors' pace")
+    error_rate = read("SIMULATED_LLM_ERROR_RATE", "0.01", _between(0, 1), "a share from 0 to 1")
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return Settings(api_keys=keys, seed=int(seed), speed=speed, error_rate=error_rate)
 
 
-def _number(env: Mapping[str, str], name: str, default: float, least: float, most: float, problems: list[str]) -> float:
-    raw = env.get(name) or str(default)
-    try:
-        value = float(raw)
-    except ValueError:
-        value = least - 1
-    if not least <= value <= most:
-        problems.append(f"{name}={raw!r} is not valid: set it to a number from {least:g} to {most:g}")
-    return value
+def _between(least: float, most: float) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        number = float(text)
+        if math.isnan(number) or not least <= number <= most:
+            raise ValueError(text)
+        return number
 
-
-def load() -> Settings:
-    """The settings of this process; wrong ones end it with a sentence."""
-    try:
-        return Settings.from_environment(os.environ)
-    except ValueError as error:
-        sys.exit(f"The simulated LLM vendor cannot start: {error}")
+    return parse

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
-import random
+import re
+import time
 import wave
 from collections import Counter
 from dataclasses import dataclass, field
@@ -13,30 +14,47 @@ from typing import Any
 import httpx
 
 CHATS = "/api/v1/chat/conversations"
+KNOWN = re.compile(r"/api/v1/(?:chat/conversations|tasks|images|audio|files|users)\b")
+UNMATCHED = "unmatched"
 TASK_SECONDS = 30.0
+POLL_SECONDS = 0.5
 
 
 @dataclass
 class Truth:
-    """What was done: answers by method, route template and status, and requests that got none."""
+    """What was done.
 
+    Attributes:
+        actions: By name and plan.
+        answers: Requests by method, route template and status; instead of a status ``left`` for a stream that the user
+            left, or the client's error where no answer came.
+    """
+
+    actions: Counter[tuple[str, str]] = field(default_factory=Counter)
     answers: Counter[tuple[str, str, str]] = field(default_factory=Counter)
 
     def table(self) -> str:
         """The counts for people."""
-        rows = [f"{'method':<8}{'route':<62}{'status':<9}{'count':>6}"]
+        rows = [f"{'action':<24}{'plan':<12}{'count':>6}"]
+        rows += [f"{name:<24}{plan:<12}{count:>6}" for (name, plan), count in sorted(self.actions.items())]
+        rows += ["", f"{'method':<8}{'route':<62}{'status':<16}{'count':>6}"]
         rows += [
-            f"{method:<8}{route:<62}{status:<9}{count:>6}"
+            f"{method:<8}{route:<62}{status:<16}{count:>6}"
             for (method, route, status), count in sorted(self.answers.items())
         ]
-        return "\n".join([*rows, f"{sum(self.answers.values())} requests"])
+        return "\n".join([*rows, f"{self.actions.total()} actions, {self.answers.total()} requests"])
 
-    def as_json(self) -> list[dict[str, Any]]:
+    def as_json(self) -> dict[str, list[dict[str, Any]]]:
         """The counts for a program."""
-        return [
-            {"method": method, "route": route, "status": status, "count": count}
-            for (method, route, status), count in sorted(self.answers.items())
-        ]
+        return {
+            "actions": [
+                {"action": name, "plan": plan, "count": count} for (name, plan), count in sorted(self.actions.items())
+            ],
+            "requests": [
+                {"method": method, "route": route, "status": status, "count": count}
+                for (method, route, status), count in sorted(self.answers.items())
+            ],
+        }
 
 
 class User:
@@ -44,20 +62,27 @@ class User:
 
     def __init__(self, http: httpx.AsyncClient, truth: Truth, key: str | None, plan: str) -> None:
         self._http = http
-        self._truth = truth
+        self.truth = truth
         self._headers = {"X-API-Key": key} if key else {}
         self.plan = plan
 
     async def call(self, method: str, route: str, **options: Any) -> httpx.Response | None:
-        """One request to a route template; ``None`` where no answer came."""
+        """One request to a route template; ``None`` where no answer came.
+
+        Args:
+            method: The HTTP method.
+            route: The template as the backend has it; one it does not have is counted as ``unmatched``.
+            **options: For httpx; ``path`` has the values for the template.
+        """
         path = route.format(**options.pop("path", {}))
+        route = route if KNOWN.match(route) else UNMATCHED
         headers = self._headers | options.pop("headers", {})
         try:
             answer = await self._http.request(method, path, headers=headers, **options)
         except httpx.HTTPError as error:
-            self._truth.answers[method, route, type(error).__name__] += 1
+            self.truth.answers[method, route, type(error).__name__] += 1
             return None
-        self._truth.answers[method, route, str(answer.status_code)] += 1
+        self.truth.answers[method, route, str(answer.status_code)] += 1
         return answer
 
     async def start(self, message: str) -> str | None:
@@ -85,12 +110,16 @@ class User:
                     status = str(answer.status_code)
         except httpx.HTTPError as error:
             status = type(error).__name__
-        self._truth.answers["POST", route, status] += 1
+        self.truth.answers["POST", route, status] += 1
 
     async def look_around(self, conversation: str) -> None:
         """List the conversations and read one."""
         await self.call("GET", CHATS)
         await self.call("GET", f"{CHATS}/{{conversation_id}}", path={"conversation_id": conversation})
+
+    async def forget(self, conversation: str) -> None:
+        """Delete a conversation."""
+        await self.call("DELETE", f"{CHATS}/{{conversation_id}}", path={"conversation_id": conversation})
 
     async def draw(self, prompt: str) -> None:
         """Have an image generated."""
@@ -112,37 +141,28 @@ class User:
         if remove:
             await self.call("DELETE", "/api/v1/files/{file_id}", path=path)
 
-    async def misbehave(self, draw: random.Random) -> None:
-        """Something that a backend must refuse."""
-        match draw.randrange(5):
-            case 0:
-                await self.call("GET", "/api/v2/nothing/here")
-            case 1:
-                await self.call("POST", CHATS, json={"message": "hello"}, headers={"X-API-Key": "wrong"})
-            case 2:
-                await self.call("POST", CHATS, content=b"{", headers={"Content-Type": "application/json"})
-            case 3:
-                await self.call("PUT", CHATS, json={})
-            case _:
-                await self.call("POST", "/api/v1/files", files={"file": ("big.bin", bytes(11 * 1024 * 1024))})
-
-    async def hurry(self, times: int) -> None:
-        """More images at once than the plan allows."""
-        body = {"prompt": "the same thing again"}
-        await asyncio.gather(*(self.call("POST", "/api/v1/images", json=body) for _ in range(times)))
+    async def hurry(self, prompt: str, times: int) -> None:
+        """Ask for many images at once, and wait for those that are accepted."""
+        body = {"prompt": prompt}
+        answers = await asyncio.gather(*(self.call("POST", "/api/v1/images", json=body) for _ in range(times)))
+        await asyncio.gather(*(self._accepted(answer) for answer in answers))
 
     async def _accepted(self, answer: httpx.Response | None) -> dict[str, Any] | None:
         """The body of an accepted task, once the task has ended."""
         if answer is None or answer.status_code != httpx.codes.ACCEPTED:
             return None
         body: dict[str, Any] = answer.json()
-        deadline = asyncio.get_running_loop().time() + TASK_SECONDS
-        while asyncio.get_running_loop().time() < deadline:
+        deadline = time.monotonic() + TASK_SECONDS
+        while time.monotonic() < deadline:
             state = await self.call("GET", "/api/v1/tasks/{task_id}", path={"task_id": body["task_id"]})
-            if state is None or state.json().get("state") in {"succeeded", "failed"}:
+            if state is None or _ended(state):
                 break
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(POLL_SECONDS)
         return body
+
+
+def _ended(state: httpx.Response) -> bool:
+    return state.is_success and state.json()["state"] in {"succeeded", "failed", "cancelled"}
 
 
 def recording(seconds: float) -> bytes:
