@@ -7,8 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -116,6 +116,15 @@ class Fleet:
     def start_process(self, name: str) -> None:
         """Start one process and wait until it is ready."""
         self._start_stage([process for process in self.processes() if process.name == name])
+
+    @contextmanager
+    def killed(self, names: Iterable[str]) -> Iterator[None]:
+        """Processes killed at once with their children, and dead for the length of a block; for tests of crashes."""
+        pids = [self.pid(name) for name in names]
+        with self._manager.paused():
+            for pid in pids:
+                os.killpg(pid, signal.SIGKILL)
+            yield
 
     def kill_process(self, name: str) -> None:
         """Kill one process and its children at once, and keep it dead; for tests that look at crashes."""

@@ -40,6 +40,7 @@ class BrokerObserver:
         self._identity = f"{socket.gethostname()}-{self._pid}-{time.monotonic_ns()}"
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
+        self._beating = threading.Lock()
         self._worker: str | None = None
         self._last_beat = 0.0
         self._unreachable = False
@@ -61,9 +62,9 @@ class BrokerObserver:
 
     def worker_stopped(self) -> None:
         """The worker ends normally: its 0 is reported at once instead of after its heartbeat got old."""
-        self._stop.set()
         if self._worker is not None and os.getpid() == self._pid:
-            with self._client() as client:
+            with self._beating, self._client() as client:
+                self._stop.set()
                 client.delete(ALIVE_KEY + self._worker)
 
     def _run(self) -> None:
@@ -98,9 +99,12 @@ class BrokerObserver:
             get().celery.observe_queue_lengths({name: _length(channel, name) for name in self._app.amqp.queues})
 
     def _beat(self, client: Any) -> None:
-        if self._worker is not None and time.monotonic() - self._last_beat < HEARTBEAT_FRESH:
-            client.zadd(WORKERS_KEY, {self._worker: client.time()[0]})
-            client.set(ALIVE_KEY + self._worker, 1, ex=int(HEARTBEAT_FRESH) + 5)
+        # Held, so that a beat under way cannot write after the worker has said that it ends.
+        with self._beating:
+            fresh = time.monotonic() - self._last_beat < HEARTBEAT_FRESH
+            if self._worker is not None and fresh and not self._stop.is_set():
+                client.zadd(WORKERS_KEY, {self._worker: client.time()[0]})
+                client.set(ALIVE_KEY + self._worker, 1, ex=int(HEARTBEAT_FRESH) + 5)
 
     def _leads(self, client: Any, interval: float) -> bool:
         lease = int(interval * 2500)

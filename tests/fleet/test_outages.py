@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -104,16 +102,15 @@ def test_collector_outage_loses_nothing_new(fleet: Fleet, client: ChatClient, en
 def test_all_workers_gone_is_zero(fleet: Fleet, endpoint: Endpoint) -> None:
     """When every worker is killed at once, the sum is 0, not absent: the guide's alert can fire."""
     names = [row.name for row in fleet.status() if row.name.startswith("worker")]
-    for name in names:
-        os.killpg(fleet.pid(name), signal.SIGKILL)
-    for name in names:
-        fleet.stop_process(name)
-    gone = eventually(
-        lambda: endpoint.series("celery_active_workers"),
-        lambda series: len(series) == len(names) and not any(series.values()),
-        60,
-    )
+    with fleet.killed(names):
+        gone = eventually(
+            lambda: endpoint.series("celery_active_workers"),
+            lambda series: len(series) == len(names) and not any(series.values()),
+            60,
+        )
     for name in names:
         fleet.start_process(name)
     assert len(gone) == len(names)
     assert sum(gone.values()) == 0
+    back = eventually(lambda: endpoint.total("celery_active_workers"), lambda value: value == len(names), 60)
+    assert back == len(names)
