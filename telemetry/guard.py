@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 _logger = logging.getLogger("telemetry")
 _LOGGED_AT_MOST = 20
@@ -18,6 +19,7 @@ class _State:
 
     failures = 0
     listener: Callable[[BaseException], None] | None = None
+    reporting = threading.local()
 
 
 def on_failure(listener: Callable[[BaseException], None] | None) -> None:
@@ -37,14 +39,23 @@ def swallow(error: BaseException, doing: str) -> None:
     """
     if os.environ.get(STRICT_VARIABLE):
         raise error
+    if getattr(_State.reporting, "now", False):
+        return  # reporting a failure failed: once is enough
+    _State.reporting.now = True
+    try:
+        _report(error, doing)
+    finally:
+        _State.reporting.now = False
+
+
+def _report(error: BaseException, doing: str) -> None:
     _State.failures += 1
     if _State.failures <= _LOGGED_AT_MOST:
-        _logger.warning("telemetry failed while %s; the application goes on", doing, exc_info=error)
+        with suppress(Exception):  # a handler of the host's that raises
+            _logger.warning("telemetry failed while %s; the application goes on", doing, exc_info=error)
     if _State.listener is not None:
-        try:
+        with suppress(Exception):
             _State.listener(error)
-        except Exception:
-            _logger.debug("counting a telemetry failure failed", exc_info=True)
 
 
 @contextmanager

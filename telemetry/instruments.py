@@ -1,246 +1,18 @@
-"""Bound instruments: a catalogue spec joined to the SDK of this process; what to record is the domains' business.
-
-Counters, levels and facts are cells that an observable instrument reads at collection, because one SDK call
-per event costs twenty times as much. Histograms pay the SDK call. After a fork the child's cells are empty and
-the first event in the child starts a pipeline of its own.
-"""
+"""Every instrument of the catalogue, bound once per process; what to record is the domains' business."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Mapping
-from itertools import product
-from math import inf
-from operator import itemgetter
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, TypeVar, cast
 
-from opentelemetry.metrics import CallbackOptions, Meter, NoOpMeter, Observation
-from opentelemetry.metrics import Histogram as SdkHistogram
+from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from telemetry import guard
+from telemetry.bound import Bound, BoundCounter, BoundFact, BoundHistogram, BoundLevel
 from telemetry.catalogue import ALL, CounterSpec, FactSpec, HistogramSpec, LevelSpec, Spec
 from telemetry.catalogue import telemetry as own
-from telemetry.labels import LabelClamp
 
 L = TypeVar("L", bound=Mapping[str, object])
-Key = tuple[str, ...]
-
-_NO_METER = NoOpMeter("telemetry")
-
-
-def _key_getter(names: tuple[str, ...]) -> Callable[[Mapping[str, object]], tuple[object, ...]]:
-    if not names:
-        return lambda labels: ()
-    if len(names) == 1:
-        only = names[0]
-        return lambda labels: (labels[only],)
-    return cast("Callable[[Mapping[str, object]], tuple[object, ...]]", itemgetter(*names))
-
-
-class _Bound(Generic[L]):
-    """What all bound instruments share: label keys, clamps, attributes, and forgetting after a fork."""
-
-    def __init__(self, spec: Spec[L], owner: Instruments) -> None:
-        self.spec = spec
-        self._owner = owner
-        self._key = _key_getter(spec.label_keys)
-        self._clamp = LabelClamp(cast("Spec[Mapping[str, object]]", spec), owner.label_overflowed)
-        self._lock = threading.RLock()
-
-    def reset(self) -> None:
-        """Drop everything recorded, with a fresh lock: the state of a new process."""
-        self._lock = threading.RLock()
-        self._clamp.forget()
-
-    def attach(self, meter: Meter) -> None:
-        """Create the SDK instrument behind this one."""
-        raise NotImplementedError
-
-    def _attributes(self, key: Key) -> dict[str, str]:
-        return {**dict(zip(self.spec.label_keys, key, strict=True)), **self._owner.constant_labels}
-
-
-class _Cells(_Bound[L]):
-    """One number per series, read by an observable instrument."""
-
-    def __init__(self, spec: Spec[L], owner: Instruments) -> None:
-        super().__init__(spec, owner)
-        self._cells: dict[tuple[object, ...], list[float]] = {}
-
-    def reset(self) -> None:
-        super().reset()
-        self._cells = {}
-
-    def value(self, labels: L) -> float | None:
-        """What the series stands at, ``None`` where it does not exist; for tests and the Prometheus sink."""
-        cell = self._cells.get(self._clamp.clamp(labels))
-        return None if cell is None else cell[0]
-
-    def observe(self, options: CallbackOptions | None = None) -> Iterable[Observation]:
-        """Every series as an observation; called by the SDK at collection."""
-        with self._lock:
-            cells = [(key, cell[0]) for key, cell in self._cells.items()]
-        return [Observation(value, self._attributes(cast("Key", key))) for key, value in cells]
-
-    def _cell(self, labels: L) -> list[float]:
-        try:
-            return self._cells[self._key(labels)]
-        except (KeyError, TypeError):
-            return self._new_cell(labels)
-
-    def _new_cell(self, labels: L) -> list[float]:
-        self._owner.ensure_started()
-        key = self._clamp.clamp(labels)
-        with self._lock:
-            return self._cells.setdefault(key, [0.0])
-
-    def declare(self, labels: L) -> None:
-        """Let the series exist at 0 before its first event, so that its first increment is seen."""
-        try:
-            self._new_cell(labels)
-        except Exception as error:
-            guard.swallow(error, f"declaring a series of {self.spec.name}")
-
-    def declare_closed(self) -> None:
-        """Declare every series of a metric whose labels are all closed sets."""
-        labels = self.spec.label_set()
-        if all(label.values for label in labels):
-            names = self.spec.label_keys
-            for values in product(*([v for v in label.values if v != label.overflow] for label in labels)):
-                self.declare(cast("L", dict(zip(names, values, strict=True))))
-
-
-class BoundCounter(_Cells[L]):
-    """A total that only grows."""
-
-    def add(self, amount: float, labels: L) -> None:
-        """Count ``amount`` (0 or more); anything else is not counted but reported."""
-        try:
-            if not 0 <= amount < inf:
-                self._owner.value_rejected(self.spec.name)
-                return
-            cell = self._cell(labels)
-            with self._lock:
-                cell[0] += amount
-        except Exception as error:
-            guard.swallow(error, f"counting {self.spec.name}")
-
-    def attach(self, meter: Meter) -> None:
-        """Create the observable counter."""
-        meter.create_observable_counter(self.spec.name, [self.observe], self.spec.unit, self.spec.help)
-
-
-class BoundLevel(_Cells[L]):
-    """A level of this process: counted up and down, or read from where the truth is at collection."""
-
-    def __init__(self, spec: LevelSpec[L], owner: Instruments) -> None:
-        super().__init__(spec, owner)
-        self._readers: list[Callable[[], Iterable[tuple[L, float]]]] = []
-
-    def add(self, amount: float, labels: L) -> None:
-        """Move the level by ``amount``, which may be negative."""
-        try:
-            if not -inf < amount < inf:
-                self._owner.value_rejected(self.spec.name)
-                return
-            cell = self._cell(labels)
-            with self._lock:
-                cell[0] += amount
-        except Exception as error:
-            guard.swallow(error, f"moving {self.spec.name}")
-
-    def read_from(self, reader: Callable[[], Iterable[tuple[L, float]]]) -> None:
-        """Take the level from ``reader`` at each collection; readers with equal labels add up."""
-        self._readers.append(reader)
-
-    def observe(self, options: CallbackOptions | None = None) -> Iterable[Observation]:
-        """Every series as an observation; called by the SDK at collection."""
-        levels: dict[Key, float] = {}
-        for reader in self._readers:
-            with guard.guarded(f"reading {self.spec.name}"):
-                for labels, value in reader():
-                    key = self._clamp.clamp(labels)
-                    levels[key] = levels.get(key, 0.0) + value
-        read = [Observation(value, self._attributes(key)) for key, value in levels.items()]
-        return [*super().observe(options), *read]
-
-    def attach(self, meter: Meter) -> None:
-        """Create the observable up-down counter."""
-        meter.create_observable_up_down_counter(self.spec.name, [self.observe], self.spec.unit, self.spec.help)
-
-
-class BoundFact(_Cells[L]):
-    """A shared truth of the fleet as this process last read it; absent until read, absent when unreadable."""
-
-    def set_all(self, values: Iterable[tuple[L, float]]) -> None:
-        """Replace every series by a fresh reading; a series that is not in it is gone."""
-        try:
-            self._owner.ensure_started()
-            self._clamp.forget()
-            cells: dict[tuple[object, ...], list[float]] = {}
-            for labels, value in values:
-                if -inf < value < inf:
-                    cells[self._clamp.clamp(labels)] = [float(value)]
-                else:
-                    self._owner.value_rejected(self.spec.name)
-            with self._lock:
-                self._cells = cells
-        except Exception as error:
-            guard.swallow(error, f"setting {self.spec.name}")
-
-    def forget(self) -> None:
-        """There is no reading: the metric becomes absent, which is not 0."""
-        with self._lock:
-            self._cells = {}
-
-    def attach(self, meter: Meter) -> None:
-        """Create the observable gauge."""
-        meter.create_observable_gauge(self.spec.name, [self.observe], self.spec.unit, self.spec.help)
-
-
-class BoundHistogram(_Bound[L]):
-    """A distribution; each event is one SDK call."""
-
-    def __init__(self, spec: HistogramSpec[L], owner: Instruments) -> None:
-        super().__init__(spec, owner)
-        self._histogram_spec = spec
-        self._known: dict[tuple[object, ...], dict[str, str]] = {}
-        self._sdk: SdkHistogram = _NO_METER.create_histogram(spec.name)
-
-    def reset(self) -> None:
-        """Drop everything recorded; the SDK instrument of the parent is not used again."""
-        super().reset()
-        self._known = {}
-        self._sdk = _NO_METER.create_histogram(self.spec.name)
-
-    def record(self, value: float, labels: L) -> None:
-        """Record ``value`` (0 or more); anything else is not recorded but reported."""
-        try:
-            if not 0 <= value < inf:
-                self._owner.value_rejected(self.spec.name)
-                return
-            try:
-                attributes = self._known[self._key(labels)]
-            except (KeyError, TypeError):
-                attributes = self._new_attributes(labels)
-            self._sdk.record(value, attributes)
-        except Exception as error:
-            guard.swallow(error, f"recording {self.spec.name}")
-
-    def _new_attributes(self, labels: L) -> dict[str, str]:
-        self._owner.ensure_started()
-        key = self._clamp.clamp(labels)
-        with self._lock:
-            return self._known.setdefault(key, self._attributes(key))
-
-    def attach(self, meter: Meter) -> None:
-        """Create the SDK histogram."""
-        self._sdk = meter.create_histogram(
-            self.spec.name,
-            self.spec.unit,
-            self.spec.help,
-            explicit_bucket_boundaries_advisory=self._histogram_spec.buckets,
-        )
 
 
 class Instruments:
@@ -257,7 +29,7 @@ class Instruments:
         self.constant_labels = dict(constant_labels or {})
         self._start = start
         self._on_collect: list[Callable[[], None]] = []
-        self._bound: dict[str, _Bound[Any]] = {spec.name: _bind(spec, self) for spec in ALL}
+        self._bound: dict[str, Bound[Any]] = {spec.name: _bind(spec, self) for spec in ALL}
 
     def counter(self, spec: CounterSpec[L]) -> BoundCounter[L]:
         """The bound instrument of a counter."""
@@ -316,8 +88,17 @@ class Instruments:
         if metric != own.REJECTED_VALUES.name:
             self.counter(own.REJECTED_VALUES).add(1, {"metric": metric})
 
+    def export_unanswered(self) -> None:
+        """Count an export that is sent again though the collector may have taken it."""
+        self.counter(own.UNANSWERED_EXPORTS).add(1, {})
 
-def _bind(spec: Spec[Any], owner: Instruments) -> _Bound[Any]:
+    def given_up(self, amounts: Mapping[str, float]) -> None:
+        """Count what the collector refuses for good, by metric."""
+        for metric, amount in amounts.items():
+            self.counter(own.UNDELIVERED).add(amount, {"metric": metric})
+
+
+def _bind(spec: Spec[Any], owner: Instruments) -> Bound[Any]:
     match spec:
         case CounterSpec():
             return BoundCounter(spec, owner)

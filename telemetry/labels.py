@@ -13,11 +13,18 @@ MISSING = "unknown"
 
 def clean(value: object) -> str:
     """Text that every exporter accepts: a string, printable, of bounded length; never empty."""
-    text = value if isinstance(value, str) else MISSING if value is None else str(value)
+    text = value if isinstance(value, str) else MISSING if value is None else _text(value)
     text = text[:MAX_LENGTH].encode("utf-8", "replace").decode("utf-8")
     if not text.isprintable():
         text = "".join(c if c.isprintable() else "?" for c in text)
     return text or MISSING
+
+
+def _text(value: object) -> str:
+    try:
+        return str(value)
+    except Exception:  # an object of the host's, or a number of thousands of digits
+        return MISSING
 
 
 class LabelClamp:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
 import threading
@@ -23,11 +22,14 @@ from telemetry.domains.llm import LlmRecorder
 from telemetry.domains.storage import StorageRecorder
 from telemetry.instruments import Instruments
 from telemetry.pipeline import fork
+from telemetry.pipeline.handover import Handover, Recorded
 from telemetry.pipeline.provider import build_provider, build_readers
 from telemetry.pipeline.reader import DeltaReader
 from telemetry.pipeline.settings import Settings
 
 _logger = logging.getLogger("telemetry")
+
+_DRAIN_SECONDS = 1.0
 
 
 class Telemetry:
@@ -54,7 +56,9 @@ class Telemetry:
         self._provider: MeterProvider | None = None
         self._readers: list[MetricReader] = []
         self._start_lock = threading.RLock()
+        self._starting = self._started = False
         self._closed = False
+        self._on_shutdown: list[Callable[[], None]] = []
         constant = {"environment": settings.environment} if settings.sink == "prometheus" else {}
         self.instruments = Instruments(self.start, constant)
         self.errors = ErrorsRecorder(self.instruments)
@@ -71,6 +75,10 @@ class Telemetry:
         """Call ``callback`` at each collection, in the export thread."""
         self.instruments.on_collect(callback)
 
+    def on_shutdown(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` after the last export of this process; a forked child forgets it."""
+        self._on_shutdown.append(callback)
+
     @property
     def meter_provider(self) -> MeterProviderApi:
         """A MeterProvider to hand to auto-instrumentors: their metrics land on the documented series."""
@@ -80,16 +88,20 @@ class Telemetry:
 
     def start(self) -> None:
         """Start the pipeline of this process where it does not run yet; never raises."""
-        if self._provider is not None or self._closed:
+        if self._started or self._closed:
             return
         with self._start_lock:
-            if self._provider is None:
-                with guard.guarded("starting the metrics pipeline"):
-                    self._start()
+            if self._started or self._starting:
+                return
+            self._starting = True
+            with guard.guarded("starting the metrics pipeline"):
+                self._start()
+            # Only now: until its instruments are attached, another thread has to wait, or its histograms go nowhere.
+            self._started = True
 
     def _start(self) -> None:
         given = self._given_readers
-        self._readers = build_readers(self.settings) if given is None else list(given)
+        self._readers = build_readers(self.settings, self.instruments) if given is None else list(given)
         self._provider = build_provider(self.settings, self._readers, self.instruments.constant_labels)
         self.instruments.attach(self._provider.get_meter("telemetry"))
         for reader in self._readers:
@@ -109,14 +121,37 @@ class Telemetry:
         for reader in self._readers:
             with guard.guarded("delivering the last metrics"):
                 reader.shutdown(self.settings.exit_deadline * 1000)
+        for callback in self._on_shutdown:
+            with guard.guarded("ending what shutdown ends"):
+                callback()
+
+    def hand_over(self, handover: Handover) -> None:
+        """Leave what a child did not deliver to its parent instead of waiting for a collector; ends the pipeline."""
+        if self._closed:
+            return
+        if not handover.is_possible():
+            self.shutdown()
+            return
+        self._closed = True
+        for reader in self._readers:
+            if isinstance(reader, DeltaReader):
+                handover.leave(reader.drain(_DRAIN_SECONDS))
+
+    def adopt(self, recorded: Recorded) -> None:
+        """Export what a child handed over as this process's own; called at a collection."""
+        for reader in self._readers:
+            if isinstance(reader, DeltaReader):
+                reader.adopt(recorded)
 
     def after_fork_in_child(self) -> None:
         """Forget what the parent recorded; the first event in the child starts a pipeline of its own."""
         _Process.lock = threading.RLock()
         self._start_lock = threading.RLock()
+        self._starting = self._started = False
         self._provider = None
         self._readers = []
         self._closed = False
+        self._on_shutdown = []
         self.instruments.reset()
 
 
@@ -152,7 +187,7 @@ def _configured(settings: Settings) -> Telemetry:
     guard.on_failure(lambda error: telemetry.errors.occurred(error, component="telemetry"))
     telemetry.instruments.declare_closed()
     telemetry.start()
-    atexit.register(telemetry.shutdown)
+    fork.flush_at_exit(telemetry)
     _logger.info(
         "telemetry: service=%s environment=%s exporter=%s interval=%gs pid=%d",
         settings.service_name,

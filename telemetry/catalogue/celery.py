@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypedDict
 
-from telemetry.catalogue._labels import Queue, TaskName
-from telemetry.catalogue._spec import Budget, CounterSpec, FactSpec, HistogramSpec
+from telemetry.catalogue._labels import NoLabels, Queue, TaskName
+from telemetry.catalogue._spec import Budget, CounterSpec, FactSpec, HistogramSpec, LevelSpec
 
 
 class TaskLabels(TypedDict):
@@ -21,6 +21,20 @@ class DroppedLabels(TaskLabels):
     reason: Literal["revoked", "expired", "terminated", "ignored", "rejected", "other"]
 
 
+class PriorityLabels(TypedDict):
+    """Which queue, and how urgent."""
+
+    queue: Queue
+    priority: Annotated[str, Budget(20, "message priorities in use; `none` where a message has none")]
+
+
+class ExceptionLabels(TypedDict):
+    """Which task failed with what."""
+
+    task_name: TaskName
+    exception: Annotated[str, Budget(100, "exception classes that tasks fail with")]
+
+
 class QueueLabels(TypedDict):
     """Which queue of the broker."""
 
@@ -31,6 +45,12 @@ class WorkerLabels(TypedDict):
     """Which worker node."""
 
     hostname: Annotated[str, Budget(500, "worker nodes seen within the last hour")]
+
+
+class HeldLabels(WorkerLabels):
+    """Which worker node holds tasks, and what they wait for."""
+
+    state: Literal["active", "reserved", "scheduled"]
 
 
 SUBMITTED = CounterSpec(
@@ -81,5 +101,55 @@ DROPPED = CounterSpec(
     help="Tasks that left the system without an outcome, by reason.",
     labels=DroppedLabels,
     unit="{task}",
+    documented=False,
+)
+PRIORITIES = CounterSpec(
+    name="celery_tasks_by_priority_total",
+    help="Tasks published to the broker, by the priority of their message.",
+    labels=PriorityLabels,
+    unit="{task}",
+    documented=False,
+)
+EXCEPTIONS = CounterSpec(
+    name="celery_task_exceptions_total",
+    help="Failed tasks by the class of the exception, time limits and lost processes included.",
+    labels=ExceptionLabels,
+    unit="{task}",
+    documented=False,
+)
+WAIT = HistogramSpec(
+    name="celery_task_wait_seconds",
+    help="Seconds from publishing (from the ETA, where there is one) until a pool process took the task.",
+    labels=TaskLabels,
+    unit="s",
+    buckets=(0.01, 0.05, 0.25, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0),
+    documented=False,
+)
+OLDEST = FactSpec(
+    name="celery_queue_oldest_seconds",
+    help="Age of the oldest task waiting in a queue; 0 when it is empty, absent when the task does not say.",
+    labels=QueueLabels,
+    unit="s",
+    documented=False,
+)
+UNACKED = FactSpec(
+    name="celery_unacked_messages",
+    help="Messages that workers took from the broker and did not acknowledge yet.",
+    labels=NoLabels,
+    unit="{message}",
+    documented=False,
+)
+HELD = LevelSpec(
+    name="celery_worker_tasks",
+    help="Tasks a worker node holds: running, fetched in advance, or waiting for their time.",
+    labels=HeldLabels,
+    unit="{task}",
+    documented=False,
+)
+POOL_SIZE = LevelSpec(
+    name="celery_worker_pool_size",
+    help="Tasks a worker node can run at the same time.",
+    labels=WorkerLabels,
+    unit="{process}",
     documented=False,
 )

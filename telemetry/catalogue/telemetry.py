@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, TypedDict
 
+from telemetry.catalogue._labels import NoLabels
 from telemetry.catalogue._spec import Budget, CounterSpec
 
 
@@ -25,5 +26,19 @@ REJECTED_VALUES = CounterSpec(
     help="Events that were not counted because the value was negative, infinite or not a number.",
     labels=MetricLabels,
     unit="{event}",
+    documented=False,
+)
+UNDELIVERED = CounterSpec(
+    name="telemetry_undelivered_total",
+    help="Counts the collector refused for good, by metric: they are missing in that metric.",
+    labels=MetricLabels,
+    unit="{event}",
+    documented=False,
+)
+UNANSWERED_EXPORTS = CounterSpec(
+    name="telemetry_unanswered_exports_total",
+    help="Exports sent again because no answer came; what they carried may be counted twice.",
+    labels=NoLabels,
+    unit="{export}",
     documented=False,
 )

@@ -1,4 +1,4 @@
-"""Reads queue lengths and worker heartbeats from the broker, from one process of the fleet at a time.
+"""Reads queue lengths and worker heartbeats from the broker, and reports them from one process of the fleet at a time.
 
 Every process that measures a Celery application is a candidate; a short lease in the broker elects the one that
 reads and reports. When it dies, another takes over within the lease, so no death hides the numbers.
@@ -6,141 +6,182 @@ reads and reports. When it dies, another takes over within the lease, so no deat
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from typing import Any
 
-from celery import Celery
-from kombu.exceptions import ChannelError
+from celery import Celery, signals
 
 from telemetry import guard
+from telemetry.instrumentation._celery_board import Board, board_for, options_for
+from telemetry.instrumentation._celery_queues import QueueNames
+from telemetry.pipeline import fork
 from telemetry.setup import get
 
 _logger = logging.getLogger("telemetry")
 
-MAX_INTERVAL = 15.0
-HEARTBEAT_FRESH = 15.0
-KNOWN_FOR = 3600.0
-LEASE_KEY = "telemetry:celery:lease"
-WORKERS_KEY = "telemetry:celery:workers"
-ALIVE_KEY = "telemetry:celery:alive:"
+SHORTEST, LONGEST = 1.0, 4.0
+LEASE_INTERVALS = 3
+LOOP_FRESH = 20.0
+SETTLING = 5.0
+STARTING = 10.0
+TIMEOUT = 2
+HEARTBEAT = 10
+
+_left_to_parent: list[object] = []
 
 
 class BrokerObserver:
-    """Polls the broker from a daemon thread of the process that instrumented the application, never of its children."""
+    """Polls the broker from a daemon thread of a process that exports: a publisher or a worker's main process.
 
-    def __init__(self, app: Celery) -> None:
+    Args:
+        app: The application whose broker it is.
+        queues: The queues it declares.
+    """
+
+    def __init__(self, app: Celery, queues: QueueNames) -> None:
         self._app = app
-        self._pid = os.getpid()
-        self._identity = f"{socket.gethostname()}-{self._pid}-{time.monotonic_ns()}"
+        self._queues = queues
+        self._begin()
+        self._inherited = False
+        fork.register(self)
+
+    def _begin(self) -> None:
+        self._identity = f"{socket.gethostname()}-{os.getpid()}-{time.monotonic_ns()}"
+        self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
-        self._beating = threading.Lock()
+        self._hold_until = time.monotonic() + SETTLING
+        self._in_worker = False
         self._worker: str | None = None
-        self._last_beat = 0.0
+        self._loop_turned: float | None = None
+        self._connection: Any = None
+        self._board: Board | None = None
+        self._leading = False
         self._unreachable = False
+
+    def after_fork_in_child(self) -> None:
+        """A forked process observes nothing unless it publishes; it touches no connection of its parent."""
+        _left_to_parent.append(self._connection)  # closing it would talk to the parent's broker
+        self._begin()
+        self._inherited = True
+
+    def shutdown(self) -> None:
+        """Part of the fork contract: a child has nothing to deliver."""
+
+    def pool_child(self) -> None:
+        """This process is a child of a worker: its parent observes. The solo pool is the worker itself."""
+        if not self._in_worker:
+            self._stop.set()
+
+    def published(self) -> None:
+        """This process publishes, so that it is a candidate even if it was forked."""
+        self._inherited = False
 
     def ensure_running(self) -> None:
         """Start polling; called at each collection, so that only processes that export poll."""
-        if self._thread is None and os.getpid() == self._pid:
-            self._thread = threading.Thread(target=self._run, name="telemetry-celery", daemon=True)
-            self._thread.start()
+        if self._thread is None and not self._inherited and not self._stop.is_set() and self._is_settled():
+            with self._lock:
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._run, name="telemetry-celery", daemon=True)
+                    self._thread.start()
+                    atexit.register(self.stop)
 
-    def worker_started(self, hostname: str) -> None:
-        """This process is the main process of a worker node."""
+    def worker_begins(self) -> None:
+        """This process is about to become the main process of a worker node; it forks before anything is polled."""
+        self._in_worker = True
+        self._hold_until = float("inf")
+
+    def worker_set_up(self, hostname: str, *, beats_from_loop: bool) -> None:
+        """The worker has a name; it counts as alive from here on, before its first task."""
         self._worker = hostname
-        self._last_beat = time.monotonic()
+        self._hold_until = time.monotonic() + STARTING
+        if beats_from_loop:
+            signals.heartbeat_sent.connect(self._loop_turns, weak=False)
 
-    def worker_alive(self) -> None:
-        """The worker's own loop turned."""
-        self._last_beat = time.monotonic()
+    def worker_ready(self) -> None:
+        """The worker has connected and forked."""
+        self._hold_until = 0.0
+        self.ensure_running()
 
-    def worker_stopped(self) -> None:
-        """The worker ends normally: its 0 is reported at once instead of after its heartbeat got old."""
-        if self._worker is not None and os.getpid() == self._pid:
-            with self._beating, self._client() as client:
-                self._stop.set()
-                client.delete(ALIVE_KEY + self._worker)
+    def stop(self) -> None:
+        """End normally: the worker's 0 is reported at once, and another process takes over at once."""
+        if self._stop.is_set() or self._thread is None:
+            self._stop.set()
+            return
+        self._stop.set()
+        self._thread.join(TIMEOUT)
+        if not self._thread.is_alive() and not self._unreachable:
+            with guard.guarded("leaving the broker"):
+                self._leave()
+
+    def _leave(self) -> None:
+        board = self._connected()
+        if self._worker is not None:
+            board.worker_gone(self._worker)
+        if self._leading:
+            self._read(board)
+            board.release()
+
+    def _loop_turns(self, **_: Any) -> None:
+        self._loop_turned = time.monotonic()
+
+    def _is_settled(self) -> bool:
+        """Not before the application has its final configuration: reading it too early would freeze it."""
+        if time.monotonic() > self._hold_until:
+            return True
+        return not self._in_worker and "amqp" in vars(self._app) and "queues" in vars(self._app.amqp)
 
     def _run(self) -> None:
-        interval = min(MAX_INTERVAL, max(1.0, get().settings.export_interval))
-        while not self._stop.wait(0 if self._first() else interval):
+        while not self._stop.is_set():
+            interval = min(LONGEST, max(SHORTEST, get().settings.export_interval))
             try:
                 self._poll(interval)
-                self._unreachable = False
             except Exception as error:
-                self._report(error)
-
-    def _first(self) -> bool:
-        first, self._polled = not getattr(self, "_polled", False), True
-        return first
-
-    def _report(self, error: Exception) -> None:
-        if not self._unreachable:
-            _logger.warning("the broker cannot be read (%s): queue lengths and workers are unknown, not 0", error)
-        self._unreachable = True
-        with guard.guarded("reporting an unreachable broker"):
-            get().celery.broker_unreachable(error)
+                self._lost(error)
+            self._stop.wait(interval)
 
     def _poll(self, interval: float) -> None:
-        with self._connection() as connection:
-            channel = connection.default_channel
-            client = channel.client
-            self._beat(client)
-            if not self._leads(client, interval):
-                get().celery.forget_readings()
-                return
-            get().celery.observe_workers(self._workers(client))
-            get().celery.observe_queue_lengths({name: _length(channel, name) for name in self._app.amqp.queues})
+        board = self._connected()
+        worker = self._worker if self._loop_is_fresh() else None
+        self._leading = board.attend(worker, self._queues.declared(), interval * LEASE_INTERVALS)
+        if self._leading:
+            self._read(board)
+        else:
+            get().celery.forget_readings()
+        if self._unreachable:
+            self._unreachable = False
+            _logger.warning("the broker can be read again")
 
-    def _beat(self, client: Any) -> None:
-        # Held, so that a beat under way cannot write after the worker has said that it ends.
-        with self._beating:
-            fresh = time.monotonic() - self._last_beat < HEARTBEAT_FRESH
-            if self._worker is not None and fresh and not self._stop.is_set():
-                client.zadd(WORKERS_KEY, {self._worker: client.time()[0]})
-                client.set(ALIVE_KEY + self._worker, 1, ex=int(HEARTBEAT_FRESH) + 5)
+    def _read(self, board: Board) -> None:
+        get().celery.observe_workers(board.workers())
+        get().celery.observe_queue_lengths(board.queue_lengths())
+        get().celery.observe_backlog(board.unacked(), board.oldest())
 
-    def _leads(self, client: Any, interval: float) -> bool:
-        lease = int(interval * 2500)
-        if client.set(LEASE_KEY, self._identity, nx=True, px=lease):
-            return True
-        holder = client.get(LEASE_KEY)
-        if holder is not None and _text(holder) == self._identity:
-            client.pexpire(LEASE_KEY, lease)
-            return True
-        return False
+    def _loop_is_fresh(self) -> bool:
+        """A worker whose loop turned once and does not turn any more is stuck, though this thread still runs."""
+        return self._loop_turned is None or time.monotonic() - self._loop_turned < LOOP_FRESH
 
-    def _workers(self, client: Any) -> dict[str, bool]:
-        now = client.time()[0]
-        client.zremrangebyscore(WORKERS_KEY, 0, now - KNOWN_FOR)
-        names = [_text(name) for name in client.zrange(WORKERS_KEY, 0, -1)]
-        return {name: bool(client.exists(ALIVE_KEY + name)) for name in names}
+    def _connected(self) -> Board:
+        if self._board is None:
+            options = options_for(self._app.connection_for_read().transport.driver_type, TIMEOUT)
+            self._connection = self._app.connection_for_read(
+                connect_timeout=TIMEOUT, transport_options=options, heartbeat=HEARTBEAT
+            )
+            self._board = board_for(self._connection, get().settings.environment, self._identity)
+        return self._board
 
-    @contextmanager
-    def _connection(self) -> Iterator[Any]:
-        options = {"socket_timeout": 2, "socket_connect_timeout": 2, "retry_on_timeout": False}
-        with self._app.connection_for_read(connect_timeout=2, transport_options=options) as connection:
-            yield connection
-
-    @contextmanager
-    def _client(self) -> Iterator[Any]:
-        with self._connection() as connection:
-            yield connection.default_channel.client
-
-
-def _length(channel: Any, queue: str) -> int:
-    """Messages waiting in a queue, all priorities; an empty queue of Redis does not exist."""
-    try:
-        return int(channel.queue_declare(queue, passive=True).message_count)
-    except ChannelError:
-        return 0
-
-
-def _text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else value
+    def _lost(self, error: Exception) -> None:
+        if not self._unreachable:
+            _logger.warning("the broker cannot be read (%s): queue lengths and workers are unknown, not 0", error)
+        self._unreachable, self._leading, self._board = True, False, None
+        connection, self._connection = self._connection, None
+        with guard.guarded("reporting an unreachable broker"):
+            get().celery.broker_unreachable(error)
+        with suppress(Exception):
+            connection.close()

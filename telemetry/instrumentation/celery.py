@@ -3,195 +3,241 @@
 from __future__ import annotations
 
 import functools
+import json
 import time
-import weakref
 from collections.abc import Mapping
+from contextvars import ContextVar
 from typing import Any
 
-from billiard.einfo import ExceptionWithTraceback
 from celery import Celery, signals
-from celery.exceptions import Ignore, Reject, Retry, Terminated
-from kombu.utils.imports import symbol_by_name
+from celery.worker import state
 
 from telemetry import guard
-from telemetry.domains.celery import CeleryRecorder
 from telemetry.instrumentation._celery_broker import BrokerObserver
-from telemetry.setup import get
+from telemetry.instrumentation._celery_queues import QueueNames
+from telemetry.instrumentation._celery_request import PUBLISHED_AT, metered
+from telemetry.pipeline.handover import Handover
+from telemetry.setup import Telemetry, get
 
-DEFAULT_QUEUE = "unknown"
-_instrumented: weakref.WeakSet[Celery] = weakref.WeakSet()
+_instrumented: dict[Celery, _Hooks] = {}
+_publication: ContextVar[_Publication | None] = ContextVar("telemetry_publication", default=None)
+
+
+class _Publication:
+    """One call of ``send_task``: Celery's signals do not say which application publishes, nor how urgent it is."""
+
+    __slots__ = ("app", "priority")
+
+    def __init__(self, app: Celery) -> None:
+        self.app = app
+        self.priority = "none"
+
+
+class _Pool:
+    """How the pool processes of the worker that runs in this process reach it; there is one worker in a process."""
+
+    handover: Handover | None = None
 
 
 def instrument_celery(app: Celery) -> None:
     """Measure the tasks, queues and workers of ``app``; a second call does nothing."""
-    if app in _instrumented:
-        return
-    _instrumented.add(app)
-    hooks = _Hooks(app)
-    signals.after_task_publish.connect(hooks.published, weak=False)
-    signals.task_revoked.connect(hooks.revoked, weak=False)
-    signals.celeryd_after_setup.connect(hooks.worker_set_up, weak=False)
-    signals.worker_process_shutdown.connect(hooks.child_ends, weak=False)
-    signals.worker_shutdown.connect(hooks.worker_ends, weak=False)
-    signals.heartbeat_sent.connect(hooks.heartbeat_sent, weak=False)
+    if app not in _instrumented:
+        _instrumented[app] = _Hooks(app)
+        _instrumented[app].connect()
+
+
+def uninstrument_celery(app: Celery) -> None:
+    """Count no submission of ``app`` and observe its broker no longer; a worker that runs stays measured."""
+    hooks = _instrumented.pop(app, None)
+    if hooks is not None:
+        hooks.disconnect()
 
 
 class _Hooks:
-    """Receivers of Celery's signals for one application."""
+    """Receivers of Celery's signals for one application; signals are shared by all applications of a process."""
 
     def __init__(self, app: Celery) -> None:
         self._app = app
-        self._observer = BrokerObserver(app)
-        get().on_collect(self._observer.ensure_running)
+        self._queues = QueueNames(app)
+        self._observer = BrokerObserver(app, self._queues)
+        self._collected_by: Telemetry | None = None
+        self._declared = False
+        self._receivers: dict[Any, Any] = {
+            signals.before_task_publish: self.publishes,
+            signals.after_task_publish: self.published,
+            signals.celeryd_init: self.worker_begins,
+            signals.celeryd_after_setup: self.worker_set_up,
+            signals.worker_ready: self.worker_ready,
+            signals.worker_shutdown: self.worker_ends,
+            signals.worker_process_init: self.child_begins,
+            signals.worker_process_shutdown: self.child_ends,
+            signals.task_unknown: self.unknown,
+            signals.task_rejected: self.refused,
+        }
 
-    def published(self, sender: str, headers: Mapping[str, Any], exchange: str, routing_key: str, **_: Any) -> None:
+    def connect(self) -> None:
+        """Receive the signals, and let ``send_task`` (the one way to publish) say which application publishes."""
+        for signal, receiver in self._receivers.items():
+            signal.connect(receiver, weak=False)
+        self._app.send_task = functools.wraps(type(self._app).send_task)(functools.partial(_send_task, self._app))
+        self._observe_at_collections()
+
+    def disconnect(self) -> None:
+        """Receive no signal any more."""
+        for signal, receiver in self._receivers.items():
+            signal.disconnect(receiver)
+        vars(self._app).pop("send_task", None)
+        self._observer.stop()
+
+    def publishes(self, headers: dict[str, Any], properties: Mapping[str, Any], **_: Any) -> None:
+        """A message is about to go out: it carries when, and says how urgent it is."""
+        publication = _publication.get()
+        if publication is None or publication.app is not self._app:
+            return
+        with guard.guarded("dating a task"):
+            headers[PUBLISHED_AT] = time.time()
+            priority = properties.get("priority")
+            publication.priority = "none" if priority is None else str(priority)
+
+    def published(
+        self, sender: str, body: Any, headers: Mapping[str, Any], exchange: Any, routing_key: str, **_: Any
+    ) -> None:
+        """The broker took a message."""
+        publication = _publication.get()
+        if publication is None or publication.app is not self._app:
+            return
         with guard.guarded("counting a published task"):
-            if not headers.get("retries"):
-                get().celery.submitted(sender, queue_name(self._app, exchange, routing_key))
+            self._observer.published()
+            if not _is_retry(body, headers):
+                for queue in self._queues.published_to(exchange, routing_key):
+                    self._count_submission(str(sender), queue, publication.priority)
 
-    def revoked(self, sender: Any, request: Any, terminated: bool, expired: bool, **_: Any) -> None:
-        with guard.guarded("counting a revoked task"):
-            reason = "expired" if expired else "terminated" if terminated else "revoked"
-            get().celery.dropped(sender.name, _queue_of(self._app, request.delivery_info), reason)
+    def worker_begins(self, instance: Any, **_: Any) -> None:
+        if _same(instance.app, self._app):
+            self._observer.worker_begins()
 
     def worker_set_up(self, sender: str, instance: Any, **_: Any) -> None:
+        if not _same(instance.app, self._app):
+            return
         with guard.guarded("hooking the requests of a worker"):
-            self._app.Task.Request = metered(self._app, self._app.Task.Request)
-            for task in self._app.tasks.values():
-                task.Request = metered(self._app, task.Request)
-            own = [name for name in self._app.tasks if not name.startswith("celery.")]
-            get().celery.declare(own, list(self._app.amqp.queues))
-            self._observer.worker_started(sender)
+            self._prepare_handover()
+            self._observe_at_collections()
+            self._meter_requests()
+            get().celery.declare(self._own_tasks(), self._queues.declared())
+            get().celery.read_worker_from(str(sender), _held, lambda: _pool_size(instance))
+            self._observer.worker_set_up(str(sender), beats_from_loop=_is_prefork(instance))
 
-    def heartbeat_sent(self, **_: Any) -> None:
-        self._observer.worker_alive()
+    def worker_ready(self, sender: Any, **_: Any) -> None:
+        if _same(sender.app, self._app):
+            with guard.guarded("observing the broker from a worker"):
+                self._meter_late_tasks(sender)
+                self._observer.worker_ready()
+
+    def worker_ends(self, sender: Any, **_: Any) -> None:
+        if _same(sender.app, self._app):
+            with guard.guarded("ending the observation of a worker"):
+                self._observer.stop()
+
+    def child_begins(self, **_: Any) -> None:
+        self._observer.pool_child()
 
     def child_ends(self, **_: Any) -> None:
         with guard.guarded("delivering the metrics of a pool process"):
-            get().shutdown()
+            if _Pool.handover is not None:
+                get().hand_over(_Pool.handover)
+            else:
+                get().shutdown()
 
-    def worker_ends(self, **_: Any) -> None:
-        with guard.guarded("ending the observation of a worker"):
-            self._observer.worker_stopped()
+    def unknown(self, sender: Any, name: str, message: Any, **_: Any) -> None:
+        """A worker got a task it does not know; Celery stores a failure."""
+        if _same(sender.app, self._app):
+            with guard.guarded("counting an unknown task"):
+                get().celery.failed(str(name), self._queues.received_from(message.delivery_info), None, "NotRegistered")
 
+    def refused(self, sender: Any, message: Any, **_: Any) -> None:
+        """A worker got a message that it cannot understand."""
+        if _same(sender.app, self._app):
+            with guard.guarded("counting a refused message"):
+                name = str((message.headers or {}).get("task") or "unknown")
+                get().celery.dropped(name, self._queues.received_from(message.delivery_info), "rejected")
 
-def queue_name(app: Celery, exchange: str | None, routing_key: str | None) -> str:
-    """The queue that the broker puts a message in, by the application's own declarations."""
-    for name, queue in app.amqp.queues.items():
-        same_exchange = (queue.exchange.name if queue.exchange else "") == (exchange or "")
-        if same_exchange and queue.routing_key == routing_key:
-            return str(name)
-    return routing_key or DEFAULT_QUEUE
+    def _prepare_handover(self) -> None:
+        """Only where collections are sure to come: they take what children leave."""
+        if get().settings.sink == "otlp":
+            _Pool.handover = Handover()
+            get().on_shutdown(_Pool.handover.remove)
 
+    def _observe_at_collections(self) -> None:
+        if self._collected_by is not get():
+            self._collected_by = get()
+            self._collected_by.on_collect(self._collecting)
 
-def _queue_of(app: Celery, delivery_info: Mapping[str, Any] | None) -> str:
-    info = delivery_info or {}
-    return queue_name(app, info.get("exchange"), info.get("routing_key"))
+    def _collecting(self) -> None:
+        self._observer.ensure_running()
+        if _Pool.handover is not None and self._collected_by is not None:
+            self._collected_by.adopt(_Pool.handover.take())
+            for line in _Pool.handover.told():
+                get().celery.submitted(*json.loads(line))
 
+    def _count_submission(self, *submission: str) -> None:
+        """A child of the pool lets its parent count: it may be killed before it exports what it published."""
+        if _Pool.handover is None or not _Pool.handover.tell(json.dumps(submission)):
+            self._declare_submissions()
+            get().celery.submitted(*submission)
 
-@functools.cache
-def metered(app: Celery, base: type | str) -> type:
-    """``base`` (a Celery ``Request`` class or its import path) whose outcomes are counted."""
-    base_class: type = symbol_by_name(base)  # type: ignore[no-untyped-call]
-    if issubclass(base_class, MeteredRequest):
-        return base_class
-    return type("MeteredRequest", (MeteredRequest, base_class), {"metered_app": app})
+    def _meter_requests(self) -> None:
+        self._app.Task.Request = metered(self._app.Task.Request, self._queues)
+        for task in list(self._app.tasks.values()):
+            task.Request = metered(task.Request, self._queues)
 
+    def _meter_late_tasks(self, consumer: Any) -> None:
+        """Tasks registered while the worker started, whose class brings a ``Request`` of its own."""
+        for name, task in list(self._app.tasks.items()):
+            request = metered(task.Request, self._queues)
+            if request is not task.Request:
+                task.Request = request
+                consumer.strategies[name] = task.start_strategy(self._app, consumer)
 
-class MeteredRequest:
-    """Mixed into a worker's ``Request``: counts each task's outcome once, in the process that owns the pool.
+    def _declare_submissions(self) -> None:
+        if not self._declared:
+            self._declared = True
+            get().celery.declare_submissions(self._own_tasks(), self._queues.declared())
 
-    What happens to the task is decided by Celery; this class only watches which of its own methods Celery called
-    (requeued, retried after a lost process, already successful) and counts afterwards. It never raises.
-    """
-
-    metered_app: Celery
-    on_success: Any
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._accepted_at: float | None = None
-        self._counted = False
-        self._requeued = False
-        self._retried_after_loss = False
-        self._succeeded_before_loss = False
-        # Celery's worker replaces on_success in a subclass of this one, so the instance is wrapped.
-        self.on_success = functools.partial(self._on_success, self.on_success)
-
-    def on_accepted(self, pid: int, time_accepted: float) -> None:
-        """A pool process took the task."""
-        self._accepted_at = time_accepted
-        super().on_accepted(pid, time_accepted)  # type: ignore[misc]
-
-    def _on_success(self, on_success: Any, failed__retval__runtime: Any, **kwargs: Any) -> Any:
-        failed, _, runtime = failed__retval__runtime
-        if not failed:
-            with guard.guarded("counting a completed task"):
-                self._count("completed", float(runtime))
-        return on_success(failed__retval__runtime, **kwargs)
-
-    def on_timeout(self, soft: bool, timeout: float) -> None:
-        """The soft or hard time limit passed; the soft one arrives as an exception of the task as well."""
-        super().on_timeout(soft, timeout)  # type: ignore[misc]
-        if not soft and not self._requeued:
-            with guard.guarded("counting a timed out task"):
-                self._count("failed", self._seconds())
-
-    def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
-        """The task raised, or its process was lost."""
-        try:
-            return super().on_failure(exc_info, *args, **kwargs)  # type: ignore[misc]
-        finally:
-            with guard.guarded("counting a failed task"):
-                self._count_failure(_exception_of(exc_info))
-
-    def reject(self, requeue: bool = False) -> Any:
-        """The message goes back to the broker or away."""
-        self._requeued = self._requeued or requeue
-        return super().reject(requeue=requeue)  # type: ignore[misc]
-
-    def _retry_worker_lost(self, *args: Any) -> bool:
-        self._retried_after_loss = bool(super()._retry_worker_lost(*args))  # type: ignore[misc]
-        return self._retried_after_loss
-
-    def _success_was_stored(self) -> Any:
-        stored = super()._success_was_stored()  # type: ignore[misc]
-        self._succeeded_before_loss = bool(stored)
-        return stored
-
-    def _count_failure(self, error: BaseException) -> None:
-        if isinstance(error, Terminated) or self._is_revoked():
-            return  # counted by task_revoked
-        if isinstance(error, Retry) or self._retried_after_loss:
-            self._recorder().retried(*self._labels())
-        elif self._requeued:
-            return  # it comes back
-        elif self._succeeded_before_loss:
-            self._count("completed", None)
-        elif isinstance(error, Ignore | Reject):
-            reason = "rejected" if isinstance(error, Reject) else "ignored"
-            self._recorder().dropped(*self._labels(), reason)
-        else:
-            self._count("failed", self._seconds())
-
-    def _count(self, outcome: str, seconds: float | None) -> None:
-        if not self._counted:
-            self._counted = True
-            getattr(self._recorder(), outcome)(*self._labels(), seconds)
-
-    def _is_revoked(self) -> bool:
-        return bool(getattr(self, "_already_revoked", False) or getattr(self, "_already_cancelled", False))
-
-    def _seconds(self) -> float | None:
-        return None if self._accepted_at is None else max(0.0, time.monotonic() - self._accepted_at)
-
-    def _labels(self) -> tuple[str, str]:
-        return str(self._type), _queue_of(self.metered_app, self.delivery_info)  # type: ignore[attr-defined]
-
-    def _recorder(self) -> CeleryRecorder:
-        return get().celery
+    def _own_tasks(self) -> list[str]:
+        return [name for name in list(self._app.tasks) if not name.startswith("celery.")]
 
 
-def _exception_of(exc_info: Any) -> BaseException:
-    error: BaseException = exc_info.exception
-    return error.exc if isinstance(error, ExceptionWithTraceback) else error
+def _send_task(app: Celery, *args: Any, **kwargs: Any) -> Any:
+    token = _publication.set(_Publication(app))
+    try:
+        return type(app).send_task(app, *args, **kwargs)
+    finally:
+        _publication.reset(token)
+
+
+def _held() -> dict[str, int]:
+    active = len(state.active_requests)
+    return {
+        "active": active,
+        "reserved": max(0, len(state.reserved_requests) - active),
+        "scheduled": len(state.scheduled_requests) if hasattr(state, "scheduled_requests") else 0,
+    }
+
+
+def _pool_size(worker: Any) -> int:
+    """0 before the pool is there and after it is gone; Celery's property raises then."""
+    return int(getattr(getattr(worker, "pool", None), "num_processes", 0))
+
+
+def _is_retry(body: Any, headers: Mapping[str, Any]) -> bool:
+    in_body = body.get("retries") if isinstance(body, Mapping) else None  # task protocol 1
+    return bool(headers.get("retries") or in_body)
+
+
+def _same(app: Any, own: Celery) -> bool:
+    """Celery hands out proxies of the current application as well."""
+    return getattr(app, "_get_current_object", lambda: app)() is own
+
+
+def _is_prefork(worker: Any) -> bool:
+    return "prefork" in str(worker.pool_cls)

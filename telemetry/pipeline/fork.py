@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import os
-import sys
 import weakref
+from multiprocessing import process, util
 from typing import Protocol
+
+from telemetry import guard
 
 
 class ForkAware(Protocol):
@@ -28,20 +31,25 @@ def register(aware: ForkAware) -> None:
 
 def _after_fork_in_child() -> None:
     for aware in list(_aware):
-        aware.after_fork_in_child()
-        _flush_when_a_multiprocessing_child_ends(aware)
+        with guard.guarded("starting anew in a forked process"):
+            aware.after_fork_in_child()
+            _flush_when_a_multiprocessing_child_ends(aware)
+
+
+def flush_at_exit(aware: ForkAware) -> None:
+    """Flush when the calling process ends normally, be it a child of multiprocessing that no fork hook prepared."""
+    atexit.register(aware.shutdown)
+    if process.parent_process() is not None:
+        util.Finalize(aware, aware.shutdown, exitpriority=0)
 
 
 def _flush_when_a_multiprocessing_child_ends(aware: ForkAware) -> None:
-    """Children of multiprocessing leave by ``os._exit``, which runs their finalizers but no ``atexit`` handler.
+    """Children of multiprocessing and billiard leave by ``os._exit``: their finalizers run, no ``atexit`` handler.
 
     The finalizer is registered from an after-fork callback, because a starting child first clears the finalizers
     it inherited and then runs these callbacks.
     """
-    for name in ("multiprocessing.util", "billiard.util"):
-        util = sys.modules.get(name)
-        if util is not None:
-            util.register_after_fork(aware, lambda own, util=util: util.Finalize(own, own.shutdown, exitpriority=0))
+    util.register_after_fork(aware, lambda own: util.Finalize(own, own.shutdown, exitpriority=0))
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)

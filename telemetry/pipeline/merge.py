@@ -18,6 +18,7 @@ from opentelemetry.sdk.metrics.export import (
     ScopeMetrics,
     Sum,
 )
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 P = TypeVar("P", NumberDataPoint, HistogramDataPoint)
 SeriesKey: TypeAlias = frozenset[tuple[str, object]]
@@ -31,30 +32,26 @@ def merge(older: MetricsData | None, newer: MetricsData) -> MetricsData:
     """
     if older is None:
         return newer
-    resources = {_resource_key(r): r for r in older.resource_metrics}
-    for resource in newer.resource_metrics:
-        known = resources.get(_resource_key(resource))
-        resources[_resource_key(resource)] = resource if known is None else _merge_resource(known, resource)
+    resources: dict[SeriesKey, ResourceMetrics] = {}
+    for resource in chain(older.resource_metrics, newer.resource_metrics):
+        key = frozenset(resource.resource.attributes.items())
+        resources[key] = _merge_resource(resources[key], resource) if key in resources else resource
     return MetricsData(resource_metrics=list(resources.values()))
 
 
-def _resource_key(resource: ResourceMetrics) -> SeriesKey:
-    return frozenset(resource.resource.attributes.items())
-
-
 def _merge_resource(older: ResourceMetrics, newer: ResourceMetrics) -> ResourceMetrics:
-    scopes = {(s.scope.name, s.scope.version): s for s in older.scope_metrics}
-    for scope in newer.scope_metrics:
-        key = (scope.scope.name, scope.scope.version)
-        scopes[key] = scope if key not in scopes else _merge_scope(scopes[key], scope)
+    scopes: dict[InstrumentationScope, ScopeMetrics] = {}
+    for scope in chain(older.scope_metrics, newer.scope_metrics):
+        known = scopes.get(scope.scope)
+        scopes[scope.scope] = scope if known is None else _merge_scope(known, scope)
     return replace(newer, scope_metrics=list(scopes.values()))
 
 
 def _merge_scope(older: ScopeMetrics, newer: ScopeMetrics) -> ScopeMetrics:
-    metrics = {_metric_key(m): m for m in older.metrics}
-    for metric in newer.metrics:
+    metrics: dict[tuple[str, type], Metric] = {}
+    for metric in chain(older.metrics, newer.metrics):
         key = _metric_key(metric)
-        metrics[key] = metric if key not in metrics else _merge_metric(metrics[key], metric)
+        metrics[key] = _merge_metric(metrics[key], metric) if key in metrics else metric
     return replace(newer, metrics=list(metrics.values()))
 
 

@@ -7,16 +7,15 @@ from importlib import import_module
 from typing import Any
 
 from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
-from opentelemetry.sdk.metrics.export import MetricExporter, MetricReader
+from opentelemetry.sdk.metrics.export import MetricReader
 from opentelemetry.sdk.metrics.view import DropAggregation, ExplicitBucketHistogramAggregation, View
 
 from telemetry.catalogue import ALL, HistogramSpec, Spec
-from telemetry.pipeline.delivery import Delivery
+from telemetry.pipeline.delivery import Delivery, Observer
 from telemetry.pipeline.reader import DeltaReader
 from telemetry.pipeline.resource import build_resource
 from telemetry.pipeline.settings import Settings
-
-EXPORT_TIMEOUT = 10.0
+from telemetry.pipeline.transport import HttpTransport, SdkTransport, Transport
 
 
 def build_provider(
@@ -45,12 +44,12 @@ def view_of(spec: Spec[Any], constant_labels: Mapping[str, str]) -> View:
     )
 
 
-def build_readers(settings: Settings) -> list[MetricReader]:
+def build_readers(settings: Settings, observer: Observer | None = None) -> list[MetricReader]:
     """The reader of the chosen sink, not started; none where metrics go nowhere."""
     if settings.sink == "otlp":
         _import_what_exports_import_lazily()
-        delivery = Delivery(build_exporter(settings))
-        return [DeltaReader(delivery, settings.export_interval, EXPORT_TIMEOUT)]
+        delivery = Delivery(build_transport(settings), observer)
+        return [DeltaReader(delivery, settings.export_interval, settings.export_timeout)]
     if settings.sink == "prometheus":
         from telemetry.pipeline.prometheus import build_prometheus_reader
 
@@ -64,22 +63,19 @@ def _import_what_exports_import_lazily() -> None:
         import_module(name)
 
 
-def build_exporter(settings: Settings) -> MetricExporter:
-    """The OTLP exporter of the chosen protocol; endpoint, headers and certificates come from ``OTEL_*``.
+def build_transport(settings: Settings) -> Transport:
+    """The way to the collector by the chosen protocol; endpoint, headers and certificates come from ``OTEL_*``.
 
     Raises:
         ImportError: Where ``grpc`` is asked for and its exporter is not installed, naming what to install.
     """
-    if settings.protocol == "grpc":
-        try:
-            from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as GrpcExporter
-        except ImportError as error:
-            raise ImportError(
-                "OTEL_EXPORTER_OTLP_PROTOCOL='grpc' needs the package opentelemetry-exporter-otlp-proto-grpc: "
-                "install it, or set http/protobuf"
-            ) from error
-        exporter: MetricExporter = GrpcExporter()
-        return exporter
-    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter as HttpExporter
-
-    return HttpExporter()
+    if settings.protocol == "http/protobuf":
+        return HttpTransport()
+    try:
+        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
+    except ImportError as error:
+        raise ImportError(
+            "OTEL_EXPORTER_OTLP_PROTOCOL='grpc' needs the package opentelemetry-exporter-otlp-proto-grpc: "
+            "install it, or set http/protobuf"
+        ) from error
+    return SdkTransport(OTLPMetricExporter())

@@ -16,9 +16,17 @@ from opentelemetry.sdk.metrics import (
 from opentelemetry.sdk.metrics.export import AggregationTemporality, MetricReader, MetricsData
 
 from telemetry import guard
-from telemetry.pipeline.delivery import Delivery, totals
+from telemetry.pipeline.delivery import Delivery, listed
+from telemetry.pipeline.handover import Recorded, adopted, portable
+from telemetry.pipeline.merge import merge
+from telemetry.pipeline.parts import totals
+from telemetry.pipeline.resource import is_forked_child
 
 _logger = logging.getLogger("telemetry")
+
+FIRST_EXPORT = 1.0
+CLOSING = 0.2
+_LONGEST_LAST_PAUSE = 1.0
 
 DELTA_FOR_TOTALS: dict[type, AggregationTemporality] = {
     Counter: AggregationTemporality.DELTA,
@@ -52,6 +60,9 @@ class DeltaReader(MetricReader):
         self._flushes_done = 0
         self._last_flush_delivered = True
         self._stopping = False
+        self._draining = False
+        self._exit_at = float("inf")
+        self._adopted: Recorded = []
         self._collected: MetricsData | None = None
         self._thread = threading.Thread(target=self._run, name="telemetry-export", daemon=True)
 
@@ -80,45 +91,100 @@ class DeltaReader(MetricReader):
         """Export what is left within the deadline; what stays undelivered is logged with its totals."""
         if self._stopping:
             return
-        deadline = time.monotonic() + timeout_millis / 1000
+        closing = min(CLOSING, timeout_millis / 4000)
+        self._exit_at = time.monotonic() + timeout_millis / 1000 - closing
         self._stopping = True
-        delivered = self.force_flush(timeout_millis)
-        if not delivered:
-            self._delivery.close()
-            self._thread.join(max(0.0, min(0.1, deadline - time.monotonic())))
-            self._report_undelivered()
-        else:
-            self._thread.join(max(0.0, deadline - time.monotonic()))
-            self._delivery.close()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(max(0.0, self._exit_at - time.monotonic()))
+        else:  # it could not be started, or it was killed
+            self._export_for_the_last_time()
+        self._delivery.close()
+        self._thread_ends(closing)
+        self._report_undelivered()
+
+    def adopt(self, recorded: Recorded) -> None:
+        """Export what a child handed over with the next export; called while collecting, in the export thread."""
+        self._adopted += recorded
+
+    def drain(self, timeout: float) -> Recorded:
+        """Stop without another export.
+
+        Args:
+            timeout: Seconds that an export under way may still take.
+
+        Returns:
+            What was recorded and not acknowledged.
+        """
+        self._draining = self._stopping = True
+        self._wake.set()
+        self._thread_ends(timeout / 2)
+        self._delivery.close()
+        self._thread_ends(timeout / 2)
+        return portable(self._undelivered())
 
     def _receive_metrics(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: object) -> None:
         self._collected = metrics_data
 
     def _run(self) -> None:
-        next_export = time.monotonic() + self._interval
-        while not self._stopping or self._flushes_done < self._flushes_wanted:
-            self._wake.wait(max(0.0, next_export - time.monotonic()))
+        # A new process names its series soon; a forked child adds to those of its parent.
+        pause = self._interval if is_forked_child() else min(self._interval, FIRST_EXPORT)
+        while True:
+            self._wake.wait(pause)
+            if self._draining:
+                return
+            if self._stopping:
+                break
             self._wake.clear()
-            with self._flushed:
-                wanted = self._flushes_wanted
-            delivered = self._export_once()
-            next_export = time.monotonic() + self._interval
-            with self._flushed:
-                self._flushes_done = wanted
-                self._last_flush_delivered = delivered
-                self._flushed.notify_all()
+            self._export()
+            pause = self._delivery.pause(self._interval)
+        self._export_for_the_last_time()
 
-    def _export_once(self) -> bool:
+    def _export(self) -> bool:
+        with self._flushed:
+            wanted = self._flushes_wanted
+        delivered = self._export_once(min(self._timeout, self._exit_at - time.monotonic()))
+        with self._flushed:
+            self._flushes_done = wanted
+            self._last_flush_delivered = delivered
+            self._flushed.notify_all()
+        return delivered
+
+    def _export_for_the_last_time(self) -> None:
+        """Try until the deadline, as long as there is something to gain."""
+        pause = 0.1
+        while not self._export() and self._delivery.is_worth_another_try():
+            pause = min(pause * 2, _LONGEST_LAST_PAUSE)
+            if time.monotonic() + pause >= self._exit_at:
+                return
+            time.sleep(pause)
+
+    def _export_once(self, timeout: float) -> bool:
         try:
-            self.collect()
-            collected, self._collected = self._collected, None
-            return self._delivery.deliver(collected, self._timeout)
+            return self._delivery.deliver(self._collect_all(), timeout)
         except Exception as error:
             guard.swallow(error, "exporting metrics")
             return False
 
+    def _collect_all(self) -> MetricsData | None:
+        self.collect()
+        collected, self._collected = self._collected, None
+        if collected is not None and self._adopted:
+            collected, self._adopted = adopted(collected, self._adopted), []
+        return collected
+
+    def _undelivered(self) -> MetricsData | None:
+        collected, pending = self._collect_all(), self._delivery.pending
+        return pending if collected is None else merge(pending, collected)
+
+    def _thread_ends(self, timeout: float) -> None:
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+
     def _report_undelivered(self) -> None:
-        lost = totals(self._delivery.pending)
-        if lost:
-            listed = ", ".join(f"{name} {amount:g}" for name, amount in sorted(lost.items()))
-            _logger.error("the collector did not take the last metrics before the exit deadline; lost: %s", listed)
+        with guard.guarded("reporting what was not delivered"):
+            lost = totals(self._undelivered())
+            if lost:
+                _logger.error(
+                    "the collector did not take the last metrics before the exit deadline; lost: %s", listed(lost)
+                )

@@ -5,13 +5,21 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+from functools import cache
+from urllib.parse import unquote
 
 from opentelemetry.sdk.resources import Resource
 
 from telemetry.pipeline.settings import Settings
 
 INSTANCE = "service.instance.id"
+PID = "process.pid"
 FIRST_PROCESS = os.getpid()
+
+
+def is_forked_child() -> bool:
+    """Whether the calling process was forked after telemetry was imported."""
+    return os.getpid() != FIRST_PROCESS
 
 
 def build_resource(settings: Settings) -> Resource:
@@ -20,23 +28,30 @@ def build_resource(settings: Settings) -> Resource:
     An instance id set by the user (``OTEL_RESOURCE_ATTRIBUTES``) is kept; a forked child appends its process id.
     """
     given = _given_instance()
-    child = os.getpid() != FIRST_PROCESS
     if given:
-        instance = f"{given}.{os.getpid()}" if child else given
+        instance = f"{given}.{os.getpid()}" if is_forked_child() else given
     else:
         instance = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
-    return Resource.create(
-        {
-            "service.name": settings.service_name,
-            "deployment.environment.name": settings.environment,
-            INSTANCE: instance,
-        }
-    )
+    own: dict[str, str | int] = {
+        "service.name": settings.service_name,
+        "deployment.environment.name": settings.environment,
+        INSTANCE: instance,
+    }
+    detected = _detected()
+    if PID in detected.attributes:
+        own[PID] = os.getpid()
+    return detected.merge(Resource(own))
+
+
+@cache
+def _detected() -> Resource:
+    """What the SDK's detectors find, once for a process and all it forks: they take milliseconds and threads."""
+    return Resource.create()
 
 
 def _given_instance() -> str | None:
     for pair in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(","):
         key, _, value = pair.partition("=")
         if key.strip() == INSTANCE and value.strip():
-            return value.strip()
+            return unquote(value.strip())
     return None

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar, cast
+from urllib.parse import unquote
 
 T = TypeVar("T")
 
@@ -13,7 +14,9 @@ Sink = Literal["otlp", "prometheus", "none"]
 Protocol = Literal["http/protobuf", "grpc"]
 
 DEFAULT_ENVIRONMENT = "dev"
+DEFAULT_INTERVAL = 15.0  # the SDK's 60 s would let levels and facts expire in the collector between two reports
 MAX_PORT = 65535
+_MILLISECONDS_FROM = 1000
 
 
 class SettingsError(ValueError):
@@ -29,7 +32,10 @@ class Settings:
         environment: ``deployment.environment.name`` of ``OTEL_RESOURCE_ATTRIBUTES``; ``dev`` when it is not set.
         sink: ``OTEL_METRICS_EXPORTER``: ``otlp`` (a collector), ``prometheus`` (one process) or ``none``.
         protocol: ``OTEL_EXPORTER_OTLP_METRICS_PROTOCOL`` or ``OTEL_EXPORTER_OTLP_PROTOCOL``.
-        export_interval: Seconds between exports, from ``OTEL_METRIC_EXPORT_INTERVAL`` (milliseconds).
+        export_interval: Seconds between exports, from ``OTEL_METRIC_EXPORT_INTERVAL`` (milliseconds); 15 s when it is
+            not set. The collector forgets a level or a fact 60 s after its last report.
+        export_timeout: Seconds one export may take, ``OTEL_EXPORTER_OTLP_TIMEOUT``: seconds as the Python SDK reads it,
+            1000 and more are milliseconds as the specification has it.
         exit_deadline: Seconds the exit of a process may take for its last export, ``TELEMETRY_EXIT_DEADLINE``.
         prometheus_host: ``OTEL_EXPORTER_PROMETHEUS_HOST``.
         prometheus_port: ``OTEL_EXPORTER_PROMETHEUS_PORT``.
@@ -41,7 +47,8 @@ class Settings:
     environment: str = DEFAULT_ENVIRONMENT
     sink: Sink = "none"
     protocol: Protocol = "http/protobuf"
-    export_interval: float = 60.0
+    export_interval: float = DEFAULT_INTERVAL
+    export_timeout: float = 10.0
     exit_deadline: float = 5.0
     prometheus_host: str = "localhost"
     prometheus_port: int = 9464
@@ -93,9 +100,6 @@ def _read(reader: _Reader, service_name: str | None) -> Settings:
     sink = reader.read(
         "OTEL_METRICS_EXPORTER", "none", _one_of("otlp", "prometheus", "none"), "otlp, prometheus or none"
     )
-    protocol_variable = "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL"
-    if not reader.env.get(protocol_variable):
-        protocol_variable = "OTEL_EXPORTER_OTLP_PROTOCOL"
     return Settings(
         service_name=reader.env.get("OTEL_SERVICE_NAME")
         or attributes.get("service.name")
@@ -107,9 +111,17 @@ def _read(reader: _Reader, service_name: str | None) -> Settings:
         sink=cast("Sink", "none" if disabled else sink),
         protocol=cast(
             "Protocol",
-            reader.read(protocol_variable, "http/protobuf", _one_of("http/protobuf", "grpc"), "http/protobuf or grpc"),
+            reader.read(
+                _metrics_variable(reader, "PROTOCOL"),
+                "http/protobuf",
+                _one_of("http/protobuf", "grpc"),
+                "http/protobuf or grpc",
+            ),
         ),
-        export_interval=reader.milliseconds("OTEL_METRIC_EXPORT_INTERVAL", 60.0),
+        export_interval=reader.milliseconds("OTEL_METRIC_EXPORT_INTERVAL", DEFAULT_INTERVAL),
+        export_timeout=reader.read(
+            _metrics_variable(reader, "TIMEOUT"), 10.0, _seconds, "a number of seconds above 0, or of milliseconds"
+        ),
         exit_deadline=reader.read("TELEMETRY_EXIT_DEADLINE", 5.0, _positive, "a number of seconds above 0"),
         prometheus_host=reader.env.get("OTEL_EXPORTER_PROMETHEUS_HOST") or "localhost",
         prometheus_port=reader.read("OTEL_EXPORTER_PROMETHEUS_PORT", 9464, _port, "a port from 1 to 65535"),
@@ -125,8 +137,19 @@ def _resource_attributes(reader: _Reader) -> dict[str, str]:
         key, separator, value = pair.partition("=")
         if not separator or not key.strip():
             reader.errors.append(f"OTEL_RESOURCE_ATTRIBUTES has {pair!r}: write it as key=value,key=value")
-        attributes[key.strip()] = value.strip()
+        attributes[key.strip()] = unquote(value.strip())
     return attributes
+
+
+def _metrics_variable(reader: _Reader, name: str) -> str:
+    """The variable for metrics where it is set, else the one for all signals."""
+    own = f"OTEL_EXPORTER_OTLP_METRICS_{name}"
+    return own if reader.env.get(own, "").strip() else f"OTEL_EXPORTER_OTLP_{name}"
+
+
+def _seconds(raw: str) -> float:
+    value = _positive(raw)
+    return value / 1000 if value >= _MILLISECONDS_FROM else value
 
 
 def _positive(raw: str) -> float:

@@ -1,56 +1,106 @@
-"""A real collector for one test, with the product's configuration, on free ports; and raw OTLP to send it."""
+"""A real collector for one test, with the product's configuration, on free ports; nothing here sends to it."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
-import time
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
-from prometheus_client.parser import text_string_to_metric_families
 
-from deploy.ports import free_port_run
+from tests.support import exposition
+from tests.support.exposition import Labels, Samples
+from tests.support.ports import free_ports
+from tests.support.processes import eventually
+from tests.support.sender import CUMULATIVE, DELTA, Sender
+
+__all__ = ["CUMULATIVE", "DELTA", "Collector", "Sender", "find_otelcol", "running"]
 
 ROOT = Path(__file__).parents[2]
+CONFIG = ROOT / "otel-collector.yaml"
 PORTS = ("GRPC", "HTTP", "TOTALS", "LEVELS", "METRICS", "HEALTH")
-DELTA, CUMULATIVE = 1, 2
-Labels = tuple[tuple[str, str], ...]
+
+
+def find_otelcol() -> str:
+    """The collector to test with: `OTELCOL`, the installed one, the newest built one, or one on the PATH.
+
+    Raises:
+        FileNotFoundError: If there is none.
+    """
+    built = sorted(
+        (Path.home() / ".cache" / "fleet-telemetry").glob("otelcol-*/otelcol"), key=lambda p: p.stat().st_mtime
+    )
+    installed = Path(sys.executable).parent / "otelcol"
+    for program in (os.environ.get("OTELCOL"), installed, *reversed(built), shutil.which("otelcol-contrib")):
+        if program and Path(program).exists():
+            return str(program)
+    raise FileNotFoundError("no collector: run deploy/install.sh, or set OTELCOL to the path of one")
 
 
 class Collector:
-    """The process; `start` and `kill` may be called in turn, the ports stay."""
+    """The process; `start`, `stop` and `kill` may be called in turn, the ports stay.
 
-    def __init__(self) -> None:
-        self.ports = dict(zip(PORTS, free_port_run(len(PORTS)), strict=True))
+    Args:
+        config: Its configuration.
+        variables: More environment variables for it.
+    """
+
+    def __init__(self, config: Path = CONFIG, variables: Mapping[str, str] | None = None) -> None:
+        self.ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
+        self._config = config
+        self._variables = dict(variables or {})
         self._process: subprocess.Popen[bytes] | None = None
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the collector
 
     @property
     def endpoint(self) -> str:
         """For `OTEL_EXPORTER_OTLP_ENDPOINT`."""
         return f"http://127.0.0.1:{self.ports['HTTP']}"
 
+    def url(self, port: str) -> str:
+        """The metrics page of `TOTALS`, `LEVELS` or `METRICS` (its own)."""
+        return f"http://127.0.0.1:{self.ports[port]}/metrics"
+
     def start(self) -> None:
-        """Start it and wait until it is healthy."""
-        program = os.environ.get("OTELCOL") or str(Path(sys.executable).parent / "otelcol")
+        """Start it and wait until it is healthy.
+
+        Raises:
+            TimeoutError: If it is not after 20 s, with the end of its log.
+        """
         variables = {f"OTELCOL_{name}_PORT": str(port) for name, port in self.ports.items()}
         self._process = subprocess.Popen(
-            [program, "--config", str(ROOT / "otel-collector.yaml")],
-            env={**os.environ, **variables},
-            stderr=subprocess.DEVNULL,
+            [find_otelcol(), "--config", str(self._config)],
+            env={**os.environ, **variables, **self._variables},
+            stdout=self._log,
+            stderr=self._log,
         )
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            try:
-                if httpx.get(f"http://127.0.0.1:{self.ports['HEALTH']}/").status_code == 200:
-                    return
-            except httpx.HTTPError:
-                time.sleep(0.05)
-        raise TimeoutError("the collector is not healthy after 20 s")
+        if not eventually(self._is_healthy):
+            log = self.log()
+            self.kill()
+            raise TimeoutError(f"the collector is not healthy after 20 s: {log[-2000:]}")
+
+    def _is_healthy(self) -> bool:
+        try:
+            return httpx.get(f"http://127.0.0.1:{self.ports['HEALTH']}/").status_code == httpx.codes.OK
+        except httpx.HTTPError:
+            return False
+
+    def log(self) -> str:
+        """What it has logged so far."""
+        self._log.seek(0)
+        return self._log.read().decode(errors="replace")
+
+    def stop(self) -> None:
+        """SIGTERM, as a planned restart does, and wait for its end."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(20)
+            self._process = None
 
     def kill(self) -> None:
         """SIGKILL."""
@@ -59,16 +109,16 @@ class Collector:
             self._process.wait()
             self._process = None
 
+    def samples(self, port: str = "TOTALS") -> Samples:
+        """Everything one of its metrics pages shows."""
+        return exposition.scrape(self.url(port))
+
     def series(self, metric: str) -> dict[Labels, float]:
         """Every series of a metric at either endpoint; of a histogram, its counts."""
-        found = {}
-        for port in ("TOTALS", "LEVELS"):
-            text = httpx.get(f"http://127.0.0.1:{self.ports[port]}/metrics").text
-            for family in text_string_to_metric_families(text):
-                for sample in family.samples:
-                    if sample.name == metric or (family.type == "histogram" and sample.name == f"{metric}_count"):
-                        found[tuple(sorted(sample.labels.items()))] = sample.value
-        return found
+        return {
+            **exposition.series(self.samples("TOTALS"), metric),
+            **exposition.series(self.samples("LEVELS"), metric),
+        }
 
     def total(self, metric: str, /, **labels: str) -> float:
         """Sum over the series that have at least these labels."""
@@ -77,119 +127,25 @@ class Collector:
 
     def settles_at(self, metric: str, expected: float, seconds: float = 15.0, /, **labels: str) -> float:
         """The total once it is what is expected, or what it is when the time is over."""
-        deadline = time.monotonic() + seconds
-        while True:
-            value = self.total(metric, **labels)
-            if value == expected or time.monotonic() > deadline:
-                return value
-            time.sleep(0.1)
+        eventually(lambda: self.total(metric, **labels) == expected, seconds)
+        return self.total(metric, **labels)
+
+    def dropped_points(self) -> float:
+        """Points it refused or dropped inside, by its own metrics."""
+        own = self.samples("METRICS")
+        return sum(
+            value
+            for (name, labels), value in own.items()
+            if name.startswith("otelcol_deltatocumulative_datapoints") and "error" in dict(labels)
+        )
 
 
 @contextmanager
-def running() -> Iterator[Collector]:
+def running(config: Path = CONFIG, variables: Mapping[str, str] | None = None) -> Iterator[Collector]:
     """A collector that is ended with the block."""
-    collector = Collector()
+    collector = Collector(config, variables)
     try:
         collector.start()
         yield collector
     finally:
         collector.kill()
-
-
-class Sender:
-    """A process that exports, as the collector sees it.
-
-    Args:
-        collector: Where to.
-        instance: Its `service.instance.id`.
-        scope_version: Of the library that counts.
-        clock_skew: Seconds its clock is ahead.
-    """
-
-    def __init__(
-        self,
-        collector: Collector,
-        instance: str,
-        *,
-        scope_version: str = "1",
-        unit: str = "",
-        clock_skew: float = 0.0,
-        environment: str | None = "prod",
-    ) -> None:
-        self._url = f"{collector.endpoint}/v1/metrics"
-        self._http = httpx.Client()
-        self._resource = {"service.name": "test", "service.instance.id": instance}
-        if environment is not None:
-            self._resource["deployment.environment.name"] = environment
-        self._scope_version = scope_version
-        self._unit = unit
-        self._skew = int(clock_skew * 1e9)
-        self._start = time.time_ns() + self._skew
-
-    def counter(
-        self, name: str, value: float, labels: Mapping[str, str], *, temporality: int = DELTA, as_int: bool = False
-    ) -> None:
-        """Export one point of a counter."""
-        request, metric = self._request(name)
-        metric.sum.is_monotonic = True
-        metric.sum.aggregation_temporality = temporality
-        self._number(metric.sum.data_points.add(), value, labels, as_int)
-        self._post(request)
-
-    def level(self, name: str, value: float, labels: Mapping[str, str]) -> None:
-        """Export one point of an up-down counter."""
-        request, metric = self._request(name)
-        metric.sum.aggregation_temporality = CUMULATIVE
-        self._number(metric.sum.data_points.add(), value, labels, False)
-        self._post(request)
-
-    def fact(self, name: str, value: float, labels: Mapping[str, str]) -> None:
-        """Export one point of a gauge."""
-        request, metric = self._request(name)
-        self._number(metric.gauge.data_points.add(), value, labels, False)
-        self._post(request)
-
-    def histogram(self, name: str, values: list[float], labels: Mapping[str, str], bounds: list[float]) -> None:
-        """Export one delta point of a histogram."""
-        request, metric = self._request(name)
-        metric.histogram.aggregation_temporality = DELTA
-        point = metric.histogram.data_points.add()
-        self._head(point, labels)
-        point.count, point.sum = len(values), sum(values)
-        point.explicit_bounds.extend(bounds)
-        edges = [*bounds, float("inf")]
-        counts = [0] * len(edges)
-        for value in values:
-            counts[next(i for i, edge in enumerate(edges) if value <= edge)] += 1
-        point.bucket_counts.extend(counts)
-        self._post(request)
-
-    def _request(self, name: str) -> tuple[ExportMetricsServiceRequest, object]:
-        request = ExportMetricsServiceRequest()
-        resource = request.resource_metrics.add()
-        for key, value in self._resource.items():
-            resource.resource.attributes.add(key=key).value.string_value = value
-        scope = resource.scope_metrics.add()
-        scope.scope.name, scope.scope.version = "telemetry", self._scope_version
-        metric = scope.metrics.add()
-        metric.name, metric.unit = name, self._unit
-        return request, metric
-
-    def _number(self, point: object, value: float, labels: Mapping[str, str], as_int: bool) -> None:
-        self._head(point, labels)
-        if as_int:
-            point.as_int = int(value)
-        else:
-            point.as_double = value
-
-    def _head(self, point: object, labels: Mapping[str, str]) -> None:
-        point.start_time_unix_nano = self._start
-        point.time_unix_nano = time.time_ns() + self._skew
-        for key, value in labels.items():
-            point.attributes.add(key=key).value.string_value = value
-
-    def _post(self, request: ExportMetricsServiceRequest) -> None:
-        answer = self._http.post(
-            self._url, content=request.SerializeToString(), headers={"Content-Type": "application/x-protobuf"}
-        )
-        assert answer.status_code == 200, answer.text

@@ -12,6 +12,7 @@ from typing import Any
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 Series = tuple[str, frozenset[tuple[str, str]]]
+TAKEN = 200
 
 
 class OtlpSink:
@@ -20,16 +21,29 @@ class OtlpSink:
     Attributes:
         status: What it answers; anything but 200 takes nothing.
         hang_seconds: How long it waits before it answers.
+        loses_answers: Takes an export and closes the connection without an answer.
+        judge: What it answers to this export, by its content; asked before `status`.
+        requests: How many exports came, taken or not.
+        received: Bytes of their bodies.
+        points: Data points in them.
         totals: Sum of a counter, count of a histogram, by series.
+        buckets: Counts of a histogram, bucket by bucket.
+        facts: Last value of a gauge and when it came, by series, whoever reported it.
         instances: Every `service.instance.id` that exported.
     """
 
     def __init__(self) -> None:
         self.status = 200
         self.hang_seconds = 0.0
+        self.loses_answers = False
+        self.judge: Callable[[ExportMetricsServiceRequest], int] = lambda request: 200
         self.requests = 0
+        self.received = 0
+        self.points = 0
         self.totals: dict[Series, float] = defaultdict(float)
+        self.buckets: dict[Series, list[int]] = {}
         self.levels: dict[tuple[str, Series], float] = {}
+        self.facts: dict[Series, tuple[float, float]] = {}
         self.instances: set[str] = set()
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -53,6 +67,12 @@ class OtlpSink:
             wanted = set(labels.items())
             return sum(v for (name, key), v in self.totals.items() if name == metric and wanted <= key)
 
+    def fact(self, metric: str, /, seconds: float = 3.0, **labels: str) -> float | None:
+        """The last value of a gauge that any process reported in the last seconds; `None` if none did."""
+        with self._lock:
+            value, reported = self.facts.get((metric, frozenset(labels.items())), (0.0, float("-inf")))
+        return value if time.monotonic() - reported < seconds else None
+
     def eventually(self, wanted: Callable[[OtlpSink], bool], seconds: float = 20.0) -> bool:
         """Whether it comes true in time."""
         deadline = time.monotonic() + seconds
@@ -62,9 +82,22 @@ class OtlpSink:
             time.sleep(0.02)
         return True
 
-    def take(self, body: bytes) -> None:
-        """Add up one export."""
+    def receive(self, body: bytes) -> int:
+        """Take or refuse one export; the status it answers with."""
         request = ExportMetricsServiceRequest.FromString(body)
+        with self._lock:
+            self.requests += 1
+            self.received += len(body)
+            self.points += _points(request)
+        time.sleep(self.hang_seconds)
+        verdict = self.judge(request)
+        status = self.status if verdict == TAKEN else verdict
+        if status == TAKEN:
+            self.take(request)
+        return status
+
+    def take(self, request: ExportMetricsServiceRequest) -> None:
+        """Add up one export."""
         with self._lock:
             for resource in request.resource_metrics:
                 attributes = {item.key: item.value.string_value for item in resource.resource.attributes}
@@ -79,10 +112,13 @@ class OtlpSink:
             key = (metric.name, frozenset((item.key, item.value.string_value) for item in point.attributes))
             if kind == "histogram":
                 self.totals[key] += point.count
+                known = self.buckets.get(key, [0] * len(point.bucket_counts))
+                self.buckets[key] = [a + b for a, b in zip(known, point.bucket_counts, strict=True)]
             elif kind == "sum" and metric.sum.is_monotonic:
                 self.totals[key] += point.as_double + point.as_int
             else:
                 self.levels[instance, key] = point.as_double + point.as_int
+                self.facts[key] = (point.as_double + point.as_int, time.monotonic())
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         sink = self
@@ -92,11 +128,11 @@ class OtlpSink:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                sink.requests += 1
-                time.sleep(sink.hang_seconds)
-                if sink.status == 200:
-                    sink.take(body)
-                self.send_response(sink.status)
+                status = sink.receive(body)
+                if sink.loses_answers:
+                    self.close_connection = True
+                    return
+                self.send_response(status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
@@ -104,3 +140,8 @@ class OtlpSink:
                 pass
 
         return Handler
+
+
+def _points(request: ExportMetricsServiceRequest) -> int:
+    metrics = [m for r in request.resource_metrics for scope in r.scope_metrics for m in scope.metrics]
+    return sum(len(getattr(m, str(m.WhichOneof("data"))).data_points) for m in metrics)

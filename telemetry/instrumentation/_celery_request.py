@@ -1,0 +1,181 @@
+"""Counts each task's outcome once, in the process that owns the pool; what happens to the task is decided by Celery."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+from typing import Any
+
+from billiard.einfo import ExceptionWithTraceback
+from celery.exceptions import Ignore, Reject, Retry
+from kombu.utils.imports import symbol_by_name
+
+from telemetry import guard
+from telemetry.instrumentation._celery_queues import QueueNames
+from telemetry.setup import get
+
+PUBLISHED_AT = "telemetry_published_at"
+
+
+@functools.cache
+def metered(base: type | str, queues: QueueNames) -> type:
+    """``base`` (a Celery ``Request`` class or its import path) whose outcomes are counted."""
+    base_class: type = symbol_by_name(base)  # type: ignore[no-untyped-call]
+    if issubclass(base_class, MeteredRequest):
+        return base_class
+    return type("MeteredRequest", (MeteredRequest, base_class), {"metered_queues": queues})
+
+
+def _counting(on_success: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(on_success)
+    def counted(self: MeteredRequest, failed__retval__runtime: Any, **kwargs: Any) -> Any:
+        with guard.guarded("counting a completed task"):
+            self.count_success(failed__retval__runtime)
+        return on_success(self, failed__retval__runtime, **kwargs)
+
+    return counted
+
+
+class MeteredRequest:
+    """Mixed into a worker's ``Request``: watches which of its own methods Celery calls, counts, and never raises.
+
+    A run that gave its message back to the broker has no outcome yet: the run after it counts. Of several events that
+    could end one run (a task that completes while it is being terminated) the first one counts.
+    """
+
+    metered_queues: QueueNames
+    _accepted_at: float | None = None
+    _ended = False
+    _requeued = False
+    _retried_after_loss = False
+    _succeeded_before_loss = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Count in ``on_success`` of the class that Celery derives for each task: it does not call ours."""
+        super().__init_subclass__(**kwargs)
+        if "on_success" in vars(cls):
+            cls.on_success = _counting(vars(cls)["on_success"])  # type: ignore[attr-defined]
+
+    def on_accepted(self, pid: int, time_accepted: float) -> None:
+        """A pool process took the task."""
+        self._accepted_at = time_accepted
+        with guard.guarded("timing the wait of a task"):
+            self._record_wait()
+        super().on_accepted(pid, time_accepted)  # type: ignore[misc]
+
+    def on_timeout(self, soft: bool, timeout: float) -> None:
+        """The soft or hard time limit passed; the soft one arrives as an exception of the task as well."""
+        try:
+            super().on_timeout(soft, timeout)  # type: ignore[misc]
+        finally:
+            with guard.guarded("counting a timed out task"):
+                if not soft and not self._requeued:
+                    self._end_failed("TimeLimitExceeded")
+
+    def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
+        """The task raised, or its process was lost."""
+        try:
+            return super().on_failure(exc_info, *args, **kwargs)  # type: ignore[misc]
+        finally:
+            with guard.guarded("counting a failed task"):
+                self._count_failure(_exception_of(exc_info))
+
+    def reject(self, requeue: bool = False) -> Any:
+        """The message goes back to the broker, or away; neither where it was acknowledged before."""
+        unacknowledged = not self.acknowledged  # type: ignore[attr-defined]
+        try:
+            return super().reject(requeue=requeue)  # type: ignore[misc]
+        finally:
+            with guard.guarded("counting a rejected task"):
+                self._requeued = self._requeued or (requeue and unacknowledged)
+                if not requeue and self._accepted_at is None:
+                    self._end_failed("Reject")  # Celery could not even schedule it
+
+    def _announce_revoked(self, reason: str, terminated: bool, signum: Any, expired: bool) -> None:
+        with guard.guarded("counting a revoked task"):
+            self._end_dropped("expired" if expired else "terminated" if terminated else "revoked")
+        super()._announce_revoked(reason, terminated, signum, expired)  # type: ignore[misc]
+
+    def _announce_cancelled(self, *args: Any, **kwargs: Any) -> None:
+        """A cold shutdown or a lost connection ended the run; a message that is not acknowledged comes back."""
+        with guard.guarded("counting a cancelled task"):
+            if self.acknowledged:  # type: ignore[attr-defined]
+                self._end_dropped("terminated")
+            self._requeued = True
+        super()._announce_cancelled(*args, **kwargs)  # type: ignore[misc]
+
+    def _retry_worker_lost(self, *args: Any) -> bool:
+        self._retried_after_loss = bool(super()._retry_worker_lost(*args))  # type: ignore[misc]
+        return self._retried_after_loss
+
+    def _success_was_stored(self) -> Any:
+        stored = super()._success_was_stored()  # type: ignore[misc]
+        self._succeeded_before_loss = bool(stored)
+        return stored
+
+    def count_success(self, failed__retval__runtime: Any) -> None:
+        """Count a result of the pool unless it is a failure, which reaches ``on_failure`` as well."""
+        try:
+            failed, _, runtime = failed__retval__runtime
+        except (TypeError, ValueError):
+            self._end_failed(
+                "WorkerLostError"
+            )  # a thread pool hands over a bare exception where the task raised SystemExit
+            return
+        # A redelivered task that Celery did not run, because it had succeeded, has no runtime: it was counted then.
+        if not failed and runtime is not None:
+            self._end_completed(float(runtime))
+
+    def _count_failure(self, error: BaseException) -> None:
+        if isinstance(error, Retry) or self._retried_after_loss:
+            self._end_retried()
+        elif self._requeued:
+            return
+        elif self._succeeded_before_loss:
+            self._end_completed(None)
+        elif isinstance(error, Ignore):
+            self._end_dropped("ignored")
+        elif isinstance(error, Reject) and error.requeue:
+            self._end_dropped("rejected")  # acknowledged before it ran: it does not come back
+        else:
+            self._end_failed(getattr(error, "exc_cls_name", type(error).__name__))
+
+    def _record_wait(self) -> None:
+        """From the ETA where it is later; a redelivered message waited before as well, and is left out."""
+        published = self.request_dict.get(PUBLISHED_AT)  # type: ignore[attr-defined]
+        if published is not None and not self.delivery_info.get("redelivered"):  # type: ignore[attr-defined]
+            eta = self.eta  # type: ignore[attr-defined]
+            could_start = float(published) if eta is None else max(float(published), eta.timestamp())
+            get().celery.waited(*self._labels(), time.time() - could_start)
+
+    def _end_completed(self, seconds: float | None) -> None:
+        if self._is_first_end():
+            get().celery.completed(*self._labels(), seconds)
+
+    def _end_failed(self, exception: str) -> None:
+        if self._is_first_end():
+            get().celery.failed(*self._labels(), self._seconds(), exception)
+
+    def _end_retried(self) -> None:
+        if self._is_first_end():
+            get().celery.retried(*self._labels())
+
+    def _end_dropped(self, reason: str) -> None:
+        if self._is_first_end():
+            get().celery.dropped(*self._labels(), reason)
+
+    def _is_first_end(self) -> bool:
+        first, self._ended = not self._ended, True
+        return first
+
+    def _seconds(self) -> float | None:
+        return None if self._accepted_at is None else max(0.0, time.monotonic() - self._accepted_at)
+
+    def _labels(self) -> tuple[str, str]:
+        return str(self._type), self.metered_queues.received_from(self.delivery_info)  # type: ignore[attr-defined]
+
+
+def _exception_of(exc_info: Any) -> BaseException:
+    error: BaseException = exc_info.exception
+    return error.exc if isinstance(error, ExceptionWithTraceback) else error

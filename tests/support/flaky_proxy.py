@@ -1,0 +1,82 @@
+"""A small proxy in front of a real collector that refuses, hangs or loses answers; it changes no body."""
+
+from __future__ import annotations
+
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Literal
+
+import httpx
+
+from tests.support.ports import free_port
+
+Mode = Literal["pass", "503", "hang", "lose answers"]
+
+
+class FlakyProxy:
+    """Forwards OTLP over HTTP to a collector.
+
+    Args:
+        upstream: The collector's address.
+
+    Attributes:
+        mode: What it does with a request: forward it, answer 503, keep it until `close`, or forward it and close the
+            connection without an answer.
+        requests: How many came.
+    """
+
+    def __init__(self, upstream: str) -> None:
+        self.mode: Mode = "pass"
+        self.requests = 0
+        self._upstream = upstream
+        self._port = free_port()
+        self._closed = threading.Event()
+        self._server: ThreadingHTTPServer | None = None
+        self.open()
+
+    @property
+    def endpoint(self) -> str:
+        """For `OTEL_EXPORTER_OTLP_ENDPOINT`."""
+        return f"http://127.0.0.1:{self._port}"
+
+    def open(self) -> None:
+        """Listen, on the same port as before."""
+        self._closed = threading.Event()
+        self._server = ThreadingHTTPServer(("127.0.0.1", self._port), self._handler())
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    def close(self) -> None:
+        """Refuse connections."""
+        if self._server is not None:
+            self._closed.set()
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        proxy, closed = self, self._closed
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                proxy.requests += 1
+                mode = proxy.mode
+                if mode == "hang":
+                    closed.wait(60)
+                if mode in {"pass", "lose answers"}:
+                    kind = {"Content-Type": self.headers["Content-Type"]}
+                    taken = httpx.post(proxy._upstream + self.path, content=body, headers=kind)
+                if mode in {"hang", "lose answers"}:
+                    self.close_connection = True
+                    return
+                self.send_response(taken.status_code if mode == "pass" else 503)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *args: Any) -> None:
+                pass
+
+        return Handler

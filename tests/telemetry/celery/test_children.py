@@ -1,0 +1,56 @@
+"""What is measured inside a task, in processes that live long, for one task only, or without a collector."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from tests.telemetry.celery.fleet import Fleet, eventually
+
+COUNT = 12
+
+
+def arrived(fleet: Fleet) -> tuple[float, float]:
+    """How many events of the application arrived: one counted, one timed."""
+    return (
+        fleet.sink.total("llm_cache_hits_total", model="inside"),
+        fleet.sink.total("llm_request_duration_seconds", model="inside"),
+    )
+
+
+def test_shutdown_takes_the_last_events(fleet: Fleet) -> None:
+    """With an interval of an hour everything arrives when the worker ends."""
+    worker = fleet.start_worker(OTEL_METRIC_EXPORT_INTERVAL="3600000")
+    results = [fleet.send("measured") for _ in range(COUNT)]
+    assert eventually(lambda: all(result.ready() for result in results))
+    assert arrived(fleet) == (0, 0)
+    fleet.end(worker)
+    assert arrived(fleet) == (COUNT, COUNT)
+
+
+def test_dead_collector_stalls_no_recycling(fleet: Fleet, tmp_path: Path) -> None:
+    """Processes of one task each go on at their speed without a collector; nothing is lost, nothing left on disk."""
+    fleet.sink.status = 503
+    worker = fleet.start_worker("--max-tasks-per-child", "1", TMPDIR=str(tmp_path))
+    begun = time.monotonic()
+    results = [fleet.send("measured") for _ in range(COUNT)]
+    assert eventually(lambda: all(result.ready() for result in results))
+    assert time.monotonic() - begun < 15  # two processes that waited 5 seconds each would take 30
+    assert arrived(fleet) == (0, 0)
+    assert list(tmp_path.glob("telemetry-*"))
+    fleet.sink.status = 200
+    assert eventually(lambda: arrived(fleet) == (COUNT, COUNT)), arrived(fleet)
+    fleet.end(worker)
+    assert arrived(fleet) == (COUNT, COUNT)
+    assert list(tmp_path.glob("telemetry-*")) == []
+
+
+def test_idle_child_has_no_thread_of_ours(fleet: Fleet) -> None:
+    """A pool process runs no thread of telemetry before it measures something, and never speaks for the worker."""
+    fleet.start_worker("-c", "1")
+    assert [name for name in fleet.send("threads_of_child").get(20) if "telemetry" in name] == []
+    fleet.send("measured").get(20)
+    assert [name for name in fleet.send("threads_of_child").get(20) if "telemetry" in name] == ["telemetry-export"]
+    assert eventually(lambda: len(fleet.sink.instances) == 2)
+    sizes = [value for (_, (metric, _)), value in fleet.sink.levels.items() if metric == "celery_worker_pool_size"]
+    assert sizes == [1]  # of the worker alone

@@ -1,0 +1,62 @@
+"""How a worker ends, and what that does to the counts of the tasks it had."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tests.telemetry.celery.fleet import TASKS, Broker, Fleet, eventually, running
+
+
+def started(fleet: Fleet) -> str:
+    """Start the task that runs for a minute, and wait until it runs."""
+    result = fleet.send("terminated")
+    assert eventually(lambda: fleet.flag(f"started:{result.id}"))
+    return str(result.id)
+
+
+def test_warm_shutdown_loses_nothing(fleet: Fleet) -> None:
+    """A worker told to stop in the middle of its work counts what it finishes; the next one counts the rest."""
+    for _ in range(20):
+        fleet.send("wait")
+    first = fleet.start_worker()
+    assert eventually(lambda: fleet.counted(f"{TASKS}.wait").get("completed", 0) >= 2)
+    fleet.end(first)
+    assert 2 <= fleet.counted(f"{TASKS}.wait")["completed"] < 20
+    second = fleet.start_worker(name="w2")
+    assert eventually(lambda: fleet.counted(f"{TASKS}.wait") == {"completed": 20})
+    fleet.end(second)
+    assert fleet.counted(f"{TASKS}.wait") == {"completed": 20}
+
+
+def test_cold_shutdown_drops_what_cannot_return(fleet: Fleet) -> None:
+    """A running task that was acknowledged ends as terminated; the one that was not is given out again."""
+    worker = fleet.start_worker()
+    started(fleet)
+    late = fleet.send("wait_late", 3)
+    assert eventually(lambda: fleet.publisher.control.inspect().active()["w1@test"][1:])
+    held = {"hostname": "w1@test", "state": "active"}
+    assert eventually(lambda: fleet.sink.fact("celery_worker_tasks", **held) == 2)
+    assert fleet.sink.fact("celery_worker_pool_size", hostname="w1@test") == 2
+    assert eventually(lambda: fleet.sink.fact("celery_unacked_messages") == 1)
+    worker.send_signal(signal.SIGQUIT)
+    worker.wait(30)
+    assert fleet.counted(f"{TASKS}.terminated") == {"dropped": 1}
+    assert fleet.counted(f"{TASKS}.wait_late") == {}
+    fleet.start_worker(name="w2")
+    late.get(30)
+    assert eventually(lambda: fleet.counted(f"{TASKS}.wait_late") == {"completed": 1})
+
+
+@pytest.mark.slow
+def test_killed_worker_leaves_late_tasks(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """When a whole worker is killed, its late acknowledged task is run by another and counted once."""
+    options = {"visibility_timeout": 4, "unacked_restore_interval": 1, "unacked_restore_throttle": 1}
+    with running(broker, tmp_path_factory.mktemp("logs"), broker_transport_options=options) as fleet:
+        worker = fleet.start_worker()
+        fleet.send("wait_late", 3)
+        assert eventually(lambda: fleet.publisher.control.inspect().active()["w1@test"])
+        fleet.kill(worker)
+        fleet.start_worker(name="w2")
+        assert eventually(lambda: fleet.counted(f"{TASKS}.wait_late") == {"completed": 1}, 60)

@@ -1,0 +1,103 @@
+"""Queue lengths as the broker has them, reported by one process of the fleet at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from telemetry import instrument_celery
+from tests.telemetry.celery.fleet import Broker, Fleet, eventually, running
+
+PRIORITIES = (0, 1, 3, 4, 6, 9)
+
+
+@pytest.mark.parametrize(
+    "transport_options",
+    [
+        {},
+        {"priority_steps": list(range(10)), "sep": ":", "queue_order_strategy": "priority"},
+        {"global_keyprefix": "own:"},
+    ],
+    ids=["default", "own steps and separator", "key prefix"],
+)
+def test_all_priorities_add_up(broker: Broker, tmp_path: Path, transport_options: dict[str, Any]) -> None:
+    """A queue's length is the sum over its sub-queues; a declared queue that is empty stands at 0."""
+    with running(broker, tmp_path, broker_transport_options=transport_options) as fleet:
+        instrument_celery(fleet.publisher)
+        fleet.start_publisher()
+        assert eventually(lambda: fleet.queue_length("celery") == 0)
+        for priority in PRIORITIES:
+            fleet.send("succeed", priority=priority)
+        assert eventually(lambda: fleet.queue_length("celery") == len(PRIORITIES))
+        assert eventually(lambda: (fleet.sink.fact("celery_queue_oldest_seconds", queue="celery") or 0) > 1)
+
+
+def test_worker_names_its_queues(fleet: Fleet) -> None:
+    """A queue that only a worker knows is present from its start, also where a publisher reports."""
+    fleet.start_publisher()
+    assert eventually(lambda: fleet.queue_length("celery") == 0)
+    fleet.start_worker("-Q", "celery,extra")
+    assert eventually(lambda: fleet.queue_length("extra") == 0)
+
+
+@pytest.fixture
+def own_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """A Redis that a test may stop."""
+    made = Broker(tmp_path_factory.mktemp("redis"))
+    yield made
+    made.stop()
+
+
+def test_unreachable_broker_is_unknown(own_broker: Broker, tmp_path: Path) -> None:
+    """Without a broker there is no length and no worker, which is not 0, and errors are counted; then it comes back."""
+    with running(own_broker, tmp_path) as fleet:
+        fleet.start_publisher()
+        assert eventually(lambda: fleet.queue_length("celery") == 0)
+        errors = fleet.sink.total("errors_total", component="celery")
+        own_broker.stop()
+        assert eventually(lambda: fleet.queue_length("celery") is None)
+        assert eventually(lambda: fleet.sink.total("errors_total", component="celery") > errors)
+        assert "the broker cannot be read" in fleet.log("publisher").read_text()
+        own_broker.start()
+        assert eventually(lambda: fleet.queue_length("celery") == 0)
+
+
+def test_one_reports_and_another_takes_over(fleet: Fleet) -> None:
+    """Of several processes one reads the queues; when it is killed, another does so within seconds."""
+    publishers = [fleet.start_publisher(name=f"publisher{i}") for i in range(2)]
+    assert eventually(lambda: fleet.queue_length("celery") == 0)
+
+    def leader() -> bytes:
+        (key,) = fleet.broker.client.keys("*telemetry:celery:*lease") or [b""]
+        return fleet.broker.client.get(key) or b""
+
+    leading = next(p for p in publishers if f"-{p.pid}-" in leader().decode())
+    fleet.kill(leading)
+    (other,) = [p for p in publishers if p is not leading]
+    assert eventually(lambda: f"-{other.pid}-" in leader().decode(), 10)
+    fleet.send("succeed")
+    assert eventually(lambda: fleet.queue_length("celery") == 1, 10)
+
+
+@pytest.mark.slow
+def test_reading_costs_the_same_for_many(fleet: Fleet) -> None:
+    """Queues are read by the elected process alone: three processes ask for no more lengths than one."""
+
+    def lengths_asked() -> int:
+        return int(fleet.broker.client.info("commandstats").get("cmdstat_llen", {}).get("calls", 0))
+
+    def asked_within_seconds(seconds: float) -> int:
+        first = lengths_asked()
+        eventually(lambda: False, seconds)
+        return lengths_asked() - first
+
+    fleet.start_publisher(name="one")
+    assert eventually(lambda: fleet.queue_length("celery") == 0)
+    alone = asked_within_seconds(5)
+    for name in ("two", "three"):
+        fleet.start_publisher(name=name)
+    assert eventually(lambda: len(fleet.sink.instances) == 3)
+    assert 0 < asked_within_seconds(5) <= 1.8 * alone

@@ -1,0 +1,116 @@
+"""The same promises on RabbitMQ: outcomes, queue lengths, workers, take-over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from telemetry.instrumentation import _celery_board_amqp
+from telemetry.instrumentation._celery_board_amqp import AmqpBoard
+from tests.telemetry.celery.fleet import TASKS, Broker, Fleet, eventually, running
+from tests.telemetry.celery.rabbit import PROGRAM, Rabbit
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not PROGRAM.exists(), reason="rabbitmq-server is not installed")]
+
+
+@pytest.fixture(scope="module")
+def rabbit() -> Iterator[Rabbit]:
+    """A RabbitMQ for these tests."""
+    made = Rabbit()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(params=["classic", "quorum"])
+def fleet(request: pytest.FixtureRequest, rabbit: Rabbit, broker: Broker, tmp_path: Path) -> Iterator[Fleet]:
+    """A fleet on RabbitMQ, with a queue of its own."""
+    queue = f"{request.param}-{time.monotonic_ns()}"
+    conf = {"task_default_queue": queue, "task_default_queue_type": request.param}
+    with running(broker, tmp_path, rabbit.url, **conf, worker_detect_quorum_queues=True) as made:
+        yield made
+
+
+def queue_of(fleet: Fleet) -> str:
+    """The queue of this test."""
+    return str(fleet.conf["task_default_queue"])
+
+
+def test_queue_length_is_what_is_ready(fleet: Fleet) -> None:
+    """A declared queue stands at 0 from the start, also before it exists, and counts what waits in it."""
+    fleet.start_publisher()
+    assert eventually(lambda: fleet.queue_length(queue_of(fleet)) == 0)
+    for _ in range(5):
+        fleet.send("succeed")
+    assert eventually(lambda: fleet.queue_length(queue_of(fleet)) == 5)
+
+
+def test_outcomes_are_exact(fleet: Fleet) -> None:
+    """Success, failure, retry, a killed process and a redelivery count as they do on Redis."""
+    worker = fleet.start_worker()
+    truth = {
+        "succeed": {"completed": 10},
+        "fail": {"failed": 3},
+        "retry_with_luck": {"retried": 2, "completed": 1},
+        "killed": {"failed": 1},
+        "killed_late": {"completed": 1},
+        "ignored": {"dropped": 1},
+    }
+    for task, counts in truth.items():
+        for _ in range(int(counts.get("completed", 0) + counts.get("failed", 0) + counts.get("dropped", 0))):
+            fleet.send(task)
+
+    def counted() -> dict[str, dict[str, float]]:
+        return {task: fleet.counted(f"{TASKS}.{task}") for task in truth}
+
+    assert eventually(lambda: counted() == truth, 60), counted()
+    fleet.end(worker)
+    assert counted() == truth
+    assert fleet.sink.total("celery_tasks_completed_total", queue=queue_of(fleet)) == 12
+
+
+def test_workers_are_zero_when_gone(fleet: Fleet) -> None:
+    """A worker that is stopped or killed stands at 0 within seconds, one that stays at 1."""
+    fleet.start_publisher()
+    names = ("stops", "dies", "stays")
+    workers = {name: fleet.start_worker(name=name, wait=False) for name in names}
+    for name in names:
+        assert eventually(lambda name=name: fleet.active_workers(hostname=f"{name}@test") == 1, 60)
+    fleet.kill(workers["dies"])
+    fleet.end(workers["stops"])
+    for name in ("stops", "dies"):
+        assert eventually(lambda name=name: fleet.active_workers(hostname=f"{name}@test") == 0, 10)
+    assert fleet.active_workers(hostname="stays@test") == 1
+
+
+def test_another_takes_over(fleet: Fleet) -> None:
+    """When the reporting process is killed, another reports, and still knows the workers that died before."""
+    first = fleet.start_publisher(name="first")
+    worker = fleet.start_worker()
+    assert eventually(lambda: fleet.active_workers(hostname="w1@test") == 1)
+    fleet.start_publisher(name="second")
+    fleet.kill(worker)
+    assert eventually(lambda: fleet.active_workers(hostname="w1@test") == 0, 10)
+    fleet.kill(first)
+    fleet.sink.facts.clear()
+    assert eventually(lambda: fleet.active_workers(hostname="w1@test") == 0, 10)
+
+
+def test_memory_is_bounded_and_short(rabbit: Rabbit, fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The broker keeps one announcement for each process, which is forgotten after an hour."""
+    with fleet.publisher.connection_for_read() as connection:
+        board = AmqpBoard(connection, f"memory-{time.monotonic_ns()}")
+        for count in range(5):
+            monkeypatch.setattr(_celery_board_amqp, "ANNOUNCE_EVERY", -1.0)
+            assert board.attend("w1@test", [f"q{count}"], lease=1)
+        assert eventually(lambda: board.attend("w1@test", ["q"], lease=1) and len(board.queue_lengths()) == 1)
+        assert board.workers() == {"w1@test": True}
+        board.worker_gone("w1@test")
+        assert board.workers() == {"w1@test": False}
+        monkeypatch.setattr(_celery_board_amqp, "ANNOUNCE_EVERY", 1e9)
+        now = time.time()
+        monkeypatch.setattr(_celery_board_amqp.time, "time", lambda: now + 3700)
+        board.attend("w1@test", ["q"], lease=1)
+        assert board.workers() == {}

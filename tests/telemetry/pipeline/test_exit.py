@@ -1,0 +1,142 @@
+"""The end of a process: the last counts arrive, within one deadline, and what does not arrive is said."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tests.support.otlp_sink import OtlpSink
+from tests.support.ports import closed_url
+from tests.support.processes import finish, line, run, started
+
+SHUT_DOWN = "begun = time.monotonic(); telemetry.shutdown(); say(time.monotonic() - begun)"
+
+
+def test_exit_delivers_the_last_counts(sink: OtlpSink) -> None:
+    """What was recorded just before a normal exit arrives, long before the export interval is over."""
+    run("message(); timed()", sink.url, OTEL_METRIC_EXPORT_INTERVAL="60000")
+    assert sink.total("messages_sent_total", user_plan="free") == 1
+    assert sink.total("http_request_duration_seconds") == 1
+
+
+def test_refused_exports_are_sent_again(sink: OtlpSink) -> None:
+    """A collector that answers 503 takes nothing; once it answers, everything is there exactly once."""
+    sink.status = 503
+    code = "for _ in range(100): message(); timed(); time.sleep(0.005)\nsys.stdin.read()"
+    with started(code, sink.url) as process:
+        assert sink.eventually(lambda s: s.requests >= 2)
+        sink.status = 200
+        assert sink.eventually(lambda s: s.total("messages_sent_total") == 100)
+        finish(process)
+    assert sink.total("messages_sent_total") == 100
+    assert sink.total("http_request_duration_seconds") == 100
+
+
+@pytest.mark.parametrize("collector", ["refused", "hanging", "failing", "dribbling"])
+def test_exit_has_one_deadline(sink: OtlpSink, collector: str) -> None:
+    """Exit takes no longer than the deadline whatever the collector does, and what was lost is logged."""
+    sink.hang_seconds = {"hanging": 30.0, "dribbling": 0.9}.get(collector, 0.0)
+    sink.status = 200 if collector == "hanging" else 503
+    endpoint = closed_url() if collector == "refused" else sink.url
+    finished = run("message(); timed(); " + SHUT_DOWN, endpoint, TELEMETRY_EXIT_DEADLINE="2")
+    assert float(finished.output) <= 2.2
+    assert "lost: http_request_duration_seconds 1, http_requests_total 1, messages_sent_total 1" in finished.errors
+
+
+def test_refused_exit_is_quick() -> None:
+    """Where nobody ever listened, the exit does not wait for the deadline."""
+    finished = run("message(); " + SHUT_DOWN, closed_url(), TELEMETRY_EXIT_DEADLINE="20")
+    assert float(finished.output) < 1.0
+    assert "messages_sent_total 1" in finished.errors
+
+
+def test_exit_waits_for_a_restart(sink: OtlpSink) -> None:
+    """Where a collector answered until a moment ago, the exit waits for it to come back, within the deadline."""
+    sink.status = 200
+    code = f"message(); t.force_flush(); message(); say('flushed'); sys.stdin.readline()\n{SHUT_DOWN}"
+    with started(code, sink.url, TELEMETRY_EXIT_DEADLINE="10", OTEL_METRIC_EXPORT_INTERVAL="60000") as process:
+        assert line(process) == "flushed"
+        sink.status = 503
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+        before = sink.requests
+        assert sink.eventually(lambda s: s.requests >= before + 2)
+        sink.status = 200
+        assert float(line(process)) < 5.0
+        errors = finish(process).errors
+    assert sink.total("messages_sent_total") == 2
+    assert "lost" not in errors.replace("nothing was lost", "")
+
+
+def test_report_includes_the_last_moment(sink: OtlpSink) -> None:
+    """What was recorded while an export hung is in the log of what was lost, too."""
+    sink.hang_seconds = 30.0
+    code = f"message(); say('recorded'); sys.stdin.readline(); message(); message()\n{SHUT_DOWN}"
+    with started(code, sink.url, TELEMETRY_EXIT_DEADLINE="1") as process:
+        assert line(process) == "recorded"
+        assert sink.eventually(lambda s: s.requests == 1)
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert float(line(process)) <= 1.2
+        assert "messages_sent_total 3" in finish(process).errors
+
+
+def test_killed_process_loses_one_interval(sink: OtlpSink) -> None:
+    """What was exported before a SIGKILL stays counted, once."""
+    with started("message(); time.sleep(60)", sink.url) as process:
+        assert sink.eventually(lambda s: s.total("messages_sent_total") == 1)
+        process.send_signal(signal.SIGKILL)
+        finish(process)
+    assert sink.total("messages_sent_total") == 1
+
+
+def test_second_shutdown_does_nothing(sink: OtlpSink) -> None:
+    """Shutting down by hand and then ending normally delivers once."""
+    run("message(); telemetry.shutdown(); telemetry.shutdown()", sink.url)
+    assert sink.total("messages_sent_total") == 1
+
+
+def test_flush_tells_the_truth(sink: OtlpSink) -> None:
+    """`force_flush` is true after the collector's answer, and false, in time, without it."""
+    code = """
+    message()
+    say(t.force_flush())
+    message()
+    sys.stdin.readline()
+    begun = time.monotonic()
+    say(t.force_flush(0.5), time.monotonic() - begun < 0.8)
+    os._exit(0)
+    """
+    with started(code, sink.url, OTEL_METRIC_EXPORT_INTERVAL="60000") as process:
+        assert line(process) == "True"
+        assert sink.total("messages_sent_total") == 1
+        sink.hang_seconds = 30
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert line(process) == "False True"
+
+
+def test_outage_does_not_flood_the_log() -> None:
+    """Without a collector the log has two lines of ours: that there is an outage, and what was lost in the end."""
+    finished = run("for _ in range(20): message(); time.sleep(0.1)", closed_url())
+    assert len(finished.errors.splitlines()) == 2, finished.errors
+
+
+def test_thread_that_cannot_start_is_replaced(sink: OtlpSink) -> None:
+    """Where the system allows no thread more, the exit delivers by itself."""
+    begin = """
+import sys, threading
+start = threading.Thread.start
+def no_thread(self):
+    if self.name == "telemetry-export": raise RuntimeError("can't start new thread")
+    start(self)
+threading.Thread.start = no_thread
+import telemetry
+t = telemetry.configure("test")
+"""
+    run("t.business.message_sent(plan='free')", sink.url, begin=begin, TELEMETRY_STRICT="")
+    assert sink.total("messages_sent_total") == 1

@@ -1,0 +1,301 @@
+"""The fork contract: a child exports its own counts under its own identity, whoever forked and whatever ran meanwhile."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from tests.support.otlp_sink import OtlpSink
+from tests.support.processes import BEGIN, finish, line, run, started
+
+LONG = "60000"
+
+FORKS = {
+    "os.fork": """
+        pid = os.fork()
+        if pid == 0:
+            message("pro"); timed(); sys.exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+        """,
+    "multiprocessing": """
+        def child(): message("pro"); timed()
+        p = multiprocessing.get_context("fork").Process(target=child); p.start(); p.join()
+        assert p.exitcode == 0
+        """,
+    "multiprocessing in a child": """
+        def inner(): message("pro"); timed()
+        def child():
+            p = multiprocessing.get_context("fork").Process(target=inner); p.start(); p.join()
+        p = multiprocessing.get_context("fork").Process(target=child); p.start(); p.join()
+        assert p.exitcode == 0
+        """,
+    "process pool": """
+        from concurrent.futures import ProcessPoolExecutor
+        def task(): message("pro"); timed()
+        with ProcessPoolExecutor(2, multiprocessing.get_context("fork")) as pool: pool.submit(task).result()
+        """,
+    "billiard": """
+        import billiard
+        def child(): message("pro"); timed()
+        p = billiard.get_context("fork").Process(target=child); p.start(); p.join()
+        assert p.exitcode == 0
+        """,
+    "grandchild": """
+        pid = os.fork()
+        if pid == 0:
+            inner = os.fork()
+            if inner == 0:
+                message("pro"); timed(); sys.exit(0)
+            os.waitpid(inner, 0); os._exit(0)
+        os.waitpid(pid, 0)
+        """,
+    "after shutdown": """
+        message("enterprise")
+        telemetry.shutdown()
+        pid = os.fork()
+        if pid == 0:
+            message("pro"); timed(); sys.exit(0)
+        os.waitpid(pid, 0)
+        t._closed = False; t.after_fork_in_child()
+        for _ in range(5): message()
+        """,
+}
+
+
+@pytest.mark.parametrize("how", FORKS)
+def test_child_exports_only_its_own(sink: OtlpSink, how: str) -> None:
+    """A child does not repeat what its parent counted before the fork, and the parent is unaffected."""
+    before = "for _ in range(5): message()\n"
+    run(before + textwrap.dedent(FORKS[how]) + "message()", sink.url, OTEL_METRIC_EXPORT_INTERVAL=LONG)
+    expected = 11 if how == "after shutdown" else 6
+    assert sink.total("messages_sent_total", user_plan="free") == expected
+    assert sink.total("messages_sent_total", user_plan="pro") == 1
+    assert sink.total("http_request_duration_seconds") == 1
+
+
+FORKSERVER = """
+import multiprocessing, os, sys
+import telemetry
+
+def child():
+    telemetry.configure("test").business.message_sent(plan="pro")
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context({how!r})
+    p = context.Process(target=child)
+    p.start(); p.join()
+    assert p.exitcode == 0
+"""
+
+
+@pytest.mark.parametrize("how", ["forkserver", "spawn"])
+def test_child_that_configures_itself_flushes(sink: OtlpSink, tmp_path: Path, how: str) -> None:
+    """A child of the forkserver or a spawned one, which configures telemetry itself, delivers when it ends."""
+    program = tmp_path / "program.py"
+    program.write_text(FORKSERVER.format(how=how))
+    code = f"import subprocess, sys; subprocess.run([sys.executable, {str(program)!r}], check=True)"
+    run(code, sink.url, begin="", OTEL_METRIC_EXPORT_INTERVAL=LONG)
+    assert sink.total("messages_sent_total", user_plan="pro") == 1
+
+
+def test_counts_pending_at_the_fork_stay_with_the_parent(sink: OtlpSink) -> None:
+    """What the parent could not deliver before the fork is delivered by the parent alone, once."""
+    sink.status = 503
+    code = """
+    for _ in range(50): message(); timed()
+    t.force_flush()
+    pid = os.fork()
+    if pid == 0:
+        message("pro"); timed()
+        say("child")
+        sys.stdin.readline(); sys.exit(0)
+    sys.stdin.readline()
+    os.waitpid(pid, 0)
+    """
+    with started(code, sink.url) as process:
+        assert line(process) == "child"
+        sink.status = 200
+        finish(process)
+    assert sink.total("messages_sent_total", user_plan="free") == 50
+    assert sink.total("messages_sent_total", user_plan="pro") == 1
+    assert sink.total("http_request_duration_seconds") == 51
+
+
+def test_fork_while_recording_and_exporting(sink: OtlpSink) -> None:
+    """Children forked while threads record and export do not hang, and every count arrives once."""
+    run(
+        """
+        ends = time.monotonic() + 3
+        counted = [0, 0]
+        def record(n):
+            while time.monotonic() < ends: message(); timed(); counted[n] += 1
+        def flush():
+            while time.monotonic() < ends: t.force_flush()
+        threads = [threading.Thread(target=record, args=(n,)) for n in (0, 1)] + [threading.Thread(target=flush)]
+        for thread in threads: thread.start()
+        children = []
+        while time.monotonic() < ends - 0.5:
+            pid = os.fork()
+            if pid == 0:
+                message("pro"); timed(); sys.exit(0)
+            children.append(pid)
+            time.sleep(0.05)
+        for pid in children: assert os.waitpid(pid, 0)[1] == 0
+        for thread in threads: thread.join()
+        for _ in range(len(children)): message("enterprise")
+        for _ in range(sum(counted)): t.business.image_generated(model="truth")
+        """,
+        sink.url,
+    )
+    children = sink.total("messages_sent_total", user_plan="enterprise")
+    assert children > 5
+    assert sink.total("messages_sent_total", user_plan="pro") == children
+    assert sink.total("messages_sent_total", user_plan="free") == sink.total("images_generated_total")
+    assert sink.total("http_request_duration_seconds") == sink.total("images_generated_total") + children
+
+
+LOCKS = {
+    "cells": "t.instruments._bound['messages_sent_total']._lock",
+    "budgets": "t.instruments._bound['messages_sent_total']._clamp._lock",
+    "start": "t._start_lock",
+    "configure": "telemetry.setup._Process.lock",
+    "flush": "t._readers[0]._flushed",
+    "sdk": "t._provider._meter_lock",
+}
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_lock_held_at_the_fork_is_not_inherited(sink: OtlpSink, lock: str) -> None:
+    """Whatever lock another thread holds while the process forks, the child records, exports and ends at once."""
+    code = f"""
+    import telemetry.setup
+    held, release = threading.Event(), threading.Event()
+    def hold():
+        with {LOCKS[lock]}:
+            held.set(); release.wait(20)
+    holder = threading.Thread(target=hold); holder.start(); held.wait()
+    begun = time.monotonic()
+    pid = os.fork()
+    if pid == 0:
+        message("pro"); timed()
+        telemetry.configure("test"); t.force_flush()
+        sys.exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+    say(time.monotonic() - begun < 5)
+    release.set(); holder.join()
+    """
+    finished = run(code, sink.url, OTEL_METRIC_EXPORT_INTERVAL=LONG)
+    assert finished.output == "True\n"
+    assert sink.total("messages_sent_total", user_plan="pro") == 1
+
+
+def test_fork_storm(sink: OtlpSink) -> None:
+    """Two hundred children, each with one count: two hundred counts, two hundred identities."""
+    run(
+        """
+        message()
+        for _ in range(10):
+            children = []
+            for _ in range(20):
+                pid = os.fork()
+                if pid == 0:
+                    message("pro"); timed(); sys.exit(0)
+                children.append(pid)
+            for pid in children: assert os.waitpid(pid, 0)[1] == 0
+        """,
+        sink.url,
+        OTEL_METRIC_EXPORT_INTERVAL=LONG,
+        TELEMETRY_EXIT_DEADLINE="30",
+    )
+    assert sink.total("messages_sent_total", user_plan="pro") == 200
+    assert sink.total("http_request_duration_seconds") == 200
+    assert sink.total("messages_sent_total", user_plan="free") == 1
+    assert len(sink.instances) == 201
+
+
+def test_idle_child_sends_nothing(sink: OtlpSink) -> None:
+    """A child that records nothing starts no thread, sends nothing and ends at once."""
+    run(
+        """
+        message(); t.force_flush()
+        pid = os.fork()
+        if pid == 0:
+            assert threading.active_count() == 1
+            sys.exit(0)
+        os.waitpid(pid, 0)
+        """,
+        sink.url,
+    )
+    assert len(sink.instances) == 1
+
+
+def test_identity_survives_fork_recognisably(sink: OtlpSink) -> None:
+    """A user's instance id stays; a child's is the same with its process id."""
+    run(
+        """
+        pid = os.fork()
+        if pid == 0: message(); sys.exit(0)
+        os.waitpid(pid, 0); message()
+        """,
+        sink.url,
+        OTEL_RESOURCE_ATTRIBUTES="service.instance.id=web-1",
+    )
+    assert len(sink.instances) == 2
+    assert "web-1" in sink.instances
+    assert all(name == "web-1" or name.startswith("web-1.") for name in sink.instances)
+
+
+def test_instrumentors_before_the_fork_work_in_the_child(sink: OtlpSink) -> None:
+    """A bridge, an instrument and an instrumented application made before the fork measure in the child."""
+    begin = BEGIN + textwrap.dedent(
+        """
+        from fastapi import FastAPI
+        from fastapi.testclient import TestClient
+        app = FastAPI()
+        @app.get("/hello/{name}")
+        def hello(name: str): return name
+        telemetry.instrument(app)
+        foreign = t.meter_provider.get_meter("gen_ai").create_histogram("gen_ai.client.operation.duration")
+        TestClient(app).get("/hello/parent")
+        foreign.record(1.0, {"gen_ai.provider.name": "openai", "gen_ai.request.model": "m"})
+        """
+    )
+    run(
+        """
+        pid = os.fork()
+        if pid == 0:
+            for _ in range(2): TestClient(app).get("/hello/child")
+            foreign.record(1.0, {"gen_ai.provider.name": "openai", "gen_ai.request.model": "m"})
+            sys.exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+        """,
+        sink.url,
+        begin=begin,
+        OTEL_METRIC_EXPORT_INTERVAL=LONG,
+    )
+    assert sink.total("http_requests_total", endpoint="/hello/{name}", status_code="200") == 3
+    assert sink.total("llm_requests_total", provider="openai", model="m") == 2
+    assert len(sink.instances) == 2
+
+
+def test_killed_child_loses_one_interval(sink: OtlpSink) -> None:
+    """Of a child that is SIGKILLed everything exported is counted, and nothing of its parent is touched."""
+    code = """
+    message()
+    pid = os.fork()
+    if pid == 0:
+        message("pro"); timed()
+        while True: time.sleep(1)
+    say(pid)
+    sys.stdin.readline()
+    os.kill(pid, signal.SIGKILL); os.waitpid(pid, 0)
+    message()
+    """
+    with started(code, sink.url) as process:
+        assert line(process)
+        assert sink.eventually(lambda s: s.total("messages_sent_total", user_plan="pro") == 1)
+        finish(process)
+    assert sink.total("messages_sent_total", user_plan="free") == 2
+    assert sink.total("http_request_duration_seconds") == 1

@@ -1,0 +1,118 @@
+"""Settings from the standard variables, and what is said about wrong ones."""
+
+from __future__ import annotations
+
+import pytest
+
+from telemetry import Settings, SettingsError, setup
+
+WRONG = {
+    "OTEL_METRICS_EXPORTER": "carrier-pigeon",
+    "OTEL_METRIC_EXPORT_INTERVAL": "0",
+    "OTEL_EXPORTER_PROMETHEUS_PORT": "99999",
+    "TELEMETRY_EXIT_DEADLINE": "soon",
+    "TELEMETRY_EXCLUDED_PATHS": "health",
+    "OTEL_RESOURCE_ATTRIBUTES": "deployment",
+    "OTEL_EXPORTER_OTLP_TIMEOUT": "-3",
+    "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json",
+    "TELEMETRY_PASS_UNCATALOGUED": "maybe",
+}
+NUMBERS = ("OTEL_METRIC_EXPORT_INTERVAL", "TELEMETRY_EXIT_DEADLINE", "OTEL_EXPORTER_OTLP_TIMEOUT")
+
+
+def test_defaults_export_nothing() -> None:
+    """Without any variable nothing is exported and the environment is `dev`."""
+    settings = Settings.from_environment("api", {})
+    assert (settings.sink, settings.environment, settings.service_name) == ("none", "dev", "api")
+
+
+def test_standard_variables_are_read() -> None:
+    """`OTEL_*` variables decide; the service name in code is only a default."""
+    settings = Settings.from_environment(
+        "api",
+        {
+            "OTEL_SERVICE_NAME": "chat",
+            "OTEL_METRICS_EXPORTER": "otlp",
+            "OTEL_METRIC_EXPORT_INTERVAL": "1500",
+            "OTEL_RESOURCE_ATTRIBUTES": "a=b,deployment.environment.name=stage",
+        },
+    )
+    assert (settings.service_name, settings.sink, settings.environment) == ("chat", "otlp", "stage")
+    assert settings.export_interval == 1.5
+
+
+def test_every_error_at_once() -> None:
+    """One message names every wrong setting with its value and what to set instead."""
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_environment(None, WRONG)
+    errors = str(caught.value).split("; ")
+    assert len(errors) == len(WRONG)
+    for name, value in WRONG.items():
+        found = [error for error in errors if name in error and repr(value) in error]
+        assert len(found) == 1
+        assert "set it to" in found[0] or "write it as" in found[0]
+
+
+def test_disabled_sdk_exports_nothing() -> None:
+    """`OTEL_SDK_DISABLED=true` wins over an exporter."""
+    env = {"OTEL_SDK_DISABLED": "true", "OTEL_METRICS_EXPORTER": "otlp"}
+    assert Settings.from_environment(None, env).sink == "none"
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("value", ["nan", "inf", "-1", "0", "1e999", "five", "0x10", "1_0 0"])
+def test_odd_numbers_are_refused(name: str, value: str) -> None:
+    """A number that would make an export thread spin or wait for ever is an error, not a surprise."""
+    with pytest.raises(SettingsError, match=name):
+        Settings.from_environment(None, {name: value})
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "-1", "80.5", "http"])
+def test_odd_ports_are_refused(port: str) -> None:
+    """A port is a whole number that exists."""
+    with pytest.raises(SettingsError, match="OTEL_EXPORTER_PROMETHEUS_PORT"):
+        Settings.from_environment(None, {"OTEL_EXPORTER_PROMETHEUS_PORT": port})
+
+
+def test_blank_values_are_unset() -> None:
+    """An empty or blank variable is one that is not set, as the specification says."""
+    assert Settings.from_environment("api", dict.fromkeys(WRONG, " ")) == Settings.from_environment("api", {})
+
+
+def test_variables_for_metrics_win() -> None:
+    """`OTEL_EXPORTER_OTLP_METRICS_*` wins over the variable for all signals."""
+    env = {
+        "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL": "http/protobuf",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+        "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT": "3",
+        "OTEL_EXPORTER_OTLP_TIMEOUT": "7",
+    }
+    settings = Settings.from_environment(None, env)
+    assert (settings.protocol, settings.export_timeout) == ("http/protobuf", 3.0)
+
+
+@pytest.mark.parametrize(("value", "seconds"), [("10", 10.0), ("999", 999.0), ("1000", 1.0), ("10000", 10.0)])
+def test_timeout_is_read_both_ways(value: str, seconds: float) -> None:
+    """The Python SDK reads the timeout in seconds, the specification in milliseconds: both mean what was meant."""
+    assert Settings.from_environment(None, {"OTEL_EXPORTER_OTLP_TIMEOUT": value}).export_timeout == seconds
+
+
+def test_resource_attributes_are_decoded() -> None:
+    """Values are percent-decoded as the SDK does, or two processes of one environment would be two series."""
+    env = {"OTEL_RESOURCE_ATTRIBUTES": "service.name=chat%20app,deployment.environment=eu%2Cwest"}
+    settings = Settings.from_environment("api", env)
+    assert (settings.service_name, settings.environment) == ("chat app", "eu,west")
+
+
+def test_levels_outlive_the_default_interval() -> None:
+    """The default interval reports levels and facts several times within the minute the collector keeps them."""
+    assert Settings.from_environment(None, {}).export_interval <= 20
+
+
+def test_wrong_settings_stop_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`configure()` raises on wrong settings and leaves nothing half configured."""
+    monkeypatch.setattr(setup._Process, "telemetry", None)
+    monkeypatch.setenv("OTEL_METRICS_EXPORTER", "carrier-pigeon")
+    with pytest.raises(SettingsError, match="carrier-pigeon"):
+        setup.configure("api")
+    assert setup._Process.telemetry is None

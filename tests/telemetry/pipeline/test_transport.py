@@ -1,0 +1,224 @@
+"""What is known after one attempt, over real sockets."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import socket
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
+from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, MetricsData
+
+from telemetry import Settings
+from telemetry.pipeline.provider import build_transport
+from telemetry.pipeline.transport import EMPTY, HttpTransport, Outcome, SdkTransport
+from tests.support.otlp_sink import OtlpSink
+from tests.support.ports import closed_url
+from tests.telemetry.pipeline.fakes import Recording
+
+
+@contextmanager
+def raw_server(answer: bytes | None) -> Iterator[tuple[str, list[bytes]]]:
+    """A server that keeps what it got and answers these bytes, or closes the connection without any."""
+    got: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                with connection:
+                    got.append(_request(connection))
+                    if answer is not None:
+                        connection.sendall(answer)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}", got
+        server.shutdown(socket.SHUT_RDWR)
+    thread.join()
+
+
+def _request(connection: socket.socket) -> bytes:
+    """Head and body of one request."""
+    got = b""
+    while b"\r\n\r\n" not in got:
+        got += connection.recv(65536)
+    head, _, body = got.partition(b"\r\n\r\n")
+    length = int(next(row.split(b":")[1] for row in head.split(b"\r\n") if row.lower().startswith(b"content-length")))
+    while len(body) < length:
+        body += connection.recv(65536)
+    return head + b"\r\n\r\n" + body
+
+
+def _http(endpoint: str, monkeypatch: pytest.MonkeyPatch, **more: str) -> HttpTransport:
+    for name, value in {"ENDPOINT": endpoint, **more}.items():
+        monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{name}", value)
+    return HttpTransport()
+
+
+def _data() -> MetricsData:
+    recording = Recording()
+    recording.message()
+    data = recording.collect()
+    assert data is not None
+    return data
+
+
+def test_export_is_taken(sink: OtlpSink, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A collector that answers 200 has the counts."""
+    assert _http(sink.url, monkeypatch).send(_data(), 5).outcome is Outcome.TAKEN
+    assert sink.total("messages_sent_total") == 1
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504, 401, 403, 404, 405, 301])
+def test_refusal_keeps_the_data(sink: OtlpSink, monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    """Any refusal that is not about the data means: not taken, try again; a wrong address or key is named as one."""
+    sink.status = status
+    answer = _http(sink.url, monkeypatch).send(_data(), 5)
+    assert answer.outcome is Outcome.BUSY
+    assert str(status) in answer.reason
+    assert ("OTEL_EXPORTER_OTLP_ENDPOINT" in answer.reason) is (status in {401, 403, 404, 405})
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_refused_data_is_known(sink: OtlpSink, monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    """A refusal that is about the data is told apart."""
+    sink.status = status
+    assert _http(sink.url, monkeypatch).send(_data(), 5).outcome is Outcome.REFUSED
+
+
+@pytest.mark.parametrize("endpoint", [closed_url(), "http://no-such-host.invalid:4318", "nonsense", "ftp://x"])
+def test_no_connection_took_nothing(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
+    """A port nobody listens on, a name nobody knows and an address that is none: surely not delivered, never raised."""
+    answer = _http(endpoint, monkeypatch).send(_data(), 2)
+    assert answer.outcome is Outcome.UNREACHABLE
+    assert answer.reason
+
+
+def test_plain_server_is_no_tls_server(sink: OtlpSink, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A TLS handshake that fails has delivered nothing."""
+    answer = _http(sink.url.replace("http:", "https:"), monkeypatch).send(_data(), 2)
+    assert answer.outcome is Outcome.UNREACHABLE
+
+
+def test_hanging_collector_is_left_in_time(sink: OtlpSink, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A collector that does not answer is given up after the timeout, and it is not known whether it has the data."""
+    sink.hang_seconds = 3.0
+    started = time.monotonic()
+    answer = _http(sink.url, monkeypatch).send(_data(), 0.3)
+    assert time.monotonic() - started < 1.0
+    assert answer.outcome is Outcome.UNANSWERED
+
+
+def test_lost_answer_is_known(sink: OtlpSink, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that ends without an answer is not a refusal."""
+    sink.loses_answers = True
+    assert _http(sink.url, monkeypatch).send(_data(), 5).outcome is Outcome.UNANSWERED
+    assert sink.requests == 1
+
+
+def test_nothing_is_sent_twice(sink: OtlpSink, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One call is one request, whatever comes of it; the delivery decides about another."""
+    transport = _http(sink.url, monkeypatch)
+    for status in (200, 503, 400):
+        sink.status = status
+        transport.send(_data(), 5)
+    assert sink.requests == 3
+
+
+def test_retry_after_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How long a collector asks to wait is passed on; a date or nonsense is not waited for."""
+    for value, seconds in (("7", 7.0), ("-1", 0.0), ("tomorrow", 0.0)):
+        answer = f"HTTP/1.1 503 Busy\r\nRetry-After: {value}\r\nContent-Length: 0\r\n\r\n"
+        with raw_server(answer.encode()) as (url, _):
+            assert _http(url, monkeypatch).send(_data(), 5).retry_after == seconds
+
+
+def test_partial_success_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A collector that took an export but for some points is believed, with its words."""
+    response = ExportMetricsServiceResponse()
+    response.partial_success.rejected_data_points = 3
+    response.partial_success.error_message = "too old"
+    body = response.SerializeToString()
+    with raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)) as (url, _):
+        answer = _http(url, monkeypatch).send(_data(), 5)
+    assert answer.outcome is Outcome.TAKEN
+    assert answer.reason == "it rejected 3 data points: too old"
+
+
+@pytest.mark.parametrize(("name", "expand"), [("gzip", gzip.decompress), ("deflate", zlib.decompress)])
+def test_standard_variables_are_honoured(monkeypatch: pytest.MonkeyPatch, name: str, expand: object) -> None:
+    """Headers, compression and the exact metrics address are those of `OTEL_EXPORTER_OTLP_*`."""
+    assert callable(expand)
+    with raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as (url, got):
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", f"{url}/tenant/metrics")
+        transport = _http("http://unused", monkeypatch, HEADERS="Authorization=Basic%20abc", COMPRESSION=name)
+        assert transport.send(_data(), 5).outcome is Outcome.TAKEN
+    head, _, body = got[0].partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /tenant/metrics ")
+    assert b"authorization: Basic abc" in head
+    assert b"messages_sent_total" in expand(body)
+
+
+def test_own_requests_are_not_traced(sink: OtlpSink, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Auto-instrumentors do not see the export, which would measure itself."""
+    from opentelemetry.instrumentation.utils import is_instrumentation_enabled
+
+    seen = []
+    transport = _http(sink.url, monkeypatch)
+    post = transport._session.post
+    monkeypatch.setattr(
+        transport._session, "post", lambda *a, **k: (seen.append(is_instrumentation_enabled()), post(*a, **k))[1]
+    )
+    transport.send(EMPTY, 5)
+    assert seen == [False]
+
+
+def test_failures_do_not_log(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """The transport says what happened to its caller, not to the log."""
+    caplog.set_level(logging.INFO)
+    _http(closed_url(), monkeypatch).send(_data(), 1)
+    assert caplog.records == []
+
+
+class _SdkExporter(MetricExporter):
+    def __init__(self, result: MetricExportResult | Exception) -> None:
+        super().__init__()
+        self.result = result
+        self.is_closed = False
+
+    def export(self, metrics_data: MetricsData, timeout_millis: float = 0, **kwargs: object) -> MetricExportResult:
+        if isinstance(self.result, Exception):
+            raise self.result
+        return self.result
+
+    def force_flush(self, timeout_millis: float = 0) -> bool:
+        return True
+
+    def shutdown(self, timeout_millis: float = 0, **kwargs: object) -> None:
+        self.is_closed = True
+
+
+def test_sdk_exporters_can_be_used() -> None:
+    """An exporter of the SDK is taken at its word; one that raises has delivered nothing."""
+    results = (MetricExportResult.SUCCESS, MetricExportResult.FAILURE, RuntimeError("x"))
+    outcomes = [SdkTransport(_SdkExporter(result)).send(EMPTY, 1).outcome for result in results]
+    assert outcomes == [Outcome.TAKEN, Outcome.BUSY, Outcome.BUSY]
+    exporter = _SdkExporter(MetricExportResult.SUCCESS)
+    SdkTransport(exporter).close()
+    assert exporter.is_closed
+
+
+def test_missing_grpc_is_explained() -> None:
+    """gRPC without its package names the package."""
+    with pytest.raises(ImportError, match="opentelemetry-exporter-otlp-proto-grpc"):
+        build_transport(Settings(protocol="grpc"))
