@@ -103,6 +103,8 @@ class HttpTransport:
                 )
         except Exception as error:
             return _failed(error, timeout)
+        finally:
+            self._session.close()  # a server that does not announce its close would leave a dead connection in the pool
         return _answered(response)
 
     def close(self) -> None:

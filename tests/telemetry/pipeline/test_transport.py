@@ -135,6 +135,28 @@ def test_nothing_is_sent_twice(sink: OtlpSink, monkeypatch: pytest.MonkeyPatch) 
     assert sink.requests == 3
 
 
+def test_no_connection_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server may close an idle connection unannounced; an export sent on it would be lost or count twice."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        transport = _http(f"http://127.0.0.1:{server.getsockname()[1]}", monkeypatch)
+        kept_open: list[socket.socket] = []
+
+        def serve() -> None:
+            for _ in range(2):
+                connection, _address = server.accept()
+                kept_open.append(connection)
+                _request(connection)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        assert [transport.send(_data(), 5).outcome for _ in range(2)] == [Outcome.TAKEN] * 2
+        thread.join(5)
+    assert len(kept_open) == 2
+    for connection in kept_open:
+        connection.close()
+
+
 def test_retry_after_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """How long a collector asks to wait is passed on; a date or nonsense is not waited for."""
     for value, seconds in (("7", 7.0), ("-1", 0.0), ("tomorrow", 0.0)):
