@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from telemetry import guard
 from telemetry.domains.http import CLIENT_CLOSED_REQUEST, UNMATCHED, HttpRecorder
+from telemetry.instrumentation._lifespan import delivering
 
 SCOPE_KEY = "fastapi.telemetry"
 _OBSERVED = "telemetry.observed"
@@ -75,7 +76,9 @@ class ObservedApplication:
         self._excluded = excluded_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, lifespan or WebSocket; only HTTP requests are observed."""
+        """Serve one request, lifespan or WebSocket; requests are observed, the end is waited for."""
+        if scope["type"] == "lifespan":
+            send = delivering(send)
         if scope["type"] != "http" or _OBSERVED in scope or scope["path"] in self._excluded:
             await self.app(scope, receive, send)
             return
