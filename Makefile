@@ -6,7 +6,7 @@ FLEET := $(PYTHON) -m deploy.fleet
 SECONDS_OF_TRAFFIC ?= 60
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: help install demo up down restart restart-collector status report traffic logs test check format generate golden bench test-accuracy test-slow lock
+.PHONY: help install demo up down restart restart-collector status report traffic logs test check format generate golden bench test-accuracy accuracy-page test-slow lock
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -46,6 +46,11 @@ test: install check  ## every check and test of a change, under 30 minutes
 
 test-accuracy: install  ## the whole accuracy suite; run it alone
 	$(PYTHON) -m pytest -m accuracy tests/accuracy
+
+accuracy-page: install  ## measure the accuracy suite and the alternatives, and write docs/accuracy.md
+	ACCURACY_ROWS=docs/accuracy/ours.json $(PYTHON) -m pytest -m accuracy tests/accuracy
+	$(PYTHON) -m tests.accuracy.alternatives docs/accuracy/alternatives.json
+	$(PYTHON) -m docs.generate
 
 test-slow: install  ## tests too long for every change, and those that need PostgreSQL
 	$(PYTHON) -m pytest -m "slow or postgres"

@@ -1,10 +1,11 @@
-"""Writes the tables in the documentation from the catalogue, between markers; ``--check`` only compares.
+"""Writes the tables in the documentation from the catalogue and from measurements, between markers; ``--check`` only compares.
 
 Usage: ``python -m docs.generate [--check]``
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -58,8 +59,31 @@ def _values(label: Label) -> str:
     return f"at most {label.budget.limit} ({label.budget.bounded_by}), then `{label.overflow}`"
 
 
+def measured(name: str) -> str:
+    """The rows that `make accuracy-page` measured, one table."""
+    rows = json.loads((ROOT / "docs" / "accuracy" / name).read_text())
+    with_system = any(row["system"] for row in rows)
+    head = ["Scenario", "What", "Truth", "Counted", "Verdict"]
+    lines = [[*([row["system"]] if with_system else []), *_cells(row)] for row in rows]
+    if with_system:
+        head.insert(0, "System")
+        lines.sort(key=lambda line: line[1])
+    return "\n".join(
+        ["| " + " | ".join(head) + " |", "|---" * len(head) + "|", *("| " + " | ".join(line) + " |" for line in lines)]
+    )
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    verdict = f"**{row['verdict']}**" if row["verdict"] == "WRONG" else row["verdict"]
+    return [row["scenario"], row["what"], f"{row['truth']:.6g}", f"{row['counted']:.6g}", verdict]
+
+
 GENERATED: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"metrics": lambda: overview(DOCUMENTED)},
+    "docs/accuracy.md": {
+        "ours": lambda: measured("ours.json"),
+        "alternatives": lambda: measured("alternatives.json"),
+    },
     "docs/metrics.md": {
         "documented": lambda: reference(DOCUMENTED),
         "additional": lambda: reference(spec for spec in ALL if not spec.documented),

@@ -17,6 +17,7 @@ class Row:
         least: The smallest figure that is right; the truth itself where nothing may be lost.
         most: The largest figure that is right; the truth itself where nothing may be doubled.
         bound: Why another figure than the truth is right, in words; empty where none is.
+        system: What counted, where it is not ours.
     """
 
     scenario: str
@@ -26,6 +27,7 @@ class Row:
     least: float
     most: float
     bound: str = ""
+    system: str = ""
 
     @property
     def is_right(self) -> bool:

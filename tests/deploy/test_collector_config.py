@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.support.collector import CUMULATIVE, Collector, Sender, running
+from tests.support.collector import CONFIG, CUMULATIVE, Collector, Sender, running
+from tests.support.processes import eventually
 
 LABELS = {"method": "GET", "endpoint": "/x"}
 PROD = (("endpoint", "/x"), ("environment", "prod"), ("method", "GET"))
@@ -93,3 +96,30 @@ def test_environments_stay_apart(collector: Collector) -> None:
     assert collector.settles_at("apart_total", 5) == 5
     assert collector.total("apart_total", environment="stage") == 2
     assert collector.total("apart_total", environment="dev") == 3
+
+
+def test_streams_are_bounded_and_drops_are_seen(tmp_path: Path) -> None:
+    """Series beyond the limit are refused, counted by the collector's own metric, and those it knows go on."""
+    config = tmp_path / "few-streams.yaml"
+    text = CONFIG.read_text()
+    assert "max_streams: 100000" in text
+    config.write_text(text.replace("max_streams: 100000", "max_streams: 3"))
+    with running(config) as collector:
+        sender = Sender(collector, "a")
+        for number in range(5):
+            sender.counter("bounded_total", 1, {"number": str(number)})
+        sender.counter("bounded_total", 1, {"number": "0"})
+        assert collector.settles_at("bounded_total", 4) == 4
+        assert collector.dropped_points() == 2
+
+
+def test_full_collector_refuses_as_a_whole() -> None:
+    """Above its memory limit it takes nothing and says so in a way that senders keep what they have."""
+    with running(variables={"OTELCOL_MEMORY_MIB": "1"}) as collector:
+        assert eventually(lambda: _answer(collector) == httpx.codes.SERVICE_UNAVAILABLE)
+
+
+def _answer(collector: Collector) -> int:
+    request = Sender(collector, "a").request_of_counter("kept_total", 1, LABELS)
+    url, head = f"{collector.endpoint}/v1/metrics", {"Content-Type": "application/x-protobuf"}
+    return httpx.post(url, content=request.SerializeToString(), headers=head).status_code

@@ -56,11 +56,17 @@ class Sender:
         self, name: str, value: float, labels: Mapping[str, str], *, temporality: int = DELTA, as_int: bool = False
     ) -> None:
         """Export one point of a counter."""
+        self._post(self.request_of_counter(name, value, labels, temporality=temporality, as_int=as_int))
+
+    def request_of_counter(
+        self, name: str, value: float, labels: Mapping[str, str], *, temporality: int = DELTA, as_int: bool = False
+    ) -> ExportMetricsServiceRequest:
+        """An export of one point of a counter, not sent."""
         request, metric = self._request(name)
         metric.sum.is_monotonic = True
         metric.sum.aggregation_temporality = temporality
         self._number(metric.sum.data_points.add(), value, labels, as_int)
-        self._post(request)
+        return request
 
     def level(self, name: str, value: float, labels: Mapping[str, str]) -> None:
         """Export one point of an up-down counter."""
