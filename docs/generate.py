@@ -1,4 +1,4 @@
-"""Writes the tables in the documentation from the catalogue and from measurements, between markers; ``--check`` only compares.
+"""Writes the tables in the documentation from catalogue and measurements, between markers; ``--check`` only compares.
 
 Usage: ``python -m docs.generate [--check]``
 """
