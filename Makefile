@@ -61,6 +61,7 @@ check: install  ## format, lint, types, import rules, generated files, configura
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	$(PYTHON) -m docs.generate --check
+	$(PYTHON) -m grafana.boards --check
 	$(or $(OTELCOL),.venv/bin/otelcol) validate --config otel-collector.yaml
 	.venv/bin/promtool check rules grafana/alerts/*.yaml
 
@@ -70,6 +71,9 @@ format: install  ## format the code
 
 generate: install  ## write the generated parts of the documentation
 	$(PYTHON) -m docs.generate
+
+dashboards: install  ## write grafana/dashboards/*.json from grafana/boards
+	$(PYTHON) -m grafana.boards
 
 golden: install  ## write the golden file of the collector's endpoints anew
 	UPDATE_GOLDEN=1 $(PYTHON) -m pytest tests/fleet/test_contract.py -k golden

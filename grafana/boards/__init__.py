@@ -1,0 +1,1 @@
+"""Dashboards as typed Python; ``python -m grafana.boards`` writes the JSON. One module a dashboard."""

@@ -1,0 +1,252 @@
+"""The dashboard "Celery Task Queue Monitoring": what waits, what runs, what fails, what it occupies."""
+
+from __future__ import annotations
+
+from grafana.boards import promql
+from grafana.boards.panels import GREEN, ORANGE, RED, Board, Panel, Row, bars, choice, line, number
+from grafana.boards.promql import fact, increase, level, or_zero, quantile, rate, ratio
+from telemetry.catalogue import celery
+
+_QUEUE = ('queue=~"$queue"',)
+
+
+def _finished(*labels: str) -> str:
+    completed, failed = rate(celery.COMPLETED, *labels, where=_QUEUE), _failed(*labels)
+    return f"({completed} + ({failed}))"
+
+
+def _failed(*labels: str) -> str:
+    return or_zero(rate(celery.FAILED, *labels, where=_QUEUE), rate(celery.COMPLETED, *labels, where=_QUEUE))
+
+
+def _now() -> tuple[Panel, ...]:
+    workers = "sum by (environment) (" + fact(celery.ACTIVE_WORKERS, "hostname") + ")"
+    return (
+        number(
+            "Active workers",
+            "none",
+            "Worker nodes whose heartbeat is fresh. None: nothing is processed; start some, then see why they ended.",
+            {"{{environment}}": workers},
+            alerts=("NoActiveWorkers",),
+            base=RED,
+            steps=((1, GREEN),),
+        ),
+        number(
+            "Tasks waiting",
+            "none",
+            "Tasks in the broker that no worker has taken. Growing: add workers, or see what slows them (row Product).",
+            {"{{environment}}": fact(celery.QUEUE_LENGTH, where=_QUEUE)},
+            alerts=("QueueBacklog", "QueueStalled"),
+            steps=((100, RED),),
+        ),
+        number(
+            "Failing now",
+            "percentunit",
+            "Failed among finished tasks. Above 10 %: look at the exceptions below, then at the log of that task.",
+            {"{{environment}}": ratio(f"({_failed()})", _finished())},
+            alerts=("HighTaskFailureRate",),
+            steps=((0.05, ORANGE), (0.1, RED)),
+        ),
+        number(
+            "Oldest waiting task",
+            "s",
+            "Age of the oldest task in any queue. Old while workers are active: its queue has no consumer.",
+            {"{{environment}}": f"max by (environment) ({fact(celery.OLDEST, 'queue', where=_QUEUE)})"},
+            alerts=("QueueStalled",),
+            steps=((60, ORANGE), (600, RED)),
+        ),
+    )
+
+
+def _queues() -> tuple[Panel, ...]:
+    return (
+        line(
+            "Queue lengths and backlog",
+            "none",
+            "Tasks waiting by queue, all priorities together. Over 100 for 10 minutes: see the runbook.",
+            {"{{queue}} · {{environment}}": fact(celery.QUEUE_LENGTH, "queue", where=_QUEUE)},
+            alerts=("QueueBacklog", "QueueStalled"),
+            steps=((100, RED),),
+        ),
+        line(
+            "Oldest waiting task by queue",
+            "s",
+            "How long the head of each queue waits. A rising line is a queue that nobody serves.",
+            {"{{queue}} · {{environment}}": fact(celery.OLDEST, "queue", where=_QUEUE)},
+            alerts=("QueueStalled",),
+        ),
+        line(
+            "Active workers by node",
+            "none",
+            "1 while the heartbeat is fresh, 0 for an hour after the node is gone. Restart a node that fell to 0.",
+            {"{{hostname}} · {{environment}}": fact(celery.ACTIVE_WORKERS, "hostname")},
+            alerts=("NoActiveWorkers",),
+        ),
+        line(
+            "Tasks held by workers",
+            "none",
+            "Running, fetched in advance (reserved) and waiting for their time (scheduled). Many reserved while other"
+            " nodes idle: lower worker_prefetch_multiplier.",
+            {"{{state}} · {{environment}}": level(celery.HELD, "state")},
+            stacked=True,
+        ),
+        line(
+            "Busy share of the pool",
+            "percentunit",
+            "Running tasks divided by what the pools can run at once. Near 100 % with a backlog: add workers.",
+            {
+                "{{environment}}": ratio(
+                    level(celery.HELD, where=('state="active"',)),
+                    level(celery.POOL_SIZE),
+                )
+            },
+            steps=((0.9, ORANGE),),
+        ),
+        line(
+            "Taken and not acknowledged",
+            "none",
+            "Messages workers hold. Not falling while nothing runs: a worker died; the broker redelivers them later.",
+            {"{{environment}}": fact(celery.UNACKED)},
+        ),
+    )
+
+
+def _tasks() -> tuple[Panel, ...]:
+    return (
+        line(
+            "Tasks submitted by queue",
+            "ops",
+            "Tasks published a second, retries not counted. A fall to 0 with traffic at the door: publishing fails.",
+            {"{{queue}} · {{environment}}": rate(celery.SUBMITTED, "queue", where=_QUEUE)},
+        ),
+        line(
+            "Tasks completed and failed",
+            "ops",
+            "How tasks end, a second. Completed below submitted for long: the queues grow.",
+            {
+                "completed {{queue}} · {{environment}}": rate(celery.COMPLETED, "queue", where=_QUEUE),
+                "failed {{queue}} · {{environment}}": _failed("queue"),
+            },
+            alerts=("HighTaskFailureRate",),
+        ),
+        line(
+            "Failure rate by task",
+            "percentunit",
+            "Failed among finished tasks. Above 10 % for 5 minutes an alert fires.",
+            {"{{task_name}} · {{environment}}": ratio(f"({_failed('task_name')})", _finished("task_name"))},
+            alerts=("HighTaskFailureRate",),
+            steps=((0.1, RED),),
+        ),
+        line(
+            "Retries by queue",
+            "ops",
+            "Attempts that asked for another one. Many: a dependency is slow or refuses; look at LLM errors first.",
+            {
+                "{{queue}} · {{environment}}": or_zero(
+                    rate(celery.RETRIED, "queue", where=_QUEUE), rate(celery.SUBMITTED, "queue", where=_QUEUE)
+                )
+            },
+        ),
+        bars(
+            "Exceptions of failed tasks",
+            "none",
+            "What tasks failed with in the time range, all queues. The longest bar is where to begin.",
+            {"{{task_name}}: {{exception}} · {{environment}}": increase(celery.EXCEPTIONS, "task_name", "exception")},
+            alerts=("HighTaskFailureRate",),
+        ),
+        line(
+            "Tasks without an outcome",
+            "ops",
+            "Revoked, expired, terminated, ignored or rejected tasks. Expired ones waited too long: add workers.",
+            {
+                "{{queue}} · {{environment}}": or_zero(
+                    rate(celery.DROPPED, "queue", where=_QUEUE), rate(celery.SUBMITTED, "queue", where=_QUEUE)
+                )
+            },
+        ),
+    )
+
+
+def _waiting() -> tuple[Panel, ...]:
+    return (
+        line(
+            "Task duration percentiles",
+            "s",
+            "Seconds in the pool, without waiting. P99 far from P50: a few slow inputs; all rising: a slow dependency.",
+            {
+                f"P{share * 100:g} {{{{queue}}}} · {{{{environment}}}}": quantile(
+                    share, celery.DURATION, "queue", where=_QUEUE
+                )
+                for share in (0.5, 0.95, 0.99)
+            },
+        ),
+        line(
+            "Task duration, P95 by task",
+            "s",
+            "Which kind of task is slow.",
+            {"{{task_name}} · {{environment}}": quantile(0.95, celery.DURATION, "task_name", where=_QUEUE)},
+        ),
+        line(
+            "Wait before start, P95 by queue",
+            "s",
+            "What users wait before their task begins. High on one queue alone: give it workers of its own.",
+            {"{{queue}} · {{environment}}": quantile(0.95, celery.WAIT, "queue", where=_QUEUE)},
+        ),
+        line(
+            "Priority distribution by queue",
+            "percentunit",
+            "Share of each queue in all submissions. A shift to `high` is a change of customers, or of the routing.",
+            {
+                "{{queue}} · {{environment}}": f"{rate(celery.SUBMITTED, 'queue')} / on (environment) group_left () "
+                f"({rate(celery.SUBMITTED)} > 0)"
+            },
+            stacked=True,
+            width=12,
+        ),
+        bars(
+            "Priority distribution by message priority",
+            "none",
+            "Tasks published in the time range by queue and message priority; `none` where a message has none.",
+            {
+                "{{queue}} / {{priority}} · {{environment}}": increase(
+                    celery.PRIORITIES, "queue", "priority", where=_QUEUE
+                )
+            },
+            width=12,
+        ),
+    )
+
+
+def _time() -> tuple[Panel, ...]:
+    return (
+        bars(
+            "Worker time by task",
+            "s",
+            "Seconds of worker time each task took in the time range: what a faster task would save.",
+            {"{{task_name}} · {{environment}}": promql.seconds_spent(celery.DURATION, "task_name", where=_QUEUE)},
+            width=12,
+        ),
+        line(
+            "Workers occupied by queue",
+            "none",
+            "Pool processes at work on average. The sum over queues is the smallest pool that keeps up.",
+            {"{{queue}} · {{environment}}": promql.seconds(celery.DURATION, "queue", where=_QUEUE)},
+            stacked=True,
+            width=12,
+        ),
+    )
+
+
+BOARD = Board(
+    uid="celery-monitoring",
+    title="Celery Task Queue Monitoring",
+    description="What waits, what runs, what fails in the task queues, and what it occupies.",
+    variables=(choice("queue", celery.SUBMITTED.name),),
+    rows=(
+        Row("DevOps: now", _now()),
+        Row("DevOps: queues and workers", _queues()),
+        Row("DevOps: tasks", _tasks()),
+        Row("Product: what users wait for", _waiting()),
+        Row("Finance: what tasks occupy", _time()),
+    ),
+)

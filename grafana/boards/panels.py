@@ -1,0 +1,197 @@
+"""Panels and dashboards as this project draws them, on grafana-foundation-sdk; what they ask is in ``promql``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from grafana_foundation_sdk.builders import bargauge, common, prometheus, stat, timeseries
+from grafana_foundation_sdk.builders import dashboard as build
+from grafana_foundation_sdk.models import common as look
+from grafana_foundation_sdk.models import dashboard as model
+
+Queries = Mapping[str, str]
+Steps = Sequence[tuple[float, str]]
+Panel = timeseries.Panel | stat.Panel | bargauge.Panel
+P = TypeVar("P", timeseries.Panel, stat.Panel, bargauge.Panel)
+
+SOURCE = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
+INPUT = "DS_PROMETHEUS"  # what Grafana replaces by the data source chosen at import
+ENVIRONMENTS = ("dev", "stage", "prod")
+TAG = "fleet-telemetry"
+GREEN, ORANGE, RED = "green", "orange", "red"
+
+
+@dataclass(frozen=True)
+class Row:
+    """Panels for one role, DevOps, Product or Finance, under a heading."""
+
+    title: str
+    panels: tuple[Panel, ...]
+
+
+@dataclass(frozen=True)
+class Board:
+    """One dashboard.
+
+    Attributes:
+        uid: What links to it use; also the name of its file.
+        title: What people see.
+        description: What question it answers.
+        variables: What can be chosen besides data source and environment.
+        rows: Panels in order.
+    """
+
+    uid: str
+    title: str
+    description: str
+    variables: tuple[build.QueryVariable, ...]
+    rows: tuple[Row, ...]
+
+
+def line(
+    title: str,
+    unit: str,
+    advice: str,
+    queries: Queries,
+    *,
+    alerts: Sequence[str] = (),
+    steps: Steps = (),
+    stacked: bool = False,
+    width: int = 8,
+) -> timeseries.Panel:
+    """Values over time.
+
+    Args:
+        title: What is shown.
+        unit: Grafana's id of the unit.
+        advice: What it means and what to do when it looks wrong.
+        queries: Expression by legend.
+        alerts: Alerts that watch it; the panel links to their runbooks.
+        steps: From which value on which colour, drawn as lines.
+        stacked: Whether the values add up.
+        width: Of 24 columns.
+    """
+    panel = _described(timeseries.Panel(), title, unit, advice, alerts, steps).height(8).span(width)
+    for legend, expression in queries.items():
+        panel.with_target(_query(expression, legend))
+    if stacked:
+        panel.stacking(common.StackingConfig().mode(look.StackingMode.NORMAL)).fill_opacity(30)
+    if steps:
+        panel.thresholds_style(common.GraphThresholdsStyleConfig().mode(look.GraphTresholdsStyleMode.DASHED))
+    legend_table = common.VizLegendOptions().display_mode(look.LegendDisplayMode.TABLE).calcs(["lastNotNull", "max"])
+    return panel.legend(legend_table.show_legend(True).placement(look.LegendPlacement.BOTTOM)).min(0)
+
+
+def number(
+    title: str,
+    unit: str,
+    advice: str,
+    queries: Queries,
+    *,
+    alerts: Sequence[str] = (),
+    base: str = GREEN,
+    steps: Steps = (),
+    width: int = 6,
+) -> stat.Panel:
+    """One number a series, as of the end of the time range; arguments as for ``line``, ``base`` is below all steps."""
+    panel = _described(stat.Panel(), title, unit, advice, alerts, steps, base).height(4).span(width)
+    for legend, expression in queries.items():
+        panel.with_target(_query(expression, legend).instant())
+    return panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"])).graph_mode(
+        look.BigValueGraphMode.NONE
+    )
+
+
+def bars(
+    title: str,
+    unit: str,
+    advice: str,
+    queries: Queries,
+    *,
+    alerts: Sequence[str] = (),
+    steps: Steps = (),
+    width: int = 8,
+) -> bargauge.Panel:
+    """A bar for each series, as of the end of the time range; arguments as for ``line``."""
+    panel = _described(bargauge.Panel(), title, unit, advice, alerts, steps).height(8).span(width)
+    for legend, expression in queries.items():
+        panel.with_target(_query(expression, legend).instant())
+    panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+    return panel.orientation(look.VizOrientation.HORIZONTAL).display_mode(look.BarGaugeDisplayMode.GRADIENT).min(0)
+
+
+def choice(name: str, metric: str) -> build.QueryVariable:
+    """A variable with the values that a label of the same name takes on a metric; several or All can be chosen."""
+    return _values(name, f'label_values({metric}{{environment=~"$environment"}}, {name})')
+
+
+def dashboard(board: Board) -> model.Dashboard:
+    """The dashboard as Grafana's schema has it."""
+    made = (
+        build.Dashboard(board.title)
+        .uid(board.uid)
+        .description(board.description)
+        .tags([TAG])
+        .editable()
+        .refresh("30s")
+        .time("now-1h", "now")
+        .tooltip(model.DashboardCursorSync.CROSSHAIR)
+        .links([_neighbours()])
+        .with_variable(_data_source())
+        .with_variable(_environment())
+        .with_variable(build.ConstantVariable("runbooks").value("docs/runbooks"))
+    )
+    for variable in board.variables:
+        made.with_variable(variable)
+    number_of = 0
+    for row in board.rows:
+        made.with_row(build.Row(row.title))
+        for panel in row.panels:
+            number_of += 1
+            made.with_panel(panel.id(number_of))
+    return made.build()
+
+
+def _described(
+    panel: P, title: str, unit: str, advice: str, alerts: Sequence[str], steps: Steps, base: str = GREEN
+) -> P:
+    panel.title(title).unit(unit).description(advice).datasource(SOURCE).no_value("no data")
+    colours = [model.Threshold(value=None, color=base), *(model.Threshold(value, colour) for value, colour in steps)]
+    panel.thresholds(build.ThresholdsConfig().mode(model.ThresholdsMode.ABSOLUTE).steps(colours))
+    return panel.links([_runbook(alert) for alert in alerts])
+
+
+def _neighbours() -> build.DashboardLink:
+    link = build.DashboardLink("Dashboards of the fleet").type(model.DashboardLinkType.DASHBOARDS).tags([TAG])
+    return link.as_dropdown(True).include_vars(True).keep_time(True)
+
+
+def _runbook(alert: str) -> build.DashboardLink:
+    link = build.DashboardLink(f"Runbook: {alert}").type(model.DashboardLinkType.LINK)
+    return link.url(f"${{runbooks}}/{alert}.md").target_blank(True)
+
+
+def _query(expression: str, legend: str) -> prometheus.Dataquery:
+    return prometheus.Dataquery().expr(expression).legend_format(legend).datasource(SOURCE)
+
+
+def _data_source() -> build.DatasourceVariable:
+    """Its value is the data source chosen at import; in a provisioned file, where nobody chose, the default one."""
+    chosen = model.VariableOption(selected=True, text=f"${{{INPUT}}}", value=f"${{{INPUT}}}")
+    return build.DatasourceVariable("datasource").label("Data source").type("prometheus").current(chosen)
+
+
+def _environment() -> build.QueryVariable:
+    shown = {"All": "$__all"} | {name: name for name in ENVIRONMENTS}
+    options = [model.VariableOption(selected=name == "All", text=name, value=value) for name, value in shown.items()]
+    variable = _values("environment", "label_values(environment)")
+    return variable.label("Environment").options(options)
+
+
+def _values(name: str, query: str) -> build.QueryVariable:
+    variable = build.QueryVariable(name).query(query).datasource(SOURCE).multi(True).include_all(True)
+    variable.current(model.VariableOption(selected=True, text="All", value="$__all")).all_value(".*")
+    variable.refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED)
+    return variable.sort(model.VariableSort.ALPHABETICAL_ASC)

@@ -1,0 +1,78 @@
+"""PromQL over catalogue metrics, as dashboards need it; how a panel looks is in ``panels``.
+
+Every expression filters by ``$environment`` and keeps ``environment``: numbers of stage never hide in those of prod.
+Several collectors may show one fleet: totals are summed over them, a fact or a process's level counts once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from telemetry.catalogue import CounterSpec, FactSpec, HistogramSpec, LevelSpec
+
+RATE = "$__rate_interval"
+RANGE = "$__range"
+LONG_RUNNING = 'endpoint!~".*/stream"'
+
+
+def select(name: str, *where: str, over: str = "") -> str:
+    """A selector limited to the chosen environments and to ``where``, with a range where one is given."""
+    matchers = ", ".join(('environment=~"$environment"', *where))
+    return f"{name}{{{matchers}}}" + (f"[{over}]" if over else "")
+
+
+def by(*labels: str) -> str:
+    """The grouping that keeps the environment and these labels."""
+    return f"by ({', '.join(('environment', *labels))})"
+
+
+def rate(metric: CounterSpec[Any], *labels: str, where: tuple[str, ...] = ()) -> str:
+    """Events a second."""
+    return f"sum {by(*labels)} (rate({select(metric.name, *where, over=RATE)}))"
+
+
+def increase(metric: CounterSpec[Any], *labels: str, where: tuple[str, ...] = (), over: str = RANGE) -> str:
+    """Events within the dashboard's time range, or another window."""
+    return f"sum {by(*labels)} (increase({select(metric.name, *where, over=over)}))"
+
+
+def count(metric: HistogramSpec[Any], *labels: str, where: tuple[str, ...] = ()) -> str:
+    """Observations a second."""
+    return f"sum {by(*labels)} (rate({select(metric.name + '_count', *where, over=RATE)}))"
+
+
+def seconds(metric: HistogramSpec[Any], *labels: str, where: tuple[str, ...] = (), over: str = RATE) -> str:
+    """Seconds observed in a second: how many were at work at once."""
+    return f"sum {by(*labels)} (rate({select(metric.name + '_sum', *where, over=over)}))"
+
+
+def seconds_spent(metric: HistogramSpec[Any], *labels: str, where: tuple[str, ...] = ()) -> str:
+    """Seconds observed within the dashboard's time range."""
+    return f"sum {by(*labels)} (increase({select(metric.name + '_sum', *where, over=RANGE)}))"
+
+
+def quantile(share: float, metric: HistogramSpec[Any], *labels: str, where: tuple[str, ...] = ()) -> str:
+    """The value that this share of observations stays under."""
+    buckets = select(metric.name + "_bucket", *where, over=RATE)
+    return f"histogram_quantile({share:g}, sum {by(*labels, 'le')} (rate({buckets})))"
+
+
+def fact(metric: FactSpec[Any], *labels: str, where: tuple[str, ...] = ()) -> str:
+    """The last reading, added up over the labels that are not named."""
+    once = f"max {by(*metric.label_keys)} ({select(metric.name, *where)})"
+    return once if set(labels) == set(metric.label_keys) else f"sum {by(*labels)} ({once})"
+
+
+def level(metric: LevelSpec[Any], *labels: str, where: tuple[str, ...] = ()) -> str:
+    """The level now, added up over processes."""
+    return f"sum {by(*labels)} (max {by('instance', *metric.label_keys)} ({select(metric.name, *where)}))"
+
+
+def ratio(part: str, whole: str) -> str:
+    """Part divided by whole; absent where the whole is 0, since nothing can be said then."""
+    return f"{part} / ({whole} > 0)"
+
+
+def or_zero(events: str, known: str) -> str:
+    """``events``, and 0 where none was ever counted although ``known`` says that something could have been."""
+    return f"{events} or {known} * 0"

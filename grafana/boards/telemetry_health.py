@@ -1,0 +1,187 @@
+"""The dashboard "Telemetry Health": whether the numbers on the other dashboards can be trusted.
+
+The collector's own metrics carry no environment: a collector serves all of them.
+"""
+
+from __future__ import annotations
+
+from grafana.boards.panels import GREEN, ORANGE, RED, Board, Panel, Row, bars, line, number
+from grafana.boards.promql import increase, or_zero, rate
+from telemetry.catalogue import CounterSpec, llm, telemetry
+from telemetry.catalogue.telemetry import MetricLabels
+
+_JOBS = 'job=~"otel-collector|fastapi-queue-system.*"'
+_FLEET = 'job=~"fastapi-queue-system.*"'
+_FIRING = 'count by (alertname, environment) (ALERTS{alertstate="firing"})'
+_SENDERS = increase(telemetry.UNANSWERED_EXPORTS)
+
+
+def _cut(metric: CounterSpec[MetricLabels]) -> str:
+    """What senders had to cut by metric; a sender that exports and cut nothing says 0."""
+    return or_zero(increase(metric, "metric"), _SENDERS)
+
+
+def _trust() -> tuple[Panel, ...]:
+    return (
+        number(
+            "Scrape targets up",
+            "none",
+            "1 each. At 0 the numbers on every dashboard stand still: look at the collector, then at the network.",
+            {"{{job}}": f"min by (job) (up{{{_JOBS}}})"},
+            alerts=("CollectorDown",),
+            base=RED,
+            steps=((1, GREEN),),
+            width=12,
+        ),
+        number(
+            "Counts lost at the collector",
+            "none",
+            "Points the collector refused for good in the time range. Above 0 the totals are too low by these.",
+            {"points": 'sum(increase(otelcol_deltatocumulative_datapoints{error!=""}[$__range])) or vector(0)'},
+            alerts=("CollectorDropsPoints",),
+            steps=((1, RED),),
+        ),
+        number(
+            "Counts that were not delivered",
+            "none",
+            "Events in the time range that senders gave up on, by metric: they are missing in that metric.",
+            {"{{metric}} · {{environment}}": _cut(telemetry.UNDELIVERED)},
+            alerts=("UndeliveredCounts",),
+            steps=((1, RED),),
+        ),
+        number(
+            "Alerts firing",
+            "none",
+            "All alerts of this Prometheus. Each has a runbook of its name.",
+            {"{{alertname}} · {{environment}}": f"{_FIRING} or vector(0)"},
+            steps=((1, ORANGE),),
+            width=24,
+        ),
+    )
+
+
+def _collector() -> tuple[Panel, ...]:
+    return (
+        line(
+            "Points taken and refused",
+            "ops",
+            "Refused points come again, failed ones are lost. Refused for long: raise OTELCOL_MEMORY_MIB.",
+            {
+                f"{fate} · {{{{instance}}}}": "sum by (instance) "
+                f"(rate(otelcol_receiver_{fate}_metric_points[$__rate_interval]))"
+                for fate in ("accepted", "refused", "failed")
+            },
+            alerts=("CollectorRefusesPoints",),
+        ),
+        line(
+            "Series against the collector's limit",
+            "none",
+            "Streams of totals it keeps, and how many it may. At the limit new series are refused: raise max_streams.",
+            {
+                "kept · {{instance}}": "otelcol_deltatocumulative_streams_tracked",
+                "limit · {{instance}}": "otelcol_deltatocumulative_streams_limit",
+            },
+            alerts=("CollectorSeriesBudget",),
+        ),
+        line(
+            "Points into totals, by error",
+            "ops",
+            "No error is good. `limit`: too many series; an error of order: the collector's clock stepped back.",
+            {
+                "{{error}} · {{instance}}": "sum by (instance, error) "
+                "(rate(otelcol_deltatocumulative_datapoints[$__rate_interval]))"
+            },
+            alerts=("CollectorDropsPoints",),
+        ),
+        line(
+            "Memory of the collector",
+            "bytes",
+            "Near OTELCOL_MEMORY_MIB it refuses exports, and senders keep them.",
+            {"{{instance}}": "otelcol_process_memory_rss"},
+            alerts=("CollectorRefusesPoints",),
+        ),
+        line(
+            "Collector running for",
+            "s",
+            "A fall to 0 is a restart: what it took and nobody had scraped was lost.",
+            {"{{instance}}": "otelcol_process_uptime"},
+            alerts=("CollectorRestarted",),
+        ),
+        line(
+            "Scrape time",
+            "s",
+            "Near the scrape interval, samples go missing: cut labels, or scrape less often.",
+            {"{{job}}": f"max by (job) (scrape_duration_seconds{{{_JOBS}}})"},
+        ),
+    )
+
+
+def _senders() -> tuple[Panel, ...]:
+    return (
+        line(
+            "Exports repeated without an answer",
+            "ops",
+            "What they carried may be counted twice. More than a few: the collector or the network is overloaded.",
+            {"{{environment}}": rate(telemetry.UNANSWERED_EXPORTS)},
+            alerts=("UnansweredExports",),
+            width=12,
+        ),
+        bars(
+            "Label values over budget",
+            "none",
+            "Events of the time range counted under the overflow value. Raise the budget, or bound the label.",
+            {"{{metric}} · {{environment}}": _cut(telemetry.LABEL_OVERFLOWS)},
+            alerts=("LabelBudgetOverflow",),
+            width=12,
+        ),
+        bars(
+            "Rejected values",
+            "none",
+            "Events of the time range with a negative, infinite or undefined value: a bug where it is recorded.",
+            {"{{metric}} · {{environment}}": _cut(telemetry.REJECTED_VALUES)},
+            alerts=("RejectedValues",),
+            width=12,
+        ),
+        bars(
+            "Largest metrics by series",
+            "none",
+            "Series by metric, a histogram's parts apart. What to cut first when series get too many.",
+            {"{{__name__}}": f"topk(10, count by (__name__) ({{{_FLEET}}}))"},
+            alerts=("CollectorSeriesBudget",),
+            width=12,
+        ),
+    )
+
+
+def _cost() -> tuple[Panel, ...]:
+    return (
+        bars(
+            "LLM calls of unknown cost",
+            "none",
+            "Calls of the time range without a known price, or without usage. The cost is too low by these.",
+            {"{{model}} · {{environment}}": or_zero(increase(llm.UNPRICED, "model"), increase(llm.REQUESTS, "model"))},
+            alerts=("UnpricedModel",),
+            width=12,
+        ),
+        line(
+            "Samples stored",
+            "none",
+            "Samples of each scrape: what the metrics of this fleet cost in Prometheus.",
+            {"{{job}}": f"sum by (job) (scrape_samples_scraped{{{_JOBS}}})"},
+            width=12,
+        ),
+    )
+
+
+BOARD = Board(
+    uid="telemetry-health",
+    title="Telemetry Health",
+    description="Whether the numbers on the other dashboards can be trusted, and what they cost.",
+    variables=(),
+    rows=(
+        Row("Product and DevOps: can the numbers be trusted", _trust()),
+        Row("DevOps: collector", _collector()),
+        Row("DevOps: senders", _senders()),
+        Row("Finance: what is not priced, what is stored", _cost()),
+    ),
+)

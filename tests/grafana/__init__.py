@@ -1,0 +1,1 @@
+"""Tests of dashboards, alert rules and queries."""

@@ -1,0 +1,121 @@
+"""Every PromQL expression users get from ``grafana/``: panels, variables, rules, queries; none is written here."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+GRAFANA = ROOT / "grafana"
+RULE_FILES = sorted((GRAFANA / "alerts").glob("*.yaml"))
+DASHBOARD_FILES = sorted((GRAFANA / "dashboards").glob("*.json"))
+# What Grafana puts in for these; any value that parses does.
+BUILT_IN = {"__rate_interval": "1m", "__interval": "15s", "__range": "1h"}
+ALL = ".*"
+
+
+@dataclass(frozen=True)
+class Expression:
+    """One expression and where it stands, for the message of a failing test."""
+
+    where: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One panel of a dashboard file."""
+
+    board: str
+    title: str
+    queries: tuple[str, ...]
+    model: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """For test ids and messages."""
+        return f"{self.board}/{self.title}"
+
+    def uses(self, variable: str) -> bool:
+        """Whether the value of a variable changes what it shows."""
+        return any(f"${variable}" in query for query in self.queries)
+
+
+def dashboards() -> dict[str, dict[str, Any]]:
+    """Dashboard files by name."""
+    return {path.stem: json.loads(path.read_text()) for path in DASHBOARD_FILES}
+
+
+def panels() -> list[Panel]:
+    """Every panel that asks something, of every dashboard."""
+    return [
+        Panel(board, model["title"], tuple(target["expr"] for target in model["targets"]), model)
+        for board, body in dashboards().items()
+        for model in body["panels"]
+        if model["type"] != "row"
+    ]
+
+
+def variables(board: str) -> dict[str, str]:
+    """Name and query of the variables whose values come from the data source."""
+    listed = dashboards()[board]["templating"]["list"]
+    return {variable["name"]: variable["query"] for variable in listed if variable["type"] == "query"}
+
+
+def filled_in(query: str, values: Mapping[str, str] = {}, built_in: Mapping[str, str] = BUILT_IN) -> str:
+    """The query as Grafana sends it: variables replaced, chosen values escaped as its Prometheus data source does."""
+
+    def value(match: re.Match[str]) -> str:
+        name = match[1]
+        if name in built_in:
+            return built_in[name]
+        return escaped(values[name]) if name in values else ALL
+
+    return re.sub(r"\$(\w+)", value, query)
+
+
+def escaped(value: str) -> str:
+    """A chosen value inside a quoted regular expression; ``prometheusSpecialRegexEscape`` in Grafana."""
+    return re.sub(r"[$^*{}\[\]\'+?.()|]", r"\\\\\g<0>", value.replace("\\", "\\\\\\\\"))
+
+
+def rules(path: Path) -> list[dict[str, Any]]:
+    """The rules of a file, alerts and recordings."""
+    return [rule for group in yaml.safe_load(path.read_text())["groups"] for rule in group["rules"]]
+
+
+def alerts() -> dict[str, dict[str, Any]]:
+    """Every alert that a Prometheus of ours evaluates, by name."""
+    return {rule["alert"]: rule for path in RULE_FILES for rule in rules(path) if "alert" in rule}
+
+
+def recordings() -> dict[str, str]:
+    """Expression of every recorded series by its name."""
+    return {rule["record"]: rule["expr"] for path in RULE_FILES for rule in rules(path) if "record" in rule}
+
+
+def custom_queries() -> dict[str, str]:
+    """Title and expression of every query in ``grafana/queries.promql``."""
+    paragraphs = (GRAFANA / "queries.promql").read_text().split("\n\n")[1:]
+    halves = (paragraph.strip().partition("\n") for paragraph in paragraphs)
+    return {title.removeprefix("# "): expression for title, _, expression in halves}
+
+
+def of_dashboards() -> Iterator[Expression]:
+    """Every query of every panel, with all variables at All."""
+    for panel in panels():
+        for query in panel.queries:
+            yield Expression(panel.name, filled_in(query))
+
+
+def of_rules() -> Iterator[Expression]:
+    """Every alert and recording."""
+    for path in RULE_FILES:
+        for rule in rules(path):
+            yield Expression(f"{path.name}/{rule.get('alert') or rule['record']}", rule["expr"])
