@@ -22,12 +22,12 @@ REFUSED = Answer(Outcome.REFUSED, "it answers 400 Bad Request")
 
 
 class Ledger:
-    """Adds up exports as a collector does."""
+    """Adds up exports as a collector does; a reading is known by its metric and the label that tells series apart."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.buckets: Counter[tuple[str, int]] = Counter()
-        self.readings: dict[str, float] = {}
+        self.readings: dict[tuple[str, str], float] = {}
         self.names: set[str] = set()
 
     def take(self, data: MetricsData) -> None:
@@ -46,7 +46,7 @@ class Ledger:
         elif name.endswith("_total"):
             self.counts[name] += point.value
         else:
-            self.readings[name] = point.value
+            self.readings[name, point.attributes.get("plan") or point.attributes["endpoint"]] = point.value
 
 
 class Script:
