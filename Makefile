@@ -62,8 +62,9 @@ check: install  ## format, lint, types, import rules, generated files, configura
 	.venv/bin/lint-imports
 	$(PYTHON) -m docs.generate --check
 	$(PYTHON) -m grafana.boards --check
+	$(PYTHON) -m grafana.rules --check
 	$(or $(OTELCOL),.venv/bin/otelcol) validate --config otel-collector.yaml
-	.venv/bin/promtool check rules grafana/alerts/*.yaml
+	.venv/bin/promtool check rules grafana/alerts/*.yaml docs/guide-alerts.yaml
 
 format: install  ## format the code
 	.venv/bin/ruff format .
@@ -72,8 +73,9 @@ format: install  ## format the code
 generate: install  ## write the generated parts of the documentation
 	$(PYTHON) -m docs.generate
 
-dashboards: install  ## write grafana/dashboards/*.json from grafana/boards
+dashboards: install  ## write grafana/dashboards/*.json and the generated rules in grafana/alerts
 	$(PYTHON) -m grafana.boards
+	$(PYTHON) -m grafana.rules
 
 golden: install  ## write the golden file of the collector's endpoints anew
 	UPDATE_GOLDEN=1 $(PYTHON) -m pytest tests/fleet/test_contract.py -k golden

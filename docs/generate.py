@@ -5,14 +5,15 @@ Usage: ``python -m docs.generate [--check]``
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from benchmarks.report import PARTS
+from grafana.rules import reference as alerts
 from telemetry.catalogue import ALL, DOCUMENTED, HistogramSpec, Label, Spec
+from tests.accuracy.page import measured
 
 ROOT = Path(__file__).parent.parent
 PROMETHEUS_TYPE = {"counter": "Counter", "histogram": "Histogram", "level": "Gauge", "fact": "Gauge"}
@@ -60,25 +61,6 @@ def _values(label: Label) -> str:
     return f"at most {label.budget.limit} ({label.budget.bounded_by}), then `{label.overflow}`"
 
 
-def measured(name: str) -> str:
-    """The rows that `make accuracy-page` measured, one table."""
-    rows = json.loads((ROOT / "docs" / "accuracy" / name).read_text())
-    with_system = any(row["system"] for row in rows)
-    head = ["Scenario", "What", "Truth", "Counted", "Verdict"]
-    lines = [[*([row["system"]] if with_system else []), *_cells(row)] for row in rows]
-    if with_system:
-        head.insert(0, "System")
-        lines.sort(key=lambda line: line[1])
-    return "\n".join(
-        ["| " + " | ".join(head) + " |", "|---" * len(head) + "|", *("| " + " | ".join(line) + " |" for line in lines)]
-    )
-
-
-def _cells(row: dict[str, Any]) -> list[str]:
-    verdict = f"**{row['verdict']}**" if row["verdict"] == "WRONG" else row["verdict"]
-    return [row["scenario"], row["what"], f"{row['truth']:.6g}", f"{row['counted']:.6g}", verdict]
-
-
 GENERATED: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"metrics": lambda: overview(DOCUMENTED)},
     "docs/accuracy.md": {
@@ -90,6 +72,7 @@ GENERATED: dict[str, dict[str, Callable[[], str]]] = {
         "additional": lambda: reference(spec for spec in ALL if not spec.documented),
     },
     "docs/performance.md": dict(PARTS),
+    "docs/alerts.md": {"alerts": alerts.overview, "guide": alerts.comparison},
 }
 
 

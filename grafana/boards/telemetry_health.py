@@ -101,10 +101,10 @@ def _collector() -> tuple[Panel, ...]:
             alerts=("CollectorRefusesPoints",),
         ),
         line(
-            "Collector running for",
-            "s",
-            "A fall to 0 is a restart: what it took and nobody had scraped was lost.",
-            {"{{instance}}": "otelcol_process_uptime"},
+            "Restarts of the collector",
+            "none",
+            "What it had taken and nobody had scraped was lost at each of them. Drain it before a planned restart.",
+            {"{{instance}}": "max by (instance) (resets(otelcol_process_uptime[$__rate_interval]))"},
             alerts=("CollectorRestarted",),
         ),
         line(

@@ -20,6 +20,6 @@ def custom_queries() -> dict[str, str]:
 
 
 def alert_expressions() -> dict[str, str]:
-    """Name and expression of every alert of the guide."""
-    rules = yaml.safe_load((ROOT / "grafana" / "alerts" / "guide.yaml").read_text())
+    """Name and expression of every alert of the guide, word for word."""
+    rules = yaml.safe_load((ROOT / "docs" / "guide-alerts.yaml").read_text())
     return {rule["alert"]: rule["expr"] for group in rules["groups"] for rule in group["rules"]}

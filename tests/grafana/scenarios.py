@@ -1,0 +1,340 @@
+"""For each alert: what makes it fire, what stays just below, and what must never wake anybody; in promtool's notation, a value a minute."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from promql_parser import parse_duration
+
+Series = dict[str, str]
+
+
+def minutes(duration: str) -> float:
+    """A duration of Prometheus in minutes."""
+    return float(parse_duration(duration) / timedelta(minutes=1))
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One alert's life.
+
+    Attributes:
+        bad: Series that make it fire and, later, end.
+        labels: What it says about where.
+        fires_after: Minute it fires; a minute earlier it does not.
+        ends_after: Minute it no longer fires.
+        just_below: Series that nearly make it fire.
+        never: Harmless situations that a simpler expression takes for trouble.
+        also_bad: Trouble that a simpler expression does not see; fires at the same minute.
+    """
+
+    bad: Series
+    labels: dict[str, str]
+    fires_after: float
+    ends_after: float
+    just_below: Series
+    never: tuple[Series, ...] = ()
+    also_bad: tuple[Series, ...] = ()
+
+
+PROD = {"environment": "prod"}
+TASK = {**PROD, "queue": "high", "task_name": "reply"}
+ROUTE = {**PROD, "endpoint": "/chats", "method": "POST"}
+MODEL = {**PROD, "model": "gpt-4o-mini", "provider": "openai"}
+METRIC = {**PROD, "metric": "errors_total"}
+COLLECTOR = {"instance": "collector:8888", "job": "otel-collector"}
+AT = {"instance": COLLECTOR["instance"]}
+RECEIVER = {**COLLECTOR, "receiver": "otlp", "transport": "http"}
+
+
+def of(metric: str, labels: dict[str, str], **more: str) -> str:
+    """A series' name."""
+    inside = ", ".join(f'{key}="{value}"' for key, value in {**labels, **more}.items())
+    return f"{metric}{{{inside}}}"
+
+
+def tasks(failed: str, completed: str) -> Series:
+    """Tasks of one kind that end."""
+    return {of("celery_tasks_failed_total", TASK): failed, of("celery_tasks_completed_total", TASK): completed}
+
+
+def answers(errors: str, fine: str, endpoint: str = "/chats") -> Series:
+    """Requests answered with 500 and with 200."""
+    route = {**ROUTE, "endpoint": endpoint}
+    return {
+        of("http_requests_total", route, status_code="500"): errors,
+        of("http_requests_total", route, status_code="200"): fine,
+    }
+
+
+def durations(within_a_second: str, all_of_them: str, endpoint: str = "/chats") -> Series:
+    """Requests of a route: some within 1 s, all within 2.5 s."""
+    route, name = {**ROUTE, "endpoint": endpoint}, "http_request_duration_seconds"
+    buckets = {"1.0": within_a_second, "2.5": all_of_them, "+Inf": all_of_them}
+    return {of(f"{name}_bucket", route, le=bound): values for bound, values in buckets.items()} | {
+        of(f"{name}_count", route): all_of_them
+    }
+
+
+def within_promise(fast: str, all_of_them: str) -> Series:
+    """Requests of a route: some within 2.5 s, all within 5 s."""
+    name = "http_request_duration_seconds"
+    return {
+        of(f"{name}_bucket", ROUTE, le="2.5"): fast,
+        of(f"{name}_bucket", ROUTE, le="5.0"): all_of_them,
+        of(f"{name}_count", ROUTE): all_of_them,
+    }
+
+
+def cache(hits: str, requests: str) -> Series:
+    """LLM requests, some from the cache."""
+    return {of("llm_cache_hits_total", MODEL): hits, of("llm_requests_total", MODEL): requests}
+
+
+def once(metric: str, labels: dict[str, str], value: int = 1) -> Series:
+    """A counter that stands at 0 and jumps at minute 6."""
+    return {of(metric, labels): f"0x5 {value}x200"}
+
+
+def never(metric: str, labels: dict[str, str]) -> Series:
+    """A counter that stays at 0."""
+    return {of(metric, labels): "0x200"}
+
+
+def jump(metric: str, labels: dict[str, str], shown: dict[str, str], **times: Any) -> Scenario:
+    """An alert on any increase of a counter within 15 minutes."""
+    timing = {"fires_after": 6, "ends_after": 25} | times
+    return Scenario(once(metric, labels), shown, just_below=never(metric, labels), **timing)
+
+
+SCENARIOS: dict[str, Scenario] = {
+    "NoActiveWorkers": Scenario(
+        {of("celery_active_workers", PROD, hostname="a"): "1x4 0x20 1x20"},
+        PROD,
+        fires_after=7,
+        ends_after=28,
+        just_below={
+            of("celery_active_workers", PROD, hostname="a"): "0x60",
+            of("celery_active_workers", PROD, hostname="b"): "1x60",
+        },
+        also_bad=(
+            # The broker is away, so nobody knows of a worker, while the API goes on and another environment is well.
+            answers("0x30", "0+10x30") | {of("celery_active_workers", {"environment": "stage"}, hostname="b"): "1x30"},
+        ),
+    ),
+    "HighTaskFailureRate": Scenario(
+        tasks("0+11x40 440x60", "0+89x100"),
+        TASK,
+        fires_after=6,
+        ends_after=50,
+        just_below=tasks("0+99x100", "0+901x100"),
+        never=(
+            tasks("5x100", "5x100"),
+            # A burst was submitted, worked off later, and one of many failed: the guide's expression divides by 0.
+            tasks("0x10 1x90", "0+50x100") | {of("celery_tasks_submitted_total", TASK): "5000x100"},
+            tasks("0x100", "0+10x100") | {of("celery_tasks_retried_total", TASK): "0+50x100"},
+        ),
+        also_bad=(
+            {of("celery_tasks_failed_total", TASK): "0+5x30"},
+            # Everything fails while the queue grows: failed by submitted stays under 10 %.
+            tasks("0+5x30", "0x30") | {of("celery_tasks_submitted_total", TASK): "0+1000x30"},
+        ),
+    ),
+    "QueueBacklog": Scenario(
+        {of("celery_queue_length", PROD, queue="high"): "100x2 101x30 100x30"},
+        {**PROD, "queue": "high"},
+        fires_after=13,
+        ends_after=35,
+        just_below={of("celery_queue_length", PROD, queue="high"): "100x60"},
+        never=({of("celery_queue_length", PROD, queue="high"): "500x8 0x50"},),
+    ),
+    "HighErrorRate": Scenario(
+        answers("0+51x40 2040x60", "0+949x100"),
+        PROD,
+        fires_after=6,
+        ends_after=50,
+        just_below=answers("0+49x100", "0+951x100"),
+        never=(answers("3x60", "100x60"), answers("0+1x60", "0+9x60", endpoint="/ready")),
+        also_bad=(answers("0+4x30", "0x30") | {of("http_requests_total", ROUTE, endpoint="/health"): "0+100x30"},),
+    ),
+    "HighResponseTime": Scenario(
+        durations("0x100", "0+20x40 800x60"),
+        ROUTE,
+        fires_after=11,
+        ends_after=50,
+        just_below=durations("0+18x60", "0+20x60"),
+        never=(
+            durations("0x100", "0+1x100"),  # a quiet route: 5 requests in 5 minutes
+            durations("0x100", "0+20x100", endpoint="/chats/{id}/stream"),
+            durations("7x100", "20x100"),
+        ),
+    ),
+    "HighLLMCost": Scenario(
+        {of("llm_cost_usd_total", MODEL): "0+0.9x60 54x120"},
+        PROD,
+        fires_after=56,
+        ends_after=70,
+        just_below={of("llm_cost_usd_total", MODEL): "0+0.83x200"},
+        never=({of("llm_cost_usd_total", {**MODEL, "environment": "dev"}): "0+5x200"},),
+    ),
+    "LowCacheHitRate": Scenario(
+        cache("0+29x200 5800+90x200", "0+100x400"),
+        PROD,
+        fires_after=121,
+        ends_after=230,
+        just_below=cache("0+31x400", "0+100x400"),
+        never=(cache("4x400", "90x400"),),
+        also_bad=({of("llm_requests_total", MODEL): "0+100x400"},),
+    ),
+    "QueueStalled": Scenario(
+        {of("celery_queue_length", PROD, queue="high"): "5x60 0x20"},
+        {**PROD, "queue": "high"},
+        fires_after=10,
+        ends_after=62,
+        just_below={
+            of("celery_queue_length", PROD, queue="high"): "5x80",
+            of("celery_task_wait_seconds_count", TASK): "0+0.2x80",
+        },
+        never=({of("celery_queue_length", PROD, queue="high"): "0x80"},),
+    ),
+    "TasksNeverRan": Scenario(
+        once("celery_tasks_dropped_total", {**TASK, "reason": "expired"}),
+        TASK,
+        fires_after=6,
+        ends_after=25,
+        just_below={of("celery_tasks_dropped_total", TASK, reason="revoked"): "0+1x60"},
+    ),
+    "HttpAvailabilityBurnsFast": Scenario(
+        answers("0+8x60 480x400", "0+92x460"),
+        PROD,
+        fires_after=3,
+        ends_after=95,
+        just_below=answers("0+29x200", "0+971x200"),
+        never=(answers("0+1x200", "0x200"),),  # 60 requests an hour say nothing
+    ),
+    "HttpAvailabilityBurnsSlowly": Scenario(
+        answers("0+16x60 960x400", "0+984x460"),
+        PROD,
+        fires_after=16,
+        ends_after=220,
+        just_below=answers("0+4x300", "0+996x300"),
+    ),
+    "HttpLatencyBurnsFast": Scenario(
+        within_promise("0+69x60 4140+100x100", "0+100x160"),
+        PROD,
+        fires_after=3,
+        ends_after=75,
+        just_below=within_promise("0+71x100", "0+100x100"),
+    ),
+    "HttpLatencyBurnsSlowly": Scenario(
+        within_promise("0+94x60 5640+100x100", "0+100x160"),
+        PROD,
+        fires_after=16,
+        ends_after=130,
+        just_below=within_promise("0+96x100", "0+100x100"),
+    ),
+    "TaskSuccessBurnsFast": Scenario(
+        tasks("0+7x60 420x100", "0+93x160"),
+        PROD,
+        fires_after=3,
+        ends_after=80,
+        just_below=tasks("0+5x100", "0+95x100"),
+    ),
+    "TaskSuccessBurnsSlowly": Scenario(
+        tasks("0+2x60 120x200", "0+98x260"),
+        PROD,
+        fires_after=16,
+        ends_after=140,
+        just_below=tasks("0+9x200", "0+991x200"),
+    ),
+    "CollectorDown": Scenario(
+        {of("up", COLLECTOR): "1x4 0x20 1x20"},
+        COLLECTOR,
+        fires_after=6,
+        ends_after=28,
+        just_below={of("up", COLLECTOR): "1x60"},
+        never=({of("up", {"job": "somebody-elses"}): "0x60", of("up", COLLECTOR): "1x60"},),
+    ),
+    "FleetMetricsAbsent": Scenario(
+        {
+            of("http_requests_total", ROUTE, status_code="200"): "_x19 0x60",
+            of("celery_tasks_submitted_total", TASK): "0x80",
+        },
+        {},
+        fires_after=5,
+        ends_after=25,
+        just_below={
+            of("http_requests_total", ROUTE, status_code="200"): "0x60",
+            of("celery_tasks_submitted_total", TASK): "0x60",
+        },
+    ),
+    "SendersSilent": Scenario(
+        {
+            of("http_requests_total", ROUTE, status_code="200"): "0+10x10 100x80",
+            of("http_requests_in_progress", ROUTE, instance="a"): "0x10 stale",
+        },
+        PROD,
+        fires_after=16,
+        ends_after=75,
+        just_below={
+            of("http_requests_total", ROUTE, status_code="200"): "0+10x90",
+            of("http_requests_in_progress", ROUTE, instance="a"): "0x10 stale",
+            of("http_requests_in_progress", ROUTE, instance="b"): "0x90",
+        },
+    ),
+    "CollectorDropsPoints": Scenario(
+        {of("otelcol_deltatocumulative_datapoints", COLLECTOR, error="limit"): "_x6 3x60"},
+        {**AT, "error": "limit"},
+        fires_after=6,
+        ends_after=15,
+        just_below={of("otelcol_deltatocumulative_datapoints", COLLECTOR): "0+100x60"},
+        also_bad=({of("otelcol_deltatocumulative_datapoints", COLLECTOR, error="limit"): "0+3x30"},),
+    ),
+    "CollectorRefusesPoints": Scenario(
+        {
+            of("otelcol_receiver_refused_metric_points", RECEIVER): "0+1x60 60x30",
+            of("otelcol_receiver_failed_metric_points", RECEIVER): "0x90",
+        },
+        AT,
+        fires_after=11,
+        ends_after=70,
+        just_below={
+            of("otelcol_receiver_accepted_metric_points", RECEIVER): "0+100x90",
+            of("otelcol_receiver_refused_metric_points", RECEIVER): "0x20 9x70",
+            of("otelcol_receiver_failed_metric_points", RECEIVER): "0x90",
+        },
+    ),
+    "CollectorSeriesBudget": Scenario(
+        {
+            of("otelcol_deltatocumulative_streams_tracked", COLLECTOR): "80001x30 79000x30",
+            of("otelcol_deltatocumulative_streams_limit", COLLECTOR): "100000x60",
+        },
+        AT,
+        fires_after=10,
+        ends_after=32,
+        just_below={
+            of("otelcol_deltatocumulative_streams_tracked", COLLECTOR): "80000x60",
+            of("otelcol_deltatocumulative_streams_limit", COLLECTOR): "100000x60",
+        },
+    ),
+    "CollectorRestarted": Scenario(
+        {of("otelcol_process_uptime", COLLECTOR): "0+60x10 0+60x60"},
+        AT,
+        fires_after=11,
+        ends_after=28,
+        just_below={of("otelcol_process_uptime", COLLECTOR): "0+60x90"},
+    ),
+    "UndeliveredCounts": jump("telemetry_undelivered_total", METRIC, METRIC),
+    "LabelBudgetOverflow": jump("telemetry_label_overflows_total", METRIC, METRIC),
+    "RejectedValues": jump("telemetry_rejected_values_total", METRIC, METRIC),
+    "UnpricedModel": jump("llm_unpriced_requests_total", MODEL, MODEL, fires_after=11, ends_after=70),
+    "UnansweredExports": Scenario(
+        once("telemetry_unanswered_exports_total", PROD, 11),
+        PROD,
+        fires_after=11,
+        ends_after=25,
+        just_below=once("telemetry_unanswered_exports_total", PROD, 10),
+    ),
+}

@@ -1,0 +1,74 @@
+"""What a Prometheus of ours holds, as the linter knows it: the catalogue's series, recordings, the collector's and its own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from telemetry.catalogue import ALL, HistogramSpec, Spec
+
+Kind = Literal["counter", "bucket", "gauge"]
+TARGET = frozenset({"job", "instance"})
+ENVIRONMENTS = ("dev", "stage", "prod")
+
+
+@dataclass(frozen=True)
+class Series:
+    """One family of series.
+
+    Attributes:
+        kind: `bucket` is a counter with `le`.
+        labels: Its own labels; those of the target come on top.
+        values: Allowed values of closed labels.
+    """
+
+    kind: Kind
+    labels: frozenset[str]
+    values: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def all_labels(self) -> frozenset[str]:
+        """Its own and the target's."""
+        return self.labels | TARGET
+
+
+def of_catalogue() -> dict[str, Series]:
+    """Series by name, those of a histogram's parts included."""
+    return dict(pair for spec in ALL for pair in _of(spec))
+
+
+def _of(spec: Spec[Any]) -> Iterator[tuple[str, Series]]:
+    labels = frozenset(spec.documented_labels)
+    closed = {label.name: (*label.values, label.overflow) for label in spec.label_set() if label.values}
+    closed["environment"] = ENVIRONMENTS
+    if not isinstance(spec, HistogramSpec):
+        yield spec.name, Series("counter" if spec.kind == "counter" else "gauge", labels, closed)
+        return
+    bounds = tuple(_shown(bound) for bound in (*spec.buckets, math.inf))
+    yield f"{spec.name}_bucket", Series("bucket", labels | {"le"}, {**closed, "le": bounds})
+    yield f"{spec.name}_sum", Series("counter", labels, closed)
+    yield f"{spec.name}_count", Series("counter", labels, closed)
+
+
+def _shown(bound: float) -> str:
+    return "+Inf" if math.isinf(bound) else f"{bound:g}"
+
+
+_POINTS = frozenset({"receiver", "transport"})
+# The collector's own metrics, and Prometheus'; tests/grafana/test_live_dashboards.py sees that they are there.
+OF_OTHERS: dict[str, Series] = {
+    "up": Series("gauge", frozenset()),
+    "scrape_duration_seconds": Series("gauge", frozenset()),
+    "scrape_samples_scraped": Series("gauge", frozenset()),
+    "ALERTS": Series("gauge", frozenset({"alertname", "alertstate", "severity", "environment"})),
+    "otelcol_receiver_accepted_metric_points": Series("counter", _POINTS),
+    "otelcol_receiver_refused_metric_points": Series("counter", _POINTS),
+    "otelcol_receiver_failed_metric_points": Series("counter", _POINTS),
+    "otelcol_deltatocumulative_datapoints": Series("counter", frozenset({"error"})),
+    "otelcol_deltatocumulative_streams_tracked": Series("gauge", frozenset()),
+    "otelcol_deltatocumulative_streams_limit": Series("gauge", frozenset()),
+    "otelcol_process_memory_rss": Series("gauge", frozenset()),
+    "otelcol_process_uptime": Series("counter", frozenset()),
+}
