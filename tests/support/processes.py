@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -65,6 +66,7 @@ def start(code: str, endpoint: str, *, begin: str = BEGIN, **env: str) -> subpro
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        start_new_session=True,
     )
 
 
@@ -91,8 +93,15 @@ def started(code: str, endpoint: str, *, begin: str = BEGIN, **env: str) -> Iter
         yield process
     finally:
         if process.poll() is None:
-            process.kill()
-            process.communicate()
+            end(process)
+
+
+def end(process: subprocess.Popen[str]) -> int:
+    """Kill a program and what it forked; how many of these there were."""
+    children = len(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split())
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    return children
 
 
 def line(process: subprocess.Popen[str]) -> str:
