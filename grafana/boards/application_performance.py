@@ -5,6 +5,7 @@ from __future__ import annotations
 from grafana.boards import promql
 from grafana.boards.panels import ORANGE, RED, Board, Panel, Row, bars, choice, line, number
 from grafana.boards.promql import fact, increase, level, or_zero, quantile, rate, ratio
+from grafana.rules import slo
 from telemetry.catalogue import business, database, errors, http, llm, storage
 
 _ENDPOINT = ('endpoint=~"$endpoint"',)
@@ -31,7 +32,7 @@ def _http_now() -> tuple[Panel, ...]:
             "percentunit",
             "Share of answers with a 5xx status. Above 5 %: see the runbook; the row Errors names the culprit.",
             {"{{environment}}": ratio(f"({_class('5..')})", rate(http.REQUESTS, where=_ENDPOINT))},
-            alerts=("HighErrorRate", "HttpAvailabilityBurnsFast"),
+            alerts=("HighErrorRate",),
             steps=((0.01, ORANGE), (0.05, RED)),
         ),
         number(
@@ -43,14 +44,51 @@ def _http_now() -> tuple[Panel, ...]:
                 + " or "
                 + quantile(0.95, http.DURATION, where=_ENDPOINT)
             },
-            alerts=("HighResponseTime", "HttpLatencyBurnsFast"),
+            alerts=("HighResponseTime",),
             steps=((1, ORANGE), (2, RED)),
         ),
         number(
             "In progress",
             "none",
             "Requests being processed now, on all replicas. Rising with steady traffic: handlers hang.",
-            {"{{environment}}": level(http.IN_PROGRESS, where=_ENDPOINT)},
+            {
+                "{{environment}}": or_zero(
+                    level(http.IN_PROGRESS, where=_ENDPOINT), rate(http.REQUESTS, where=_ENDPOINT)
+                )
+            },
+        ),
+    )
+
+
+def _objectives() -> tuple[Panel, ...]:
+    wanted, failed = (slo.NO_PROBES,), (slo.NO_PROBES, 'status_code=~"5.."')
+    errors_share = ratio(
+        f"({or_zero(increase(http.REQUESTS, where=failed), increase(http.REQUESTS, where=wanted))})",
+        increase(http.REQUESTS, where=wanted),
+    )
+    quick = ratio(
+        promql.within(http.DURATION, slo.FAST_ENOUGH, where=(slo.PLAIN,)),
+        promql.observed(http.DURATION, where=(slo.PLAIN,)),
+    )
+    burn = "In the time range, without probes{}. At 1 the objective is just kept; above, hold back risky changes."
+    return (
+        number(
+            "Allowance for errors, times used",
+            "none",
+            burn.format(""),
+            {"{{environment}}": f"{errors_share} / {1 - slo.HTTP_AVAILABILITY.good_share:.4g}"},
+            alerts=("HttpAvailabilityBurnsFast", "HttpAvailabilityBurnsSlowly"),
+            steps=((1, ORANGE), (6, RED)),
+            width=12,
+        ),
+        number(
+            "Allowance for slow answers, times used",
+            "none",
+            burn.format(" and streams"),
+            {"{{environment}}": f"(1 - {quick}) / {1 - slo.HTTP_LATENCY.good_share:.4g}"},
+            alerts=("HttpLatencyBurnsFast", "HttpLatencyBurnsSlowly"),
+            steps=((1, ORANGE), (6, RED)),
+            width=12,
         ),
     )
 
@@ -110,7 +148,12 @@ def _http() -> tuple[Panel, ...]:
             "In progress by endpoint",
             "none",
             "Requests being processed. One endpoint standing out is where workers of the server hang.",
-            {"{{endpoint}} · {{environment}}": level(http.IN_PROGRESS, "endpoint", where=_ENDPOINT)},
+            {
+                "{{endpoint}} · {{environment}}": or_zero(
+                    level(http.IN_PROGRESS, "endpoint", where=_ENDPOINT),
+                    rate(http.REQUESTS, "endpoint", where=_ENDPOINT),
+                )
+            },
         ),
     )
 
@@ -366,13 +409,10 @@ def _cost() -> tuple[Panel, ...]:
         number(
             "Saved by the cache",
             "currencyUSD",
-            "Cache hits of the time range times the average cost of a priced call.",
+            "Cache hits of the time range times the average cost of a call to the vendor.",
             {
-                "{{environment}}": "("
-                + or_zero(increase(llm.CACHE_HITS), increase(llm.REQUESTS))
-                + f") * on (environment) ({increase(llm.COST)} / ({increase(llm.REQUESTS)} - ("
-                + or_zero(increase(llm.CACHE_HITS), increase(llm.REQUESTS))
-                + ") > 0))"
+                "{{environment}}": f"({or_zero(increase(llm.CACHE_HITS), increase(llm.REQUESTS))})"
+                f" * ({ratio(increase(llm.COST), promql.observed(llm.DURATION))})"
             },
             alerts=("LowCacheHitRate",),
             width=12,
@@ -387,6 +427,7 @@ BOARD = Board(
     variables=(choice("endpoint", http.REQUESTS.name), choice("model", llm.REQUESTS.name)),
     rows=(
         Row("DevOps: HTTP now", _http_now()),
+        Row("DevOps: objectives", _objectives()),
         Row("DevOps: HTTP", _http()),
         Row("DevOps: database", _database()),
         Row("DevOps: errors", _errors()),

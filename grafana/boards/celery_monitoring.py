@@ -44,7 +44,7 @@ def _now() -> tuple[Panel, ...]:
             "percentunit",
             "Failed among finished tasks. Above 10 %: look at the exceptions below, then at the log of that task.",
             {"{{environment}}": ratio(f"({_failed()})", _finished())},
-            alerts=("HighTaskFailureRate",),
+            alerts=("HighTaskFailureRate", "TaskSuccessBurnsFast", "TaskSuccessBurnsSlowly"),
             steps=((0.05, ORANGE), (0.1, RED)),
         ),
         number(
@@ -163,6 +163,7 @@ def _tasks() -> tuple[Panel, ...]:
                     rate(celery.DROPPED, "queue", where=_QUEUE), rate(celery.SUBMITTED, "queue", where=_QUEUE)
                 )
             },
+            alerts=("TasksNeverRan",),
         ),
     )
 

@@ -51,6 +51,16 @@ def seconds_spent(metric: HistogramSpec[Any], *labels: str, where: tuple[str, ..
     return f"sum {by(*labels)} (increase({select(metric.name + '_sum', *where, over=RANGE)}))"
 
 
+def observed(metric: HistogramSpec[Any], *labels: str, where: tuple[str, ...] = ()) -> str:
+    """Observations within the dashboard's time range."""
+    return f"sum {by(*labels)} (increase({select(metric.name + '_count', *where, over=RANGE)}))"
+
+
+def within(metric: HistogramSpec[Any], bucket: str, *labels: str, where: tuple[str, ...] = ()) -> str:
+    """Observations within the dashboard's time range that were not above a bucket's bound, given as ``le="…"``."""
+    return f"sum {by(*labels)} (increase({select(metric.name + '_bucket', bucket, *where, over=RANGE)}))"
+
+
 def quantile(share: float, metric: HistogramSpec[Any], *labels: str, where: tuple[str, ...] = ()) -> str:
     """The value that this share of observations stays under."""
     buckets = select(metric.name + "_bucket", *where, over=RATE)

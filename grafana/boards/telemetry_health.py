@@ -6,13 +6,14 @@ The collector's own metrics carry no environment: a collector serves all of them
 from __future__ import annotations
 
 from grafana.boards.panels import GREEN, ORANGE, RED, Board, Panel, Row, bars, line, number
-from grafana.boards.promql import increase, or_zero, rate
-from telemetry.catalogue import CounterSpec, llm, telemetry
+from grafana.boards.promql import increase, or_zero, rate, select
+from telemetry.catalogue import CounterSpec, http, llm, telemetry
 from telemetry.catalogue.telemetry import MetricLabels
 
 _JOBS = 'job=~"otel-collector|fastapi-queue-system.*"'
 _FLEET = 'job=~"fastapi-queue-system.*"'
 _FIRING = 'count by (alertname, environment) (ALERTS{alertstate="firing"})'
+_REPLICAS = f"group by (environment, instance) ({select(http.IN_PROGRESS.name)})"
 _SENDERS = increase(telemetry.UNANSWERED_EXPORTS)
 
 
@@ -31,7 +32,13 @@ def _trust() -> tuple[Panel, ...]:
             alerts=("CollectorDown",),
             base=RED,
             steps=((1, GREEN),),
-            width=12,
+        ),
+        number(
+            "Replicas reporting",
+            "none",
+            "Processes that answer HTTP and exported within a minute. Fewer than run: their export; see their log.",
+            {"{{environment}}": f"count by (environment) ({_REPLICAS})"},
+            alerts=("SendersSilent", "FleetMetricsAbsent"),
         ),
         number(
             "Counts lost at the collector",

@@ -1,0 +1,55 @@
+"""A process of another environment that counts every metric of the catalogue a known number of times, for tests of dashboards.
+
+Usage: ``python -m tests.grafana.another_environment``, with the standard ``OTEL_*`` variables. It says `recorded` once everything is
+delivered, goes on exporting its levels and facts, and ends with its standard input.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+import telemetry
+from telemetry.catalogue import ALL, CounterSpec, FactSpec, HistogramSpec, LevelSpec, Spec
+
+EACH = 7  # events per series
+SECONDS = 0.3  # per observation
+READING = 3  # of levels and facts
+OPEN = {"queue": ("high", "medium", "low"), "status_code": ("200", "404", "500")}
+
+
+def label_sets(spec: Spec[Any]) -> Iterator[dict[str, str]]:
+    """The series it counts: all values of closed labels, a few of open ones."""
+    values = [
+        tuple(value for value in label.values if value != label.overflow) or OPEN.get(label.name, (f"a_{label.name}",))
+        for label in spec.label_set()
+    ]
+    for chosen in product(*values):
+        yield dict(zip(spec.label_keys, chosen, strict=True))
+
+
+def record(spec: Spec[Any], t: telemetry.Telemetry) -> None:
+    """Every series of a metric."""
+    for labels in label_sets(spec):
+        match spec:
+            case CounterSpec():
+                t.instruments.counter(spec).add(EACH, labels)
+            case HistogramSpec():
+                for _ in range(EACH):
+                    t.instruments.histogram(spec).record(SECONDS, labels)
+            case LevelSpec():
+                t.instruments.level(spec).add(READING, labels)
+    if isinstance(spec, FactSpec):
+        t.instruments.fact(spec).set_all([(labels, READING) for labels in label_sets(spec)])
+
+
+if __name__ == "__main__":
+    recorders = telemetry.configure("another-environment")
+    for each in ALL:
+        record(each, recorders)
+    assert recorders.force_flush(30)
+    sys.stdout.write("recorded\n")
+    sys.stdout.flush()
+    sys.stdin.read()

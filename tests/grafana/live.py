@@ -1,0 +1,161 @@
+"""A fleet under known traffic, with a second and a third environment beside it, and its Prometheus as Grafana asks it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from deploy.fleet import Fleet
+from deploy.settings import ROOT, FleetSettings
+from tests.fleet.actions import perform
+from tests.fleet.client import ChatClient
+from tests.fleet.conftest import FLEET_ENVIRONMENT, eventually
+from tests.grafana import expressions
+
+PLANS = ("free", "pro", "enterprise")
+OTHERS = ("dev", "stage")
+WINDOW = "10m"  # longer than the fleet has run
+WINDOW_SECONDS = 600
+_STAGES = ("redis", "collector", "simulated-llm", "app", "workers", "prometheus", "nginx")
+Sample = tuple[dict[str, str], float]
+
+
+@contextmanager
+def fleet_of(settings: FleetSettings, environment: Mapping[str, str]) -> Iterator[Fleet]:
+    """A fleet without Flower, ended with the block."""
+    before = dict(os.environ)
+    os.environ.update(environment)
+    fleet = Fleet(settings)
+    try:
+        fleet.up(only=_STAGES)
+        yield fleet
+    finally:
+        fleet.down()
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@contextmanager
+def environments_beside(fleet: Fleet) -> Iterator[None]:
+    """A process for each other environment, exporting to the fleet's collector."""
+    with ExitStack() as stack:
+        for name in OTHERS:
+            stack.enter_context(_process_of(fleet, name))
+        yield
+
+
+@contextmanager
+def _process_of(fleet: Fleet, environment: str) -> Iterator[None]:
+    variables = {
+        "PYTHONPATH": str(ROOT),
+        "OTEL_METRICS_EXPORTER": "otlp",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": fleet.settings.url("OTELCOL_HTTP_PORT"),
+        "OTEL_METRIC_EXPORT_INTERVAL": "1000",
+        "OTEL_RESOURCE_ATTRIBUTES": f"deployment.environment.name={environment}",
+    }
+    command = [sys.executable, "-m", "tests.grafana.another_environment"]
+    with subprocess.Popen(
+        command, env={**os.environ, **variables}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "recorded\n"
+            yield
+        finally:
+            process.communicate(timeout=30)
+
+
+@dataclass(frozen=True)
+class Prometheus:
+    """Answers queries as of one moment: that of the last scrape of the totals."""
+
+    url: str
+    at: float | None = None
+
+    def query(self, expression: str) -> list[Sample]:
+        """Series with their values; those that Grafana would not draw are left out."""
+        moment = {} if self.at is None else {"time": str(self.at)}
+        answer = httpx.get(f"{self.url}/api/v1/query", params={"query": expression, **moment}, timeout=30).json()
+        assert answer["status"] == "success", f"{expression}: {answer}"
+        samples = ((series["metric"], float(series["value"][1])) for series in answer["data"]["result"])
+        return [(labels, value) for labels, value in samples if value == value]  # noqa: PLR0124 (not a number)
+
+    def values_of(self, variable_query: str) -> list[str]:
+        """What Grafana offers for a variable, given its `label_values(…)`."""
+        inside = re.fullmatch(r"label_values\((?:(.+), )?(\w+)\)", variable_query)
+        assert inside, variable_query
+        params = {"match[]": expressions.filled_in(inside[1])} if inside[1] else {}
+        answer = httpx.get(f"{self.url}/api/v1/label/{inside[2]}/values", params=params, timeout=30).json()
+        values: list[str] = answer["data"]
+        return values
+
+    def panel(self, panel: expressions.Panel, **chosen: str) -> list[list[Sample]]:
+        """What each query of a panel shows, with these values chosen and every window as long as the fleet runs."""
+        built_in = {"__rate_interval": WINDOW, "__range": WINDOW, "__interval": "1s"}
+        return [self.query(expressions.filled_in(query, chosen, built_in)) for query in panel.queries]
+
+    def value(self, board: str, title: str, query: int = 0, **labels: str) -> float:
+        """Sum of what a panel shows for series with these labels; the environment is chosen, not only looked at."""
+        panel = next(each for each in expressions.panels() if (each.board, each.title) == (board, title))
+        environment = labels.pop("environment", "prod")
+        samples = self.panel(panel, environment=environment)[query]
+        return sum(value for have, value in samples if labels.items() <= have.items())
+
+
+def as_of_last_scrape(url: str) -> Prometheus:
+    """All totals come from one scrape; at its very moment, increases are what was counted, not an extrapolation."""
+    moment = max(value for _, value in Prometheus(url).query("timestamp(celery_tasks_submitted_total)"))
+    return Prometheus(url, moment)
+
+
+def act(fleet: Fleet) -> dict[str, Any]:
+    """Everything the backend can do, with failures and retries on each queue and a request to each route; the truth."""
+    with httpx.Client(base_url=fleet.settings.url("NGINX_PORT"), timeout=30) as http:
+        client = ChatClient(http, fleet.secrets()["ADMIN_TOKEN"])
+        perform(client)
+        for plan in PLANS:
+            key = client.create_user(plan)
+            for control, end in (("[[error:400]]", "failed"), ("[[error:503:1]]", "succeeded")):
+                begun = client.start_conversation(f"{plan} {control}", key)
+                assert client.finish(begun["task_id"], key)["state"] == end
+        _visit_every_route(client, fleet)
+        ledger: dict[str, Any] = httpx.get(fleet.settings.url("LLM_PORT", "/simulated/ledger")).json()
+    return {"answers": client.truth, "ledger": ledger}
+
+
+def _visit_every_route(client: ChatClient, fleet: Fleet) -> None:
+    """A request to each route the application declares, so that each value of `$endpoint` has something to show."""
+    prometheus = Prometheus(fleet.settings.url("PROMETHEUS_PORT"))
+    for labels, _ in prometheus.query('group by (method, endpoint) (http_requests_total{environment="prod"})'):
+        if labels["endpoint"] != "unmatched":
+            address = re.sub(r"\{\w+\}", "none", labels["endpoint"])
+            answer = client.http.request(labels["method"], address)
+            client.truth[labels["method"], labels["endpoint"], str(answer.status_code)] += 1
+
+
+@contextmanager
+def busy_fleet(directory: Path) -> Iterator[tuple[Fleet, dict[str, Any], Prometheus]]:
+    """The fleet after its traffic, the truth about it, and its Prometheus as of a scrape that has all of it."""
+    settings = FleetSettings.isolated(
+        directory, app_replicas=2, worker_nodes=2, worker_concurrency=1, export_interval_ms=1000, scrape_seconds=1
+    )
+    with fleet_of(settings, FLEET_ENVIRONMENT) as fleet, environments_beside(fleet):
+        truth = act(fleet)
+        url = settings.url("PROMETHEUS_PORT")
+        asked = sum(truth["answers"].values())
+        everything = 'sum(http_requests_total{environment="prod", endpoint!~"/health|/ready"})'
+        probes = sum(n for (_, route, _), n in truth["answers"].items() if route in {"/health", "/ready"})
+        seen = eventually(lambda: Prometheus(url).query(everything), lambda found: found[0][1] >= asked - probes, 60)
+        assert seen[0][1] == asked - probes
+        quotas = 'storage_quota_used_bytes{environment="prod"}'
+        assert eventually(lambda: Prometheus(url).query(quotas), bool, 30)
+        yield fleet, truth, as_of_last_scrape(url)

@@ -1,0 +1,156 @@
+"""Dashboard files as Grafana takes them: current, importable with a data source of choice, complete, and leading somewhere."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from grafana.boards.__main__ import BOARDS, FOLDER, render
+from tests.grafana import expressions
+from tests.grafana.expressions import ROOT
+
+BOARD_NAMES = sorted(expressions.dashboards())
+# The monitoring guide's lists: what its two dashboards show.
+GUIDE = {
+    "celery-monitoring": {
+        "Task submission rates by queue": "celery_tasks_submitted_total",
+        "Task success rates": "celery_tasks_completed_total",
+        "Task failure rates": "celery_tasks_failed_total",
+        "Task duration percentiles": "celery_task_duration_seconds_bucket",
+        "Queue lengths and backlogs": "celery_queue_length",
+        "Active workers": "celery_active_workers",
+        "Task retries": "celery_tasks_retried_total",
+        "Priority distribution": "celery_tasks_by_priority_total",
+    },
+    "application-performance": {
+        "HTTP request rates": "http_requests_total",
+        "Response times": "http_request_duration_seconds_bucket",
+        "Error rates (4xx/5xx)": 'status_code=~"4.."',
+        "LLM token usage": "llm_tokens_used_total",
+        "LLM costs": "llm_cost_usd_total",
+        "LLM cache hit rates": "llm_cache_hits_total",
+        "Database connection pools, in use": "db_connections_active",
+        "Database connection pools, idle": "db_connections_idle",
+        "Query performance": "db_query_duration_seconds_bucket",
+        "Active users by plan": "users_active",
+        "Messages generated": "messages_sent_total",
+        "Images generated": "images_generated_total",
+        "Storage usage": "storage_quota_used_bytes",
+        "Rate limiting events": "rate_limit_exceeded_total",
+        "Top errors": "errors_total",
+    },
+}
+
+
+def imported(board: dict[str, Any], uid: str) -> dict[str, Any]:
+    """The dashboard after an import: inputs replaced by what was chosen, as Grafana's importer does."""
+    inputs = {f"${{{asked['name']}}}": uid for asked in board["__inputs"]}
+
+    def replaced(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: replaced(inner) for key, inner in value.items() if not key.startswith("__")}
+        if isinstance(value, list):
+            return [replaced(inner) for inner in value]
+        return re.sub(r"\$\{.+?\}", lambda m: inputs.get(m[0], m[0]), value) if isinstance(value, str) else value
+
+    whole = {key: value for key, value in board.items() if not key.startswith("__")}
+    done: dict[str, Any] = replaced(whole)
+    return done
+
+
+def sources(node: Any) -> list[str]:
+    """The uid of every reference to a data source."""
+    if isinstance(node, list):
+        return [uid for each in node for uid in sources(each)]
+    if not isinstance(node, dict):
+        return []
+    own = [node["datasource"]["uid"]] if isinstance(node.get("datasource"), dict) else []
+    return own + [uid for value in node.values() for uid in sources(value)]
+
+
+def test_files_are_current() -> None:
+    """The files are what the code makes, and there is no other."""
+    assert {path.name for path in FOLDER.glob("*.json")} == {f"{board.uid}.json" for board in BOARDS}
+    for board in BOARDS:
+        assert (FOLDER / f"{board.uid}.json").read_text() == render(board), "run `make dashboards`"
+
+
+@pytest.mark.parametrize("name", BOARD_NAMES)
+def test_import_asks_for_a_data_source(name: str) -> None:
+    """The import offers Prometheus data sources; the one chosen becomes the dashboard's, for every panel."""
+    board = expressions.dashboards()[name]
+    assert [asked["pluginId"] for asked in board["__inputs"]] == ["prometheus"]
+    after = imported(board, "my-prometheus")
+    variables = {variable["name"]: variable for variable in after["templating"]["list"]}
+    assert variables["datasource"]["type"] == "datasource"
+    assert variables["datasource"]["current"]["value"] == "my-prometheus"
+    assert set(sources(after)) == {"${datasource}"}
+    assert "DS_PROMETHEUS" not in json.dumps(after)
+    assert after["uid"] == name
+    assert not after.get("id")
+
+
+@pytest.mark.parametrize("name", BOARD_NAMES)
+def test_environment_can_be_chosen(name: str) -> None:
+    """`$environment` lists dev, stage, prod and All, and asks the data source for others."""
+    listed = expressions.dashboards()[name]["templating"]["list"]
+    variable = next(each for each in listed if each["name"] == "environment")
+    assert [option["text"] for option in variable["options"]] == ["All", "dev", "stage", "prod"]
+    assert variable["includeAll"] is True
+    assert variable["multi"] is True
+    assert variable["query"] == "label_values(environment)"
+
+
+@pytest.mark.parametrize("name", sorted(GUIDE))
+def test_guides_list_is_complete(name: str) -> None:
+    """Each item of the guide's list is on its dashboard."""
+    asked = "\n".join(query for panel in expressions.panels() if panel.board == name for query in panel.queries)
+    missing = [item for item, needle in GUIDE[name].items() if needle not in asked]
+    assert missing == []
+
+
+@pytest.mark.parametrize("name", BOARD_NAMES)
+def test_rows_are_by_role(name: str) -> None:
+    """Each row says for whom it is; all three roles find one."""
+    rows = [panel["title"] for panel in expressions.dashboards()[name]["panels"] if panel["type"] == "row"]
+    assert all(re.match(r"(DevOps|Product|Finance)\b", row) for row in rows), rows
+    assert all(any(role in row for row in rows) for role in ("DevOps", "Product", "Finance"))
+
+
+@pytest.mark.parametrize("panel", expressions.panels(), ids=lambda panel: panel.name)
+def test_panel_explains_itself(panel: expressions.Panel) -> None:
+    """A panel has a unit, a description that is a sentence, and links only to runbooks that exist."""
+    model = panel.model
+    assert model["description"].endswith(".")
+    assert model["fieldConfig"]["defaults"]["unit"]
+    assert all(target["legendFormat"] for target in model["targets"])
+    for link in model["links"]:
+        page = link["url"].removeprefix("${runbooks}/")
+        assert (ROOT / "docs" / "runbooks" / page).exists(), link["url"]
+
+
+@pytest.mark.parametrize("name", BOARD_NAMES)
+def test_panels_do_not_overlap(name: str) -> None:
+    """Panels fit the grid of 24 columns and none covers another; titles are unique."""
+    panels = expressions.dashboards()[name]["panels"]
+    taken: set[tuple[int, int]] = set()
+    for panel in panels:
+        at = panel["gridPos"]
+        cells = {(at["x"] + x, at["y"] + y) for x in range(at["w"]) for y in range(at["h"])}
+        assert at["x"] + at["w"] <= 24, panel["title"]
+        assert not cells & taken, panel["title"]
+        taken |= cells
+    assert len({panel["title"] for panel in panels}) == len(panels)
+
+
+def test_every_alert_is_on_a_panel() -> None:
+    """Whoever gets an alert finds a panel that shows it, and the other way round."""
+    linked = {
+        link["url"].removeprefix("${runbooks}/").removesuffix(".md")
+        for panel in expressions.panels()
+        for link in panel.model["links"]
+    }
+    assert set(expressions.alerts()) - linked == set()
