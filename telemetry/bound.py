@@ -1,23 +1,27 @@
 """One bound instrument: a catalogue spec joined to the SDK of this process; the set of all is in ``instruments.py``.
 
-Counters, levels and facts are cells that an observable instrument reads at collection, because one SDK call
-per event costs twenty times as much. Histograms pay the SDK call. After a fork the child's cells are empty and
-the first event in the child starts a pipeline of its own.
+Every series is a cell of ours that the SDK reads at collection, because one SDK call per event costs twenty times
+as much. A recorder that meets the same labels again and again holds on to the series (``bind``). After a fork the
+child's cells are empty and the first event in the child starts a pipeline of its own.
 """
 
 from __future__ import annotations
 
 import threading
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from functools import partial
 from itertools import product
 from math import inf
 from operator import itemgetter
-from typing import Generic, Protocol, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 from opentelemetry.metrics import CallbackOptions, Meter, NoOpMeter, Observation
 from opentelemetry.metrics import Histogram as SdkHistogram
 
 from telemetry import guard
+from telemetry.batches import Batch
 from telemetry.catalogue import HistogramSpec, LevelSpec, Spec
 from telemetry.labels import LabelClamp
 
@@ -78,12 +82,31 @@ class Bound(Generic[L]):
         return {**dict(zip(self.spec.label_keys, key, strict=True)), **self._owner.constant_labels}
 
 
+class Series:
+    """One number: a series of a counter, a level or a fact.
+
+    Attributes:
+        value: What it stands at.
+    """
+
+    __slots__ = ("_lock", "value")
+
+    def __init__(self, lock: AbstractContextManager[Any], value: float = 0.0) -> None:
+        self.value = value
+        self._lock = lock
+
+    def add(self, amount: float) -> None:
+        """Move the series by a finite ``amount``."""
+        with self._lock:
+            self.value += amount
+
+
 class _Cells(Bound[L]):
     """One number per series, read by an observable instrument."""
 
     def __init__(self, spec: Spec[L], owner: Owner) -> None:
         super().__init__(spec, owner)
-        self._cells: dict[tuple[object, ...], list[float]] = {}
+        self._cells: dict[tuple[object, ...], Series] = {}
 
     def reset(self) -> None:
         super().reset()
@@ -92,30 +115,35 @@ class _Cells(Bound[L]):
     def value(self, labels: L) -> float | None:
         """What the series stands at, ``None`` where it does not exist; for tests and the Prometheus sink."""
         cell = self._cells.get(self._clamp.clamp(labels))
-        return None if cell is None else cell[0]
+        return None if cell is None else cell.value
 
     def observe(self, options: CallbackOptions | None = None) -> Iterable[Observation]:
         """Every series as an observation; called by the SDK at collection."""
         with self._lock:
-            cells = [(key, cell[0]) for key, cell in self._cells.items()]
+            cells = [(key, cell.value) for key, cell in self._cells.items()]
         return [Observation(value, self._attributes(cast("Key", key))) for key, value in cells]
 
-    def _cell(self, labels: L) -> list[float]:
+    def bind(self, labels: L) -> Series:
+        """The series with these labels, to add to without looking it up again; valid until ``reset``."""
         try:
             return self._cells[self._key(labels)]
         except (KeyError, TypeError):
-            return self._new_cell(labels)
+            return self._new_series(labels)
 
-    def _new_cell(self, labels: L) -> list[float]:
+    def is_exact(self, labels: L) -> bool:
+        """Whether the series has these very labels, none of them replaced."""
+        return self._key(labels) in self._cells
+
+    def _new_series(self, labels: L) -> Series:
         self._owner.ensure_started()
         key = self._clamp.clamp(labels)
         with self._lock:
-            return self._cells.setdefault(key, [0.0])
+            return self._cells.setdefault(key, Series(self._lock))
 
     def declare(self, labels: L) -> None:
         """Let the series exist at 0 before its first event, so that its first increment is seen."""
         try:
-            self._new_cell(labels)
+            self._new_series(labels)
         except Exception as error:
             guard.swallow(error, f"declaring a series of {self.spec.name}")
 
@@ -137,9 +165,7 @@ class BoundCounter(_Cells[L]):
             if not 0 <= amount < inf:
                 self._owner.value_rejected(self.spec.name)
                 return
-            cell = self._cell(labels)
-            with self._lock:
-                cell[0] += amount
+            self.bind(labels).add(amount)
         except Exception as error:
             guard.swallow(error, f"counting {self.spec.name}")
 
@@ -161,9 +187,7 @@ class BoundLevel(_Cells[L]):
             if not -inf < amount < inf:
                 self._owner.value_rejected(self.spec.name)
                 return
-            cell = self._cell(labels)
-            with self._lock:
-                cell[0] += amount
+            self.bind(labels).add(amount)
         except Exception as error:
             guard.swallow(error, f"moving {self.spec.name}")
 
@@ -195,10 +219,10 @@ class BoundFact(_Cells[L]):
         try:
             self._owner.ensure_started()
             self._clamp.forget()
-            cells: dict[tuple[object, ...], list[float]] = {}
+            cells: dict[tuple[object, ...], Series] = {}
             for labels, value in values:
                 if -inf < value < inf:
-                    cells[self._clamp.clamp(labels)] = [float(value)]
+                    cells[self._clamp.clamp(labels)] = Series(self._lock, float(value))
                 else:
                     self._owner.value_rejected(self.spec.name)
             with self._lock:
@@ -217,12 +241,12 @@ class BoundFact(_Cells[L]):
 
 
 class BoundHistogram(Bound[L]):
-    """A distribution; each event is one SDK call."""
+    """A distribution: buckets of ours, handed to the SDK at each collection."""
 
     def __init__(self, spec: HistogramSpec[L], owner: Owner) -> None:
         super().__init__(spec, owner)
         self._histogram_spec = spec
-        self._known: dict[tuple[object, ...], dict[str, str]] = {}
+        self._known: dict[tuple[object, ...], HistogramSeries] = {}
         self._sdk: SdkHistogram = _NO_METER.create_histogram(spec.name)
 
     def reset(self) -> None:
@@ -234,22 +258,40 @@ class BoundHistogram(Bound[L]):
     def record(self, value: float, labels: L) -> None:
         """Record ``value`` (0 or more); anything else is not recorded but reported."""
         try:
-            if not 0 <= value < inf:
-                self._owner.value_rejected(self.spec.name)
-                return
-            try:
-                attributes = self._known[self._key(labels)]
-            except (KeyError, TypeError):
-                attributes = self._new_attributes(labels)
-            self._sdk.record(value, attributes)
+            self.bind(labels).record(value)
         except Exception as error:
             guard.swallow(error, f"recording {self.spec.name}")
 
-    def _new_attributes(self, labels: L) -> dict[str, str]:
+    def bind(self, labels: L) -> HistogramSeries:
+        """The series with these labels, to record into without looking it up again; valid until ``reset``."""
+        try:
+            return self._known[self._key(labels)]
+        except (KeyError, TypeError):
+            return self._new_series(labels)
+
+    def is_exact(self, labels: L) -> bool:
+        """Whether the series has these very labels, none of them replaced."""
+        return self._key(labels) in self._known
+
+    def _new_series(self, labels: L) -> HistogramSeries:
         self._owner.ensure_started()
         key = self._clamp.clamp(labels)
         with self._lock:
-            return self._known.setdefault(key, self._attributes(key))
+            series = self._known.get(key)
+            if series is None:
+                reject = partial(self._owner.value_rejected, self.spec.name)
+                series = HistogramSeries(self._histogram_spec.buckets, self._attributes(key), self._lock, reject)
+                self._known[key] = series
+            return series
+
+    def hand_over(self) -> None:
+        """Pass what was recorded since the last call to the SDK; called at collection."""
+        with self._lock:
+            known = list(self._known.values())
+        for series in known:
+            batch = series.take()
+            if batch is not None:
+                self._sdk.record(batch, series.attributes)
 
     def attach(self, meter: Meter) -> None:
         """Create the SDK histogram."""
@@ -259,3 +301,56 @@ class BoundHistogram(Bound[L]):
             self.spec.help,
             explicit_bucket_boundaries_advisory=self._histogram_spec.buckets,
         )
+
+
+class HistogramSeries:
+    """One series of a histogram: the values since the last collection, in buckets.
+
+    Attributes:
+        attributes: Its labels.
+    """
+
+    __slots__ = ("_bounds", "_counts", "_largest", "_lock", "_reject", "_smallest", "_total", "attributes")
+
+    def __init__(
+        self,
+        bounds: tuple[float, ...],
+        attributes: dict[str, str],
+        lock: AbstractContextManager[Any],
+        reject: Callable[[], None],
+    ) -> None:
+        self.attributes = attributes
+        self._bounds = bounds
+        self._lock = lock
+        self._reject = reject
+        self._clear()
+
+    def _clear(self) -> None:
+        self._counts = [0] * (len(self._bounds) + 1)
+        self._total = 0.0
+        self._smallest = inf
+        self._largest = -inf
+
+    def record(self, value: float) -> None:
+        """Record ``value`` (0 or more); anything else is not recorded but reported."""
+        total = self._total + value if 0 <= value < inf else inf
+        if not total < inf:
+            self._reject()
+            return
+        value = float(value)
+        with self._lock:
+            self._counts[bisect_left(self._bounds, value)] += 1
+            self._total += value
+            if value < self._smallest:  # noqa: PLR1730 - a call of min() costs as much as the rest
+                self._smallest = value
+            if value > self._largest:  # noqa: PLR1730
+                self._largest = value
+
+    def take(self) -> Batch | None:
+        """What was recorded since the last call; ``None`` for nothing."""
+        with self._lock:
+            if self._largest < 0:
+                return None
+            batch = Batch(self._total, self._counts, self._smallest, self._largest)
+            self._clear()
+            return batch

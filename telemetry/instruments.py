@@ -29,6 +29,7 @@ class Instruments:
         self.constant_labels = dict(constant_labels or {})
         self._start = start
         self._on_collect: list[Callable[[], None]] = []
+        self._on_reset: list[Callable[[], None]] = []
         self._bound: dict[str, Bound[Any]] = {spec.name: _bind(spec, self) for spec in ALL}
 
     def counter(self, spec: CounterSpec[L]) -> BoundCounter[L]:
@@ -51,10 +52,17 @@ class Instruments:
         """Call ``callback`` at each collection, before anything is read."""
         self._on_collect.append(callback)
 
+    def on_reset(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` when the series are dropped: whoever holds on to one must let go."""
+        self._on_reset.append(callback)
+
     def _collecting(self, options: CallbackOptions) -> Iterable[Observation]:
         for callback in self._on_collect:
             with guard.guarded("preparing a collection"):
                 callback()
+        for bound in self._bound.values():
+            if isinstance(bound, BoundHistogram):
+                bound.hand_over()
         return ()
 
     def attach(self, meter: Meter) -> None:
@@ -67,6 +75,8 @@ class Instruments:
         """Drop everything recorded: the state of a new process."""
         for bound in self._bound.values():
             bound.reset()
+        for callback in self._on_reset:
+            callback()
 
     def declare_closed(self) -> None:
         """Declare the zero series of every counter whose label values are known from the catalogue."""

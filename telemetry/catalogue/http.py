@@ -40,3 +40,11 @@ IN_PROGRESS = LevelSpec(
     labels=EndpointLabels,
     unit="{request}",
 )
+FIRST_BYTE = HistogramSpec(
+    name="http_time_to_first_byte_seconds",
+    help="Seconds from the first byte of a request to the first byte of its response's body.",
+    labels=EndpointLabels,
+    unit="s",
+    buckets=DURATION.buckets,
+    documented=False,
+)

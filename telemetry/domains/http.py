@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import cast, get_args
 
+from telemetry import guard
+from telemetry.bound import Series
 from telemetry.catalogue import http as catalogue
 from telemetry.catalogue._labels import Method
-from telemetry.catalogue.http import ResponseLabels
+from telemetry.catalogue.http import EndpointLabels, ResponseLabels
 from telemetry.domains.errors import ErrorsRecorder
 from telemetry.instruments import Instruments
 
@@ -26,18 +28,38 @@ class HttpRecorder:
     """Requests in progress, answered requests, their status and duration."""
 
     def __init__(self, instruments: Instruments, errors: ErrorsRecorder) -> None:
-        self._requests = instruments.counter(catalogue.REQUESTS)
-        self._duration = instruments.histogram(catalogue.DURATION)
-        self._in_progress = instruments.level(catalogue.IN_PROGRESS)
+        self.requests = instruments.counter(catalogue.REQUESTS)
+        self.duration = instruments.histogram(catalogue.DURATION)
+        self.first_byte = instruments.histogram(catalogue.FIRST_BYTE)
+        self.in_progress = instruments.level(catalogue.IN_PROGRESS)
         self._errors = errors
+        self._routes: dict[tuple[str, str], RouteSeries] = {}
+        instruments.on_reset(self._routes.clear)
+
+    def route(self, method: str, endpoint: str) -> RouteSeries:
+        """The series of a route, looked up once; hold on to them for one request only.
+
+        Args:
+            method: As sent; unknown ones count as ``_OTHER``.
+            endpoint: Full route template, or ``unmatched``.
+        """
+        series = self._routes.get((method, endpoint))
+        if series is None:
+            series = RouteSeries(self, {"method": known(method), "endpoint": endpoint})
+            # Bounded by the label's budget: where a value was replaced, every event has to count as an overflow.
+            if method in _KNOWN_METHODS and series.is_exact:
+                self._routes[method, endpoint] = series
+        return series
 
     def started(self, method: str, endpoint: str) -> None:
         """A request reached its route."""
-        self._in_progress.add(1, {"method": known(method), "endpoint": endpoint})
+        with guard.guarded("counting a request in progress"):
+            self.route(method, endpoint).started()
 
     def ended(self, method: str, endpoint: str) -> None:
         """A request that had started is over, however it ended."""
-        self._in_progress.add(-1, {"method": known(method), "endpoint": endpoint})
+        with guard.guarded("counting a request in progress"):
+            self.route(method, endpoint).ended()
 
     def answered(self, method: str, endpoint: str, status_code: int, seconds: float) -> None:
         """A request was answered, or its client left (499).
@@ -48,9 +70,8 @@ class HttpRecorder:
             status_code: What was sent to the client.
             seconds: From the start of the request to the last byte of the response.
         """
-        labels: ResponseLabels = {"method": known(method), "endpoint": endpoint, "status_code": str(status_code)}
-        self._requests.add(1, labels)
-        self._duration.record(seconds, labels)
+        with guard.guarded("counting an HTTP request"):
+            self.route(method, endpoint).answered(status_code, seconds)
 
     def failed(self, error: BaseException) -> None:
         """A handler raised an exception that nothing handled."""
@@ -59,5 +80,55 @@ class HttpRecorder:
     def declare(self, method: str, endpoint: str, status_code: int) -> None:
         """Let the series of a known route exist before its first request."""
         labels: ResponseLabels = {"method": known(method), "endpoint": endpoint, "status_code": str(status_code)}
-        self._requests.declare(labels)
-        self._in_progress.declare(labels)
+        self.requests.declare(labels)
+        self.in_progress.declare(labels)
+
+
+class RouteSeries:
+    """The series of one method and endpoint; adding to them takes no look-up by label."""
+
+    __slots__ = ("_duration", "_first_byte", "_in_progress", "_labels", "_recorder", "_statuses")
+
+    def __init__(self, recorder: HttpRecorder, labels: EndpointLabels) -> None:
+        self._recorder = recorder
+        self._labels = labels
+        self._in_progress = recorder.in_progress.bind(labels)
+        self._duration = recorder.duration.bind(labels)
+        self._first_byte = recorder.first_byte.bind(labels)
+        self._statuses: dict[int, Series] = {}
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether no label value had to be replaced."""
+        return self._recorder.duration.is_exact(self._labels)
+
+    def started(self) -> None:
+        """A request reached the route."""
+        self._in_progress.add(1)
+
+    def ended(self) -> None:
+        """A request that had started is over, however it ended."""
+        self._in_progress.add(-1)
+
+    def answered(self, status_code: int, seconds: float, first_byte: float | None = None) -> None:
+        """A request was answered, or its client left (499).
+
+        Args:
+            status_code: What was sent to the client.
+            seconds: From the start of the request to the last byte of the response.
+            first_byte: From the start of the request to the first byte of the response's body, where that is known.
+        """
+        requests = self._statuses.get(status_code)
+        if requests is None:
+            requests = self._requests(status_code)
+        requests.add(1)
+        self._duration.record(seconds)
+        if first_byte is not None:
+            self._first_byte.record(first_byte)
+
+    def _requests(self, status_code: int) -> Series:
+        labels: ResponseLabels = {**self._labels, "status_code": str(status_code)}
+        series = self._recorder.requests.bind(labels)
+        if self._recorder.requests.is_exact(labels):
+            self._statuses[status_code] = series
+        return series

@@ -8,8 +8,9 @@ from typing import Any
 
 from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
 from opentelemetry.sdk.metrics.export import MetricReader
-from opentelemetry.sdk.metrics.view import DropAggregation, ExplicitBucketHistogramAggregation, View
+from opentelemetry.sdk.metrics.view import DropAggregation, View
 
+from telemetry.batches import BatchedHistogramAggregation
 from telemetry.catalogue import ALL, HistogramSpec, Spec
 from telemetry.pipeline.delivery import Delivery, Observer
 from telemetry.pipeline.reader import DeltaReader
@@ -36,7 +37,7 @@ def build_provider(
 
 def view_of(spec: Spec[Any], constant_labels: Mapping[str, str]) -> View:
     """The view that fixes name, allowed labels and buckets of one metric."""
-    buckets = ExplicitBucketHistogramAggregation(spec.buckets) if isinstance(spec, HistogramSpec) else None
+    buckets = BatchedHistogramAggregation(spec.buckets) if isinstance(spec, HistogramSpec) else None
     return View(
         instrument_name=spec.name,
         attribute_keys={*spec.label_keys, *constant_labels},

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.metrics import Histogram, MeterProvider
+from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader
 
 from telemetry import Settings, guard, testing
 from telemetry.catalogue import ALL, CounterSpec
 from telemetry.catalogue.database import CONNECTIONS_ACTIVE
+from telemetry.catalogue.http import DURATION
 from telemetry.setup import Telemetry
 
 
@@ -130,6 +133,56 @@ def test_start_that_fails_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None
     for number in range(50):
         telemetry.http.answered("GET", f"/{number}", 200, 0.1)
     assert len(tries) == 1
+
+
+def test_batches_equal_single_values() -> None:
+    """What a histogram hands over in one go is what the SDK makes of the single values, over several collections."""
+    draw = random.Random(5)
+    for temporality in AggregationTemporality.DELTA, AggregationTemporality.CUMULATIVE:
+        ours, reference = (InMemoryMetricReader(preferred_temporality={Histogram: temporality}) for _ in range(2))
+        telemetry = Telemetry(Settings(), [ours])
+        plain = MeterProvider(metric_readers=[reference]).get_meter("reference")
+        histogram = plain.create_histogram("h", explicit_bucket_boundaries_advisory=DURATION.buckets)
+        for _ in range(3):
+            values = [*(draw.expovariate(1) for _ in range(500)), *DURATION.buckets, 0.0]
+            for value in values:
+                telemetry.http.answered("GET", "/x", 200, value)
+                histogram.record(value)
+            (expected,) = _points(reference, "h")
+            (point,) = _points(ours, DURATION.name)
+            assert point.bucket_counts == expected.bucket_counts
+            assert (point.count, point.min, point.max) == (expected.count, expected.min, expected.max)
+            assert point.sum == pytest.approx(expected.sum)
+
+
+def _points(reader: InMemoryMetricReader, name: str) -> list[Any]:
+    data = reader.get_metrics_data()
+    assert data is not None
+    metrics = data.resource_metrics[0].scope_metrics[0].metrics
+    return [point for metric in metrics if metric.name == name for point in metric.data.data_points]
+
+
+def test_sum_beyond_a_float_is_rejected(captured: testing.Captured) -> None:
+    """Values that are legal one by one and too large together cost themselves, not what was recorded before them."""
+    for _ in range(3):
+        captured.telemetry.http.answered("GET", "/x", 200, 1.7e308)
+    assert captured.value("http_request_duration_seconds", method="GET", endpoint="/x") == 1
+    assert captured.value("telemetry_rejected_values_total", metric="http_request_duration_seconds") == 2
+
+
+def test_series_held_by_recorders_end_with_a_fork() -> None:
+    """What was looked up before a fork is looked up again after it, and starts at nothing."""
+    telemetry = Telemetry(Settings(), [InMemoryMetricReader()])
+    telemetry.http.answered("GET", "/x", 200, 0.1)
+    telemetry.after_fork_in_child()
+    child = InMemoryMetricReader()
+    telemetry._given_readers = [child]
+    telemetry.http.answered("GET", "/x", 200, 0.1)
+    data = child.get_metrics_data()
+    assert data is not None
+    values = {m.name: m.data.data_points for m in data.resource_metrics[0].scope_metrics[0].metrics}
+    assert [point.value for point in values["http_requests_total"]] == [1]  # type: ignore[union-attr]
+    assert [point.count for point in values["http_request_duration_seconds"]] == [1]  # type: ignore[union-attr]
 
 
 HOSTILE = ["", "\ud800", "a\nb\x00", "x" * 100_000, None, 7, 1.5, True, b"bytes", ["list"], {}, object(), 10**6000]

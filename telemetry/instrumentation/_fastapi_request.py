@@ -1,0 +1,104 @@
+"""Follows one HTTP request from its first to its last byte; which route it took comes from ``_fastapi_route.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from time import perf_counter
+
+from starlette.types import Message, Receive, Scope, Send
+
+from telemetry import guard
+from telemetry.domains.http import CLIENT_CLOSED_REQUEST, UNMATCHED, HttpRecorder, RouteSeries
+from telemetry.instrumentation._fastapi_route import RouteListener
+
+_NOT_FOUND = 404
+
+
+class ObservedRequest(RouteListener):
+    """What happened to one request."""
+
+    _series: RouteSeries | None = None
+    _status: int | None = None
+    _trailers = False
+    _disconnected = False
+    _finished = False
+    _first_byte: float | None = None
+
+    def __init__(self, recorder: HttpRecorder, scope: Scope, receive: Receive, send: Send) -> None:
+        self._began = perf_counter()
+        self._recorder = recorder
+        self._receive = receive
+        self._send = send
+        self._method: str = scope["method"]
+        self.listen(scope)
+
+    def selected(self, endpoint: str) -> None:
+        """The request is in progress at this endpoint, and no longer at one it passed on the way."""
+        if self._series is not None:
+            self._series.ended()
+        self._series = self._recorder.route(self._method, endpoint)
+        self._series.started()
+
+    async def receive(self) -> Message:
+        """Pass a message from the client on, noticing that it left."""
+        message = await self._receive()
+        if message["type"] == "http.disconnect" and not self._finished:
+            self._disconnected = True
+        return message
+
+    def send(self, message: Message) -> Awaitable[None]:
+        """Pass a message to the client on, noticing the status, the first and the last byte."""
+        kind = message["type"]
+        if kind == "http.response.body":
+            if not self._trailers and not message.get("more_body", False):
+                return self._send_last(message)
+            if self._first_byte is None and message.get("body"):
+                return self._send_first(message)
+        elif kind == "http.response.start":
+            self._status = message["status"]
+            self._trailers = message.get("trailers", False)
+        elif kind == "http.response.pathsend" or (
+            kind == "http.response.trailers" and not message.get("more_trailers", False)
+        ):
+            return self._send_last(message)
+        return self._send(message)
+
+    async def _send_first(self, message: Message) -> None:
+        await self._send(message)
+        self._first_byte = perf_counter() - self._began
+
+    async def _send_last(self, message: Message) -> None:
+        await self._send(message)
+        self._finish(self._status or 500)
+
+    def returned(self) -> None:
+        """The application is done; without a last byte the client was gone or the response is broken."""
+        if not self._finished:
+            self._finish(CLIENT_CLOSED_REQUEST if self._disconnected or self._status is None else self._status)
+
+    def raised(self, error: BaseException) -> None:
+        """The application raised: the client is gone, or a handler failed."""
+        gone = self._disconnected or isinstance(error, OSError) or not isinstance(error, Exception)
+        if isinstance(error, Exception) and not (gone and not self._finished):
+            self._recorder.failed(error)
+        self._finish(CLIENT_CLOSED_REQUEST if gone else 500)
+
+    def _finish(self, status_code: int) -> None:
+        if self._finished:
+            return
+        self._finished = True
+        seconds = perf_counter() - self._began
+        try:
+            series = self._series
+            if series is None:
+                series = self._recorder.route(self._method, self._without_route())
+            else:
+                series.ended()
+            series.answered(status_code, seconds, seconds if self._first_byte is None else self._first_byte)
+        except Exception as error:
+            guard.swallow(error, "counting an HTTP request")
+
+    def _without_route(self) -> str:
+        """A mounted application answered before it routed, or nothing matched."""
+        answered = self._status is not None and self._status != _NOT_FOUND
+        return self._open_mount if answered and self._open_mount is not None else UNMATCHED
