@@ -3,22 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from functools import partial
+from typing import NamedTuple, cast
 
+from telemetry import guard
 from telemetry.catalogue import database as catalogue
-from telemetry.catalogue.database import QueryLabels
+from telemetry.catalogue.database import PoolLabels, QueryLabels
 from telemetry.domains.errors import ErrorsRecorder
 from telemetry.instruments import Instruments
+
+
+class PoolState(NamedTuple):
+    """A connection pool as it stands; what a kind of pool cannot tell is ``None``, which is not 0.
+
+    Attributes:
+        active: Connections checked out.
+        idle: Connections open and not checked out.
+        size: Connections the pool keeps open at most.
+        overflow: Connections open beyond ``size``.
+    """
+
+    active: int | None = None
+    idle: int | None = None
+    size: int | None = None
+    overflow: int | None = None
+
+
+ReadState = Callable[[], PoolState | None]
 
 
 class DatabaseRecorder:
     """Queries as they end, and pools as they stand at collection."""
 
     def __init__(self, instruments: Instruments, errors: ErrorsRecorder) -> None:
-        self._active = instruments.level(catalogue.CONNECTIONS_ACTIVE)
-        self._idle = instruments.level(catalogue.CONNECTIONS_IDLE)
         self._queries = instruments.histogram(catalogue.QUERY_DURATION)
+        self._checkouts = instruments.histogram(catalogue.POOL_CHECKOUT)
+        self._timeouts = instruments.counter(catalogue.POOL_TIMEOUTS)
         self._errors = errors
+        self._pools: list[tuple[str, ReadState]] = []
+        for spec, field in (
+            (catalogue.CONNECTIONS_ACTIVE, "active"),
+            (catalogue.CONNECTIONS_IDLE, "idle"),
+            (catalogue.POOL_SIZE, "size"),
+            (catalogue.POOL_OVERFLOW, "overflow"),
+        ):
+            instruments.level(spec).read_from(partial(self._read_pools, field))
 
     def query_executed(self, operation: str, table: str, seconds: float) -> None:
         """The database executed a statement, or refused it.
@@ -30,13 +59,38 @@ class DatabaseRecorder:
         """
         self._queries.record(seconds, cast("QueryLabels", {"operation": operation, "table": table}))
 
-    def read_pool_from(self, pool: str, active: Callable[[], int], idle: Callable[[], int]) -> None:
-        """Read the state of a connection pool at each collection.
+    def connection_handed_out(self, pool: str, seconds: float) -> None:
+        """A pool handed a connection out, or gave up.
 
         Args:
             pool: Name of the pool.
-            active: Connections checked out.
-            idle: Connections open and not checked out.
+            seconds: How long that took, waiting for a place and connecting included.
         """
-        self._active.read_from(lambda: [({"pool": pool}, active())])
-        self._idle.read_from(lambda: [({"pool": pool}, idle())])
+        self._checkouts.record(seconds, {"pool": pool})
+
+    def pool_timed_out(self, pool: str) -> None:
+        """No connection became free in time."""
+        self._timeouts.add(1, {"pool": pool})
+
+    def read_pool_from(self, pool: str, state: ReadState) -> None:
+        """Read the state of a connection pool at each collection.
+
+        Args:
+            pool: Name of the pool; pools of one name add up.
+            state: Reads it; ``None`` once the pool is gone.
+        """
+        self._timeouts.declare({"pool": pool})
+        self._pools.append((pool, state))
+
+    def _read_pools(self, field: str) -> list[tuple[PoolLabels, float]]:
+        readings: list[tuple[PoolLabels, float]] = []
+        for pool, read in list(self._pools):
+            with guard.guarded("reading a connection pool"):
+                state = read()
+                if state is None:
+                    self._pools.remove((pool, read))
+                    continue
+                value = getattr(state, field)
+                if value is not None:
+                    readings.append(({"pool": pool}, value))
+        return readings

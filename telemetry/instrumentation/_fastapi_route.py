@@ -40,12 +40,19 @@ class RouteListener(_RequestTelemetry):
         """Take the place of FastAPI's record; where its native telemetry runs too, that keeps being filled."""
         self._scope = scope
         native = scope.get(SCOPE_KEY)
-        if isinstance(native, _RequestTelemetry):
+        if isinstance(native, _RequestTelemetry) and not isinstance(native, RouteListener):
             self._native = native
             self.span, self.span_method = native.span, native.span_method
             self.tracer, self.logger, self.data = native.tracer, native.logger, native.data
             self._mount_prefix = native._mount_prefix  # noqa: SLF001
         scope[SCOPE_KEY] = self
+
+    def release(self) -> None:
+        """Give the place back: a scope that refers to its listener would wait for the garbage collector."""
+        if self._native is not None:
+            self._scope[SCOPE_KEY] = self._native
+        else:
+            self._scope.pop(SCOPE_KEY, None)
 
     @property
     def route(self) -> str | None:

@@ -75,4 +75,7 @@ class ObservedApplication:
         except BaseException as error:
             observed.raised(error)
             raise
-        observed.returned()
+        else:
+            observed.returned()
+        finally:
+            observed.release()

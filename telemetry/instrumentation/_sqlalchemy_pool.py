@@ -1,0 +1,102 @@
+"""Reads connection pools as they stand, and times how long a connection takes to come out of one."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+from sqlalchemy import Engine, NullPool, Pool, event
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import QueuePool
+
+from telemetry import guard
+from telemetry.domains.database import DatabaseRecorder, PoolState
+
+
+class ObservedPool:
+    """The pool of one engine, whichever it is: ``dispose()`` replaces it."""
+
+    def __init__(self, engine: Engine, recorder: Callable[[], DatabaseRecorder], name: str) -> None:
+        self._engine = weakref.ref(engine)
+        self._recorder = recorder
+        self._name = name
+        self._known_to: weakref.ref[DatabaseRecorder] | None = None
+        self._checked_out: weakref.WeakSet[Any] = weakref.WeakSet()
+        event.listen(engine, "engine_disposed", self._replaced)
+        self._observe(engine.pool)
+        self._introduce()
+
+    def _introduce(self) -> DatabaseRecorder:
+        """Make sure that the recorder reads this pool; ``configure()`` may come after the engine."""
+        recorder = self._recorder()
+        if self._known_to is None or self._known_to() is not recorder:
+            self._known_to = weakref.ref(recorder)
+            recorder.read_pool_from(self._name, self.state)
+        return recorder
+
+    def _replaced(self, engine: Engine) -> None:
+        with guard.guarded("following an engine to its new pool"):
+            self._observe(engine.pool)
+
+    def _observe(self, pool: Pool) -> None:
+        if not hasattr(pool, "checkedout"):
+            event.listen(pool, "checkout", self._left)
+            event.listen(pool, "checkin", self._came_back)
+            event.listen(pool, "detach", self._came_back)
+        connect = pool.connect
+
+        def timed() -> Any:
+            began = perf_counter()
+            try:
+                connection = connect()
+            except PoolTimeoutError:
+                self._timed_out(perf_counter() - began)
+                raise
+            self._handed_out(perf_counter() - began)
+            return connection
+
+        pool.connect = timed  # type: ignore[method-assign]
+
+    def _handed_out(self, seconds: float) -> None:
+        try:
+            self._introduce().connection_handed_out(self._name, seconds)
+        except Exception as error:
+            guard.swallow(error, "timing a pool")
+
+    def _timed_out(self, seconds: float) -> None:
+        with guard.guarded("counting a pool's time-out"):
+            recorder = self._introduce()
+            recorder.connection_handed_out(self._name, seconds)
+            recorder.pool_timed_out(self._name)
+
+    def _left(self, dbapi_connection: Any, record: Any, proxy: Any) -> None:
+        self._checked_out.add(record)
+
+    def _came_back(self, dbapi_connection: Any, record: Any) -> None:
+        self._checked_out.discard(record)
+
+    def state(self) -> PoolState | None:
+        """The pool as it stands; ``None`` once the engine is gone."""
+        engine = self._engine()
+        return None if engine is None else self._state(engine.pool)
+
+    def _state(self, pool: Pool) -> PoolState:
+        if isinstance(pool, QueuePool):
+            return PoolState(
+                active=pool.checkedout(), idle=_idle(pool), size=pool.size(), overflow=max(0, pool.overflow())
+            )
+        idle = 0 if isinstance(pool, NullPool) else None
+        return PoolState(active=len(self._checked_out), idle=idle)
+
+
+def _idle(pool: QueuePool) -> int:
+    """Open connections in the queue; places whose connection was detached or invalidated wait there too."""
+    queue: Any = pool._pool  # noqa: SLF001
+    places = getattr(queue, "queue", None)
+    if places is None:
+        places = getattr(getattr(queue, "_queue", None), "_queue", None)
+    if places is None:
+        return pool.checkedin()
+    return sum(place.dbapi_connection is not None for place in list(places))
