@@ -18,8 +18,7 @@ from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from starlette_exporter import PrometheusMiddleware
 
 import telemetry
-from telemetry import setup
-from telemetry.pipeline.reader import DELTA_FOR_TOTALS
+from benchmarks.measure import in_memory
 
 
 def last_path(routes: int) -> str:
@@ -42,10 +41,7 @@ def bare(routes: int) -> FastAPI:
 def ours(routes: int) -> FastAPI:
     """``telemetry.instrument`` with the SDK and a reader behind it."""
     app = bare(routes)
-    if setup._Process.telemetry is None:  # noqa: SLF001  # without exporter and exit hooks
-        reader = InMemoryMetricReader(preferred_temporality=DELTA_FOR_TOTALS)
-        setup._Process.telemetry = setup.Telemetry(telemetry.Settings(), [reader])  # noqa: SLF001
-        telemetry.get().start()
+    in_memory()
     telemetry.instrument(app)
     return app
 

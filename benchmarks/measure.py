@@ -14,6 +14,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+
+from telemetry import Settings, setup
+from telemetry.pipeline.reader import DELTA_FOR_TOTALS
+
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -53,6 +58,15 @@ async def cpu_microseconds_async(
             if number:  # the first round warms up
                 samples[name].append(spent / events * 1e6)
     return {name: round(median(values), 2) for name, values in samples.items()}
+
+
+def in_memory() -> setup.Telemetry:
+    """The telemetry of this process with the SDK and a reader behind it, but nothing that exports meanwhile."""
+    if setup._Process.telemetry is None:  # noqa: SLF001 - configure() would start an exporter
+        reader = InMemoryMetricReader(preferred_temporality=DELTA_FOR_TOTALS)
+        setup._Process.telemetry = setup.Telemetry(Settings(), [reader])  # noqa: SLF001
+        setup._Process.telemetry.start()  # noqa: SLF001
+    return setup._Process.telemetry  # noqa: SLF001
 
 
 def store(name: str, result: Mapping[str, Any], packages: tuple[str, ...] = ()) -> None:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import NamedTuple, cast
 
 from telemetry import guard
+from telemetry.bound import HistogramSeries
 from telemetry.catalogue import database as catalogue
 from telemetry.catalogue.database import PoolLabels, QueryLabels
 from telemetry.domains.errors import ErrorsRecorder
@@ -41,6 +42,8 @@ class DatabaseRecorder:
         self._timeouts = instruments.counter(catalogue.POOL_TIMEOUTS)
         self._errors = errors
         self._pools: list[tuple[str, ReadState]] = []
+        self._named: dict[tuple[str, str], HistogramSeries] = {}
+        instruments.on_reset(self._named.clear)
         for spec, field in (
             (catalogue.CONNECTIONS_ACTIVE, "active"),
             (catalogue.CONNECTIONS_IDLE, "idle"),
@@ -57,7 +60,21 @@ class DatabaseRecorder:
             table: Mapped table, or ``other``.
             seconds: How long the database took.
         """
-        self._queries.record(seconds, cast("QueryLabels", {"operation": operation, "table": table}))
+        try:
+            series = self._named.get((operation, table))
+            if series is None:
+                series = self._series(operation, table)
+            series.record(seconds)
+        except Exception as error:
+            guard.swallow(error, "counting a query")
+
+    def _series(self, operation: str, table: str) -> HistogramSeries:
+        labels = cast("QueryLabels", {"operation": operation, "table": table})
+        series = self._queries.bind(labels)
+        # Bounded by the label's budget: where a value was replaced, every event has to count as an overflow.
+        if self._queries.is_exact(labels):
+            self._named[operation, table] = series
+        return series
 
     def connection_handed_out(self, pool: str, seconds: float) -> None:
         """A pool handed a connection out, or gave up.

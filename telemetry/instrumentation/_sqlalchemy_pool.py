@@ -24,7 +24,6 @@ class ObservedPool:
         self._name = name
         self._known_to: weakref.ref[DatabaseRecorder] | None = None
         self._checked_out: weakref.WeakSet[Any] = weakref.WeakSet()
-        event.listen(engine, "engine_disposed", self._replaced)
         self._observe(engine.pool)
         self._introduce()
 
@@ -36,16 +35,12 @@ class ObservedPool:
             recorder.read_pool_from(self._name, self.state)
         return recorder
 
-    def _replaced(self, engine: Engine) -> None:
-        with guard.guarded("following an engine to its new pool"):
-            self._observe(engine.pool)
-
     def _observe(self, pool: Pool) -> None:
-        if not hasattr(pool, "checkedout"):
-            event.listen(pool, "checkout", self._left)
+        if not hasattr(pool, "checkedout") and not event.contains(pool, "checkout", self._left):
+            event.listen(pool, "checkout", self._left)  # a recreated pool inherits these
             event.listen(pool, "checkin", self._came_back)
             event.listen(pool, "detach", self._came_back)
-        connect = pool.connect
+        connect, recreate = pool.connect, pool.recreate
 
         def timed() -> Any:
             began = perf_counter()
@@ -57,7 +52,14 @@ class ObservedPool:
             self._handed_out(perf_counter() - began)
             return connection
 
+        def recreated() -> Pool:
+            made = recreate()
+            with guard.guarded("following an engine to its new pool"):
+                self._observe(made)
+            return made
+
         pool.connect = timed  # type: ignore[method-assign]
+        pool.recreate = recreated  # type: ignore[method-assign]
 
     def _handed_out(self, seconds: float) -> None:
         try:

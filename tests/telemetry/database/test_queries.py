@@ -12,6 +12,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     bindparam,
+    create_engine,
     delete,
     func,
     insert,
@@ -135,3 +136,27 @@ async def test_async_engine_counts_once(async_url: str, captured: testing.Captur
     await asyncio.gather(*(ask() for _ in range(5)))
     assert captured.series(DURATION) == {_key("INSERT", "authors"): 1, _key("SELECT", "authors"): 5}
     await engine.dispose()
+
+
+def test_first_look_at_a_server_is_not_counted(url: str, captured: testing.Captured) -> None:
+    """What SQLAlchemy asks a server when it first connects is no query of the application."""
+    engine = create_engine(url)
+    telemetry.instrument_sqlalchemy(engine)
+    with engine.connect():
+        pass
+    assert captured.series(DURATION) == {}
+    engine.dispose()
+
+
+def test_refused_version_is_said(url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """Where the auto-instrumentor refuses the installed SQLAlchemy, queries are measured and the log says so."""
+    monkeypatch.setattr("opentelemetry.instrumentation.sqlalchemy.package._instruments", ("sqlalchemy < 1",))
+    caplog.set_level("INFO", "telemetry")
+    engine = create_engine(url)
+    with testing.capture() as captured, engine.connect() as connection:
+        telemetry.instrument_sqlalchemy(engine, pool="new")
+        connection.execute(text("select 1"))
+        assert captured.value(DURATION, operation="SELECT", table="other") == 1
+    assert "pool=new" in caplog.text
+    assert "wants 'sqlalchemy < 1'" in caplog.text
+    assert "metrics are complete" in caplog.text
