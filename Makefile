@@ -6,7 +6,7 @@ FLEET := $(PYTHON) -m deploy.fleet
 SECONDS_OF_TRAFFIC ?= 60
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: help install demo up down restart status report traffic logs test check format generate golden bench test-accuracy test-slow lock
+.PHONY: help install demo up down restart status report traffic logs test check format generate golden bench bench-fleet test-accuracy test-slow lock
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -66,7 +66,14 @@ generate: install  ## write the generated parts of the documentation
 golden: install  ## write the golden file of the collector's endpoints anew
 	UPDATE_GOLDEN=1 $(PYTHON) -m pytest tests/fleet/test_contract.py -k golden
 
-bench: install  ## start-up time of the fleet and memory per process
+bench: install  ## cost of a request, an event, a query and of series, and docs/performance.md from it; run it alone
+	$(PYTHON) -m benchmarks.http
+	$(PYTHON) -m benchmarks.load
+	$(PYTHON) -m benchmarks.record
+	$(PYTHON) -m benchmarks.db
+	$(PYTHON) -m docs.generate
+
+bench-fleet: install  ## start-up time of the fleet and memory per process
 	$(PYTHON) -m benchmarks.fleet
 
 lock:  ## resolve the dependencies anew

@@ -1,4 +1,4 @@
-"""Start-up time of the fleet and memory per process; run by ``make bench``, on free ports, ended by itself."""
+"""Start-up time of the fleet and memory per process; run by ``make bench-fleet``, on free ports, ended by itself."""
 
 from __future__ import annotations
 

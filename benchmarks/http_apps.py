@@ -102,4 +102,9 @@ VARIANTS: dict[str, Callable[[int], FastAPI]] = {
 }
 
 
-__all__ = ["VARIANTS", "last_path"]
+def served() -> FastAPI:
+    """The variant the environment names, for uvicorn."""
+    return VARIANTS[os.environ["BENCHMARK_VARIANT"]](int(os.environ["BENCHMARK_ROUTES"]))
+
+
+__all__ = ["VARIANTS", "last_path", "served"]

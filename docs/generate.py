@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.report import PARTS
 from telemetry.catalogue import ALL, DOCUMENTED, HistogramSpec, Label, Spec
 
 ROOT = Path(__file__).parent.parent
@@ -64,6 +65,7 @@ GENERATED: dict[str, dict[str, Callable[[], str]]] = {
         "documented": lambda: reference(DOCUMENTED),
         "additional": lambda: reference(spec for spec in ALL if not spec.documented),
     },
+    "docs/performance.md": dict(PARTS),
 }
 
 

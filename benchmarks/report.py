@@ -1,0 +1,99 @@
+"""The tables of ``docs/performance.md`` from the stored results; it measures nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+PEER = "prometheus-fastapi-instrumentator"
+
+
+def _result(name: str) -> Any:
+    return json.loads((RESULTS / f"{name}.json").read_text())
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    lines = [list(head), *(list(row) for row in rows)]
+    lines.insert(1, ["---"] + ["--:"] * (len(lines[0]) - 1))
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _about(name: str) -> str:
+    result = _result(name)
+    packages = ", ".join(f"{package} {version}" for package, version in result["packages"].items())
+    return f"Measured {result['measured']}, Python {result['python']}, {packages}."
+
+
+def _added(cpu: Mapping[str, float], variant: str) -> str:
+    return f"+{cpu[variant] - cpu['bare']:.1f}"
+
+
+def requests() -> str:
+    """CPU per request by variant and number of routes, and ours relative to the peer."""
+    by_routes = _result("http")["cpu_us_per_request"]
+    variants = [name for name in by_routes["1"] if name != "bare"]
+    rows = [["bare FastAPI, µs", *(f"{cpu['bare']:.1f}" for cpu in by_routes.values())]]
+    rows += [[name, *(_added(cpu, name) for cpu in by_routes.values())] for name in variants]
+    shares = [(cpu["ours"] - cpu["bare"]) / (cpu[PEER] - cpu["bare"]) for cpu in by_routes.values()]
+    rows.append([f"**ours / {PEER}**", *(f"**{share:.0%}**" for share in shares)])
+    head = ["µs of CPU added to a request", *(f"{n} route{'s' * (n != '1')}" for n in by_routes)]
+    return _about("http") + "\n\n" + _table(head, rows)
+
+
+def served() -> str:
+    """Requests per second and latency through uvicorn."""
+    result = _result("load")
+    bare = result["variants"]["bare"]["requests_per_second"]
+    rows = [
+        [
+            name,
+            f"{run['requests_per_second']:.0f}",
+            f"{run['requests_per_second'] / bare:.0%}",
+            f"{run['p99_ms']:.1f}",
+            f"{run['cpu_us_per_request']:.0f}",
+        ]
+        for name, run in result["variants"].items()
+    ]
+    head = ["uvicorn under wrk", "requests/s", "kept", "p99 ms", "server CPU µs/request"]
+    return _about("load") + "\n\n" + _table(head, rows)
+
+
+def events() -> str:
+    """CPU per event."""
+    by_kind = _result("record")["cpu_us_per_event"]
+    rows = [[kind, *(f"{value:.2f}" for value in ways.values())] for kind, ways in by_kind.items()]
+    return _about("record") + "\n\n" + _table(["µs of CPU per event", *by_kind["counter"]], rows)
+
+
+def weights() -> str:
+    """Memory and collection time of many series."""
+    rows = [
+        [f"{int(size):,} {kind}s", *(f"{way['mib']:.1f} MiB, {way['collect_ms']:.0f} ms" for way in ways.values())]
+        for kind, sizes in _result("record")["series"].items()
+        for size, ways in sizes.items()
+    ]
+    ways = _result("record")["series"]["counter"]["1000"]
+    return _table(["memory, and CPU of one collection", *ways], rows)
+
+
+def queries() -> str:
+    """CPU per query."""
+    by_kind = _result("db")["cpu_us_per_query"]
+    rows = [
+        [kind, f"{cpu['bare']:.1f}", *(_added(cpu, name) for name in cpu if name != "bare")]
+        for kind, cpu in by_kind.items()
+    ]
+    others = [name for name in by_kind["core"] if name != "bare"]
+    return _about("db") + "\n\n" + _table(["µs of CPU per query", "bare", *others], rows)
+
+
+PARTS: Mapping[str, Callable[[], str]] = {
+    "requests": requests,
+    "served": served,
+    "events": events,
+    "weights": weights,
+    "queries": queries,
+}

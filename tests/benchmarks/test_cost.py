@@ -1,0 +1,24 @@
+"""The claims of `docs/performance.md` that must not rot: cost relative to the peer, in one interleaved run."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.http import requests_to
+from benchmarks.http_apps import VARIANTS, last_path
+from benchmarks.measure import cpu_microseconds_async
+
+PEER = "prometheus-fastapi-instrumentator"
+
+
+@pytest.mark.slow
+async def test_request_costs_half_of_the_peer() -> None:
+    """Ours adds at most half of what the nearest peer adds, and the same at 200 routes as at one."""
+    added = {}
+    for routes in (1, 200):
+        names = ("bare", "ours", PEER)
+        runs = {name: requests_to(VARIANTS[name](routes), last_path(routes)) for name in names}
+        cpu = await cpu_microseconds_async(runs, rounds=9, events=200)
+        added[routes] = cpu["ours"] - cpu["bare"]
+        assert added[routes] <= (cpu[PEER] - cpu["bare"]) / 2
+    assert added[200] < 2 * added[1]
