@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Annotated, Literal, TypedDict
 
 from telemetry.catalogue._labels import Endpoint, Method, StatusCode
-from telemetry.catalogue._spec import CounterSpec, HistogramSpec, LevelSpec
+from telemetry.catalogue._spec import Budget, CounterSpec, HistogramSpec, LevelSpec
 
 
 class EndpointLabels(TypedDict):
@@ -19,6 +19,24 @@ class ResponseLabels(EndpointLabels):
     """Which route answered with what."""
 
     status_code: StatusCode
+
+
+class WebSocketLabels(TypedDict):
+    """Which WebSocket route."""
+
+    endpoint: Endpoint
+
+
+class ClosedLabels(WebSocketLabels):
+    """Which WebSocket route closed with what."""
+
+    close_code: Annotated[str, Budget(50, "close codes; `rejected` before the connection was accepted")]
+
+
+class MessageLabels(WebSocketLabels):
+    """Which way a message went, seen from the server."""
+
+    direction: Literal["received", "sent"]
 
 
 REQUESTS = CounterSpec(
@@ -46,5 +64,34 @@ FIRST_BYTE = HistogramSpec(
     labels=EndpointLabels,
     unit="s",
     buckets=DURATION.buckets,
+    documented=False,
+)
+WEBSOCKETS = CounterSpec(
+    name="websocket_connections_total",
+    help="WebSocket connections that ended, by route template and close code.",
+    labels=ClosedLabels,
+    unit="{connection}",
+    documented=False,
+)
+WEBSOCKETS_OPEN = LevelSpec(
+    name="websocket_connections_open",
+    help="WebSocket connections that are accepted and open now.",
+    labels=WebSocketLabels,
+    unit="{connection}",
+    documented=False,
+)
+WEBSOCKET_DURATION = HistogramSpec(
+    name="websocket_connection_duration_seconds",
+    help="Seconds from the handshake of a WebSocket connection to its end.",
+    labels=WebSocketLabels,
+    unit="s",
+    buckets=(0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0),
+    documented=False,
+)
+WEBSOCKET_MESSAGES = CounterSpec(
+    name="websocket_messages_total",
+    help="Messages over WebSocket connections, by direction as the server sees it.",
+    labels=MessageLabels,
+    unit="{message}",
     documented=False,
 )

@@ -10,6 +10,7 @@ from telemetry.catalogue import http as catalogue
 from telemetry.catalogue._labels import Method
 from telemetry.catalogue.http import EndpointLabels, ResponseLabels
 from telemetry.domains.errors import ErrorsRecorder
+from telemetry.domains.http_websocket import WebSocketRecorder
 from telemetry.instruments import Instruments
 
 UNMATCHED = "unmatched"
@@ -32,6 +33,7 @@ class HttpRecorder:
         self.duration = instruments.histogram(catalogue.DURATION)
         self.first_byte = instruments.histogram(catalogue.FIRST_BYTE)
         self.in_progress = instruments.level(catalogue.IN_PROGRESS)
+        self.websockets = WebSocketRecorder(instruments)
         self._errors = errors
         self._routes: dict[tuple[str, str], RouteSeries] = {}
         instruments.on_reset(self._routes.clear)

@@ -68,8 +68,9 @@ class ObservedRequest(RouteListener):
         self._first_byte = perf_counter() - self._began
 
     async def _send_last(self, message: Message) -> None:
+        gone = self._disconnected
         await self._send(message)
-        self._finish(self._status or 500)
+        self._finish(CLIENT_CLOSED_REQUEST if gone else self._status or 500)
 
     def returned(self) -> None:
         """The application is done; without a last byte the client was gone or the response is broken."""

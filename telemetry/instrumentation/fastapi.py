@@ -7,24 +7,30 @@ from __future__ import annotations
 
 import functools
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
+from starlette.routing import WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from telemetry import guard
 from telemetry.domains.http import UNMATCHED, HttpRecorder
 from telemetry.instrumentation._fastapi_request import ObservedRequest
+from telemetry.instrumentation._fastapi_websocket import ObservedWebSocket
 
 _OBSERVED = "telemetry.observed"
+_OBSERVED_AS: Mapping[str, type[ObservedRequest | ObservedWebSocket]] = {
+    "http": ObservedRequest,
+    "websocket": ObservedWebSocket,
+}
 _instrumented: weakref.WeakSet[FastAPI] = weakref.WeakSet()
 
 
 def instrument_fastapi(
     app: FastAPI, recorder: Callable[[], HttpRecorder], excluded_paths: frozenset[str] = frozenset()
 ) -> None:
-    """Observe every HTTP request of ``app``; call it before the first request. A second call does nothing.
+    """Observe the requests and WebSockets of ``app``; call it before the first one. A second call does nothing.
 
     Args:
         app: The application; mounted ones are observed with it.
@@ -47,6 +53,8 @@ def instrument_fastapi(
 
 def _declare_routes(app: FastAPI, recorder: HttpRecorder) -> None:
     for context in iter_route_contexts(app.routes):
+        if isinstance(context.route, WebSocketRoute) and context.path_format:
+            recorder.websockets.declare(context.path_format)
         status_code = getattr(context.route, "status_code", None) or 200
         for method in (context.methods or set()) - {"HEAD", "OPTIONS"}:
             endpoint = context.path_format or UNMATCHED
@@ -64,12 +72,13 @@ class ObservedApplication:
         self._excluded = excluded_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, lifespan or WebSocket; only HTTP requests are observed."""
-        if scope["type"] != "http" or _OBSERVED in scope or scope["path"] in self._excluded:
+        """Serve one request, WebSocket or lifespan; the first two are observed."""
+        kind = _OBSERVED_AS.get(scope["type"])
+        if kind is None or _OBSERVED in scope or scope["path"] in self._excluded:
             await self.app(scope, receive, send)
             return
         scope[_OBSERVED] = True
-        observed = ObservedRequest(self._recorder(), scope, receive, send)
+        observed = kind(self._recorder(), scope, receive, send)
         try:
             await self.app(scope, observed.receive, observed.send)
         except BaseException as error:

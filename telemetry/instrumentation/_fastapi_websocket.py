@@ -1,0 +1,86 @@
+"""Follows one WebSocket connection from its handshake to its end; its route comes from ``_fastapi_route.py``."""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+from starlette.types import Message, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
+
+from telemetry import guard
+from telemetry.domains.http import UNMATCHED, HttpRecorder
+from telemetry.domains.http_websocket import NORMAL_CLOSURE
+from telemetry.instrumentation._fastapi_route import RouteListener
+
+_CONNECTION_LOST = 1006
+_HANDLER_FAILED = 1011
+
+
+class ObservedWebSocket(RouteListener):
+    """What happened to one connection."""
+
+    _accepted = False
+    _close_code: int | None = None
+
+    def __init__(self, recorder: HttpRecorder, scope: Scope, receive: Receive, send: Send) -> None:
+        self._began = perf_counter()
+        self._recorder = recorder
+        self._receive = receive
+        self._send = send
+        self.listen(scope)
+
+    async def receive(self) -> Message:
+        """Pass a message from the client on, noticing that it closed the connection."""
+        message = await self._receive()
+        try:
+            if message["type"] == "websocket.receive":
+                self._recorder.websockets.message_received(self._counted_endpoint())
+            elif message["type"] == "websocket.disconnect" and self._close_code is None:
+                self._close_code = message.get("code", NORMAL_CLOSURE)
+        except Exception as error:
+            guard.swallow(error, "following a WebSocket")
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Pass a message to the client on, noticing the acceptance and the closure."""
+        await self._send(message)
+        try:
+            self._sent(message)
+        except Exception as error:
+            guard.swallow(error, "following a WebSocket")
+
+    def _sent(self, message: Message) -> None:
+        kind = message["type"]
+        if kind == "websocket.send":
+            self._recorder.websockets.message_sent(self._counted_endpoint())
+        elif kind == "websocket.accept" and not self._accepted:
+            self._accepted = True
+            self._accepted_endpoint = self._counted_endpoint()
+            self._recorder.websockets.opened(self._accepted_endpoint)
+        elif kind == "websocket.close" and self._close_code is None:
+            self._close_code = message.get("code", NORMAL_CLOSURE)
+
+    def returned(self) -> None:
+        """The application is done; where nobody closed the connection, the server drops it."""
+        self._finish(_CONNECTION_LOST)
+
+    def raised(self, error: BaseException) -> None:
+        """The application raised: the client is gone, or a handler failed."""
+        gone = isinstance(error, OSError | WebSocketDisconnect) or not isinstance(error, Exception)
+        if not gone:
+            self._recorder.failed(error)
+        self._finish(_CONNECTION_LOST if gone else _HANDLER_FAILED)
+
+    def _finish(self, close_code: int) -> None:
+        try:
+            if self._accepted:
+                seconds = perf_counter() - self._began
+                code = close_code if self._close_code is None else self._close_code
+                self._recorder.websockets.closed(self._accepted_endpoint, code, seconds)
+            else:
+                self._recorder.websockets.rejected(self._counted_endpoint())
+        except Exception as error:
+            guard.swallow(error, "counting a WebSocket connection")
+
+    def _counted_endpoint(self) -> str:
+        return self._endpoint or UNMATCHED
