@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from telemetry.instrumentation.llm import llm_call
 from telemetry.pipeline.settings import Settings, SettingsError
 from telemetry.setup import Telemetry, configure, get, shutdown
 
@@ -22,6 +23,7 @@ __all__ = [
     "instrument",
     "instrument_celery",
     "instrument_sqlalchemy",
+    "llm_call",
     "shutdown",
 ]
 

@@ -33,6 +33,7 @@ class Rule:
 
     Attributes:
         domain: The domain it measures; a hook of ours on that domain takes precedence.
+        unless: An instrument that says the same; where one meter has both, this one is dropped.
         record: Calls the domain verb for one measurement; ``None`` drops the instrument.
         reason: Why it is dropped.
     """
@@ -40,6 +41,7 @@ class Rule:
     domain: str
     record: Record | None = None
     reason: str = ""
+    unless: str = ""
 
 
 def _first(attributes: Values, *names: str, default: str = "unknown") -> str:
@@ -72,20 +74,28 @@ def _model(attributes: Values) -> tuple[str, str]:
 
 
 def _llm_call(telemetry: Telemetry, seconds: float, attributes: Values) -> None:
-    telemetry.llm.call_ended(*_model(attributes), seconds)
+    provider, model = _model(attributes)
+    if telemetry.llm.measures(provider):
+        return
+    telemetry.llm.call_ended(provider, model, seconds)
     if attributes.get("error.type"):
         telemetry.errors.occurred(str(attributes["error.type"]), component="llm")
 
 
 def _llm_tokens(telemetry: Telemetry, count: float, attributes: Values) -> None:
-    is_input = _first(attributes, "gen_ai.token.type") == "input"
-    usage = TokenUsage(prompt=int(count)) if is_input else TokenUsage(completion=int(count))
-    telemetry.llm.tokens_billed(*_model(attributes), usage)
+    provider, model = _model(attributes)
+    if telemetry.llm.measures(provider):
+        return
+    # One call is one record of input and one of output; it is one call without a price, too.
+    if _first(attributes, "gen_ai.token.type") == "input":
+        telemetry.llm.tokens_billed(provider, model, TokenUsage(prompt=int(count)))
+    else:
+        telemetry.llm.tokens_billed(provider, model, TokenUsage(completion=int(count)), new_call=False)
 
 
 RULES: Mapping[str, Rule] = {
     "http.server.request.duration": Rule("http", _http_request),
-    "http.server.duration": Rule("http", _old_http_request),
+    "http.server.duration": Rule("http", _old_http_request, unless="http.server.request.duration"),
     "http.server.active_requests": Rule("http", reason="it never carries the route"),
     "db.client.operation.duration": Rule("database", _query),
     "db.client.connections.usage": Rule("database", reason="it drifts; pools are read at collection"),
@@ -122,14 +132,17 @@ class BridgeMeterProvider(api.MeterProvider):
 class _Translated:
     """One foreign instrument: each measurement becomes a domain verb."""
 
-    def __init__(self, telemetry: Telemetry, rule: Rule) -> None:
+    def __init__(self, telemetry: Telemetry, rule: Rule, known_to_meter: set[str]) -> None:
         self._telemetry = telemetry
         self._rule = rule
+        self._known_to_meter = known_to_meter
 
     def record(self, amount: float, attributes: Attributes = None, context: Context | None = None) -> None:
         """Translate one measurement; never raises."""
         record = self._rule.record
         if record is None or self._rule.domain in self._telemetry.own_sources:
+            return
+        if self._rule.unless in self._known_to_meter:
             return
         with guard.guarded("translating a foreign measurement"):
             record(self._telemetry, amount, attributes or {})
@@ -146,6 +159,7 @@ class _BridgeMeter(api.Meter):
         super().__init__(name)
         self._telemetry = telemetry
         self._passed = passed
+        self._created: set[str] = set()
 
     def create_histogram(
         self,
@@ -157,7 +171,8 @@ class _BridgeMeter(api.Meter):
     ) -> api.Histogram:
         rule = RULES.get(name)
         if rule is not None:
-            return _TranslatedHistogram(self._telemetry, rule)
+            self._created.add(name)
+            return _TranslatedHistogram(self._telemetry, rule, self._created)
         return self._passed.create_histogram(
             name, unit, description, explicit_bucket_boundaries_advisory=explicit_bucket_boundaries_advisory
         )

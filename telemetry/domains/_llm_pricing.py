@@ -2,27 +2,58 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from telemetry.domains._llm_usage import TokenUsage
 
 
 def cost_in_usd(provider: str, model: str, usage: TokenUsage) -> float | None:
-    """US dollars the vendor bills for ``usage``, ``None`` where the library has no price for the model."""
+    """US dollars the vendor bills for ``usage``, ``None`` where the library has no price for the model.
+
+    Models are priced by the token or, where they listen, by the second.
+    """
     # Imported at the first call: half a second that the start of a process should not pay.
     from genai_prices import Usage, calc_price
 
-    tokens = Usage(
-        input_tokens=usage.input,
-        output_tokens=usage.completion,
-        cache_read_tokens=usage.cached,
-        cache_write_tokens=usage.cache_written,
-    )
+    by_time = usage.audio_seconds > 0 and not usage.tokens
+    if by_time:
+        amount = Usage(audio_seconds=usage.audio_seconds)
+    else:
+        amount = Usage(
+            input_tokens=usage.input,
+            output_tokens=usage.completion,
+            cache_read_tokens=usage.cached,
+            cache_write_tokens=usage.cache_written,
+        )
     try:
-        price = calc_price(tokens, model_ref=model, provider_id=provider)
+        price = calc_price(amount, model_ref=model, provider_id=provider)
     except LookupError:
         return None
-    if price.model_price.input_mtok is None and price.model_price.output_mtok is None:
+    priced_by = ("audio_hours",) if by_time else ("input_mtok", "output_mtok")
+    if all(getattr(price.model_price, unit, None) is None for unit in priced_by):
         return None
     return float(price.total_price)
+
+
+def price_table() -> tuple[str, str]:
+    """Version of the price library, and the day on which the newest price of its table took effect."""
+    import genai_prices
+    from genai_prices.data_snapshot import get_snapshot
+
+    snapshot = get_snapshot()
+    if snapshot.from_auto_update:
+        return genai_prices.__version__, snapshot.timestamp.date().isoformat()
+    today = datetime.now(UTC).date()
+    dates = [day for provider in snapshot.providers for model in provider.models for day in _dates(model)]
+    return genai_prices.__version__, max((day for day in dates if day <= today), default=date.min).isoformat()
+
+
+def _dates(model: Any) -> Iterator[date]:
+    prices = model.prices if isinstance(model.prices, list) else []
+    for conditional in [*prices, *(getattr(model, "price_variants", None) or [])]:
+        day = getattr(conditional.constraint, "start_date", None)
+        if isinstance(day, date):
+            yield day

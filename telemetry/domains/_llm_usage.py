@@ -2,37 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+
+_LARGEST_COUNT = 10**12
 
 
 @dataclass(frozen=True)
 class TokenUsage:
-    """Billed tokens of one call.
+    """What one call is billed for.
 
     Attributes:
         prompt: Input that was not read from the vendor's prompt cache.
         cached: Input that was.
         completion: Output.
         cache_written: The part of ``prompt`` that was written to the prompt cache (priced apart).
+        audio_seconds: Audio heard, where that is what the vendor counts.
     """
 
     prompt: int = 0
     cached: int = 0
     completion: int = 0
     cache_written: int = 0
+    audio_seconds: float = 0.0
 
     @property
     def input(self) -> int:
         """All input tokens."""
         return self.prompt + self.cached
 
+    @property
+    def tokens(self) -> int:
+        """All tokens."""
+        return self.input + self.completion
+
 
 def usage_of(answer: object) -> TokenUsage | None:
     """The usage an answer reports, ``None`` where it reports none.
 
-    Understands OpenAI chat completions, responses and images (input includes cached) and Anthropic messages (input
-    excludes cached), as client objects or as plain dictionaries.
+    Understands OpenAI chat completions, responses, images and transcriptions (input includes cached) and Anthropic
+    messages (input excludes cached), as client objects or as plain dictionaries.
     """
     usage = _get(answer, "usage")
     if usage is None:
@@ -56,10 +66,17 @@ def _openai(usage: object) -> TokenUsage | None:
     prompt = _first(usage, "prompt_tokens", "input_tokens")
     completion = _first(usage, "completion_tokens", "output_tokens")
     if prompt is None and completion is None:
-        return None
+        return _heard(usage)
     details = _get(usage, "prompt_tokens_details") or _get(usage, "input_tokens_details")
     cached = min(_count(details, "cached_tokens"), prompt or 0)
     return TokenUsage(prompt=(prompt or 0) - cached, cached=cached, completion=completion or 0)
+
+
+def _heard(usage: object) -> TokenUsage | None:
+    seconds = _get(usage, "seconds")
+    if isinstance(seconds, int | float) and 0 < seconds < math.inf:
+        return TokenUsage(audio_seconds=float(seconds))
+    return None
 
 
 def _get(holder: object, name: str) -> object:
@@ -71,8 +88,8 @@ def _get(holder: object, name: str) -> object:
 def _first(holder: object, *names: str) -> int | None:
     for name in names:
         value = _get(holder, name)
-        if isinstance(value, int):
-            return max(0, value)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return min(max(0, value), _LARGEST_COUNT)
     return None
 
 
@@ -81,23 +98,50 @@ def _count(holder: object, name: str) -> int:
 
 
 class StreamUsage:
-    """Collects the usage of a streamed reply from its chunks."""
+    """Collects the usage of a streamed reply from its chunks, and how much text came.
+
+    Attributes:
+        reported: What the vendor said so far; ``None`` for nothing.
+        is_complete: Whether the vendor said all of it.
+        is_finished: Whether the stream was read to its end.
+    """
 
     def __init__(self) -> None:
-        self._latest: TokenUsage | None = None
+        self.is_finished = False
+        self.reported: TokenUsage | None = None
+        self.is_complete = False
+        self._bytes = 0
 
     @property
-    def usage(self) -> TokenUsage | None:
-        """What the stream reported so far."""
-        return self._latest
+    def has_begun(self) -> bool:
+        """Whether any text came."""
+        return self._bytes > 0
 
     def see(self, chunk: object) -> None:
-        """Take the usage a chunk carries: OpenAI's last chunk, Anthropic's first and last events."""
+        """Take what a chunk carries.
+
+        Usage comes in OpenAI's last chunk or event, and in the first (input) and last (output) of Anthropic.
+        """
+        self._bytes += sum(len(text.encode("utf-8", "replace")) for text in _texts(chunk))
         started = _get(chunk, "message")
-        usage = usage_of(started if started is not None else chunk)
-        if usage is None:
-            return
-        self._latest = usage if self._latest is None else _later(self._latest, usage)
+        response = _get(chunk, "response")
+        usage = usage_of(started if started is not None else response if response is not None else chunk)
+        if usage is not None:
+            self.is_complete = started is None
+            self.reported = usage if self.reported is None else _later(self.reported, usage)
+
+    def unreported(self, prompt: object = None) -> TokenUsage:
+        """An estimate of what was used and not reported.
+
+        Args:
+            prompt: What was sent to the vendor, for a vendor that has not reported it; any text is found in it.
+        """
+        if self.is_complete:
+            return TokenUsage()
+        completion = _tokens(self._bytes)
+        if self.reported is not None:
+            return TokenUsage(completion=max(0, completion - self.reported.completion))
+        return TokenUsage(prompt=estimate(prompt), completion=completion)
 
 
 def _later(known: TokenUsage, update: TokenUsage) -> TokenUsage:
@@ -108,3 +152,47 @@ def _later(known: TokenUsage, update: TokenUsage) -> TokenUsage:
         completion=max(known.completion, update.completion),
         cache_written=max(known.cache_written, update.cache_written),
     )
+
+
+def _texts(chunk: object) -> Iterable[str]:
+    """What a chunk adds to the reply: text, reasoning or arguments of tools, of either vendor."""
+    choices = _get(chunk, "choices")
+    deltas = [_get(choice, "delta") for choice in choices] if isinstance(choices, list | tuple) else []
+    deltas.append(_get(chunk, "delta"))
+    for delta in deltas:
+        if isinstance(delta, str):
+            yield delta
+            continue
+        for name in ("content", "text", "partial_json", "thinking", "reasoning_content"):
+            text = _get(delta, name)
+            if isinstance(text, str):
+                yield text
+        calls = _get(delta, "tool_calls")
+        for call in calls if isinstance(calls, list | tuple) else ():
+            arguments = _get(_get(call, "function"), "arguments")
+            if isinstance(arguments, str):
+                yield arguments
+
+
+_BYTES_PER_TOKEN = 4
+_DEEPEST = 10
+
+
+def _tokens(size: int) -> int:
+    """Vendors' tokenizers take about four bytes of UTF-8 for a token, in scripts of one byte a letter and of two."""
+    return math.ceil(size / _BYTES_PER_TOKEN)
+
+
+def estimate(prompt: object) -> int:
+    """About how many tokens the text in a prompt, or in a list of messages, has."""
+    return _tokens(_size(prompt, _DEEPEST))
+
+
+def _size(value: object, depth: int) -> int:
+    if isinstance(value, str):
+        return len(value.encode("utf-8", "replace"))
+    if depth and isinstance(value, Mapping):
+        return sum(_size(item, depth - 1) for item in value.values())
+    if depth and isinstance(value, list | tuple):
+        return sum(_size(item, depth - 1) for item in value)
+    return 0

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import AsyncIterator, Iterator
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Literal
 
 from telemetry import guard
+from telemetry.bound import BoundCounter
 from telemetry.catalogue import llm as catalogue
-from telemetry.catalogue.llm import ModelLabels
-from telemetry.domains._llm_pricing import cost_in_usd
-from telemetry.domains._llm_usage import StreamUsage, TokenUsage, usage_of
+from telemetry.catalogue.llm import ModelLabels, TokenLabels
+from telemetry.domains._llm_call import LlmCall
+from telemetry.domains._llm_pricing import cost_in_usd, price_table
+from telemetry.domains._llm_usage import TokenUsage
 from telemetry.domains.errors import ErrorsRecorder
 from telemetry.instruments import Instruments
+
+_MOST_PROVIDERS = 100
 
 
 class LlmRecorder:
@@ -26,16 +27,36 @@ class LlmRecorder:
         self._cost = instruments.counter(catalogue.COST)
         self._cache_hits = instruments.counter(catalogue.CACHE_HITS)
         self._unpriced = instruments.counter(catalogue.UNPRICED)
+        self._first_token = instruments.histogram(catalogue.FIRST_TOKEN)
+        self._aborted = instruments.counter(catalogue.STREAMS_ABORTED)
+        self._estimated = instruments.counter(catalogue.TOKENS_ESTIMATED)
+        self._estimated_cost = instruments.counter(catalogue.COST_ESTIMATED)
+        self._price_table = instruments.fact(catalogue.PRICE_TABLE)
         self._errors = errors
+        self._shows_price_table = False
+        self._own_providers: set[str] = set()
+        instruments.on_reset(self._forget_price_table)
 
-    def request(self, *, provider: str, model: str) -> LlmCall:
+    def _forget_price_table(self) -> None:
+        self._shows_price_table = False
+
+    def measures(self, provider: str) -> bool:
+        """Whether the application itself records the calls to a vendor; instrumentors' records are then dropped."""
+        return provider in self._own_providers
+
+    def request(self, *, provider: str, model: str, messages: object = None) -> LlmCall:
         """A call to a vendor, as a context manager around it (also around ``await`` and streams).
 
         Args:
             provider: ``openai``, ``anthropic``, ``google``, …
             model: As sent to the vendor.
+            messages: What is sent to the vendor, from which the input of a stream that is aborted can be estimated;
+                nothing of it is kept or recorded.
         """
-        return LlmCall(self, provider, model)
+        if len(self._own_providers) < _MOST_PROVIDERS:
+            with guard.guarded("noting a vendor"):
+                self._own_providers.add(provider)
+        return LlmCall(self, provider, model, messages)
 
     def cache_hit(self, *, provider: str, model: str) -> None:
         """A request was answered from the application's own response cache, without a call to the vendor."""
@@ -53,95 +74,62 @@ class LlmRecorder:
         """A call to the vendor raised an exception."""
         self._errors.occurred(error, component="llm")
 
-    def tokens_billed(self, provider: str, model: str, usage: TokenUsage | None) -> None:
-        """The vendor reported the usage of a call; ``None`` where it reported none."""
+    def tokens_billed(self, provider: str, model: str, usage: TokenUsage | None, *, new_call: bool = True) -> None:
+        """The vendor reported the usage of a call.
+
+        Args:
+            provider: The vendor.
+            model: As sent to the vendor.
+            usage: What it reported; ``None`` where it reported none.
+            new_call: Whether this is not the rest of what another record said; a call is unpriced once.
+        """
         cost = None if usage is None else self._price(provider, model, usage)
         labels: ModelLabels = {"provider": provider, "model": model}
         if usage is not None:
-            self._count_tokens(labels, usage)
-        if cost is None:
-            self._unpriced.add(1, labels)
-        else:
+            self._count_tokens(self._tokens, labels, usage)
+        if cost is not None:
             self._cost.add(cost, labels)
+        elif new_call:
+            self._unpriced.add(1, labels)
+
+    def first_token(self, provider: str, model: str, seconds: float) -> None:
+        """The first text of a streamed reply arrived."""
+        self._first_token.record(seconds, {"provider": provider, "model": model})
+
+    def stream_aborted(self, provider: str, model: str) -> None:
+        """A streamed reply was not read to its end."""
+        self._aborted.add(1, {"provider": provider, "model": model})
+
+    def tokens_estimated(self, provider: str, model: str, usage: TokenUsage, *, with_input: bool) -> None:
+        """A streamed reply ended before the vendor reported all of its usage.
+
+        Args:
+            provider: The vendor.
+            model: As sent to the vendor.
+            usage: An estimate of what was not reported.
+            with_input: Whether the input of the call is known; without it there is no cost, for half a cost is not one.
+        """
+        labels: ModelLabels = {"provider": provider, "model": model}
+        self._count_tokens(self._estimated, labels, usage)
+        cost = self._price(provider, model, usage) if with_input and usage.tokens else None
+        if cost is not None:
+            self._estimated_cost.add(cost, labels)
 
     def _price(self, provider: str, model: str, usage: TokenUsage) -> float | None:
         with guard.guarded("looking up a price"):
-            return cost_in_usd(provider, model, usage)
+            cost = cost_in_usd(provider, model, usage)
+            if not self._shows_price_table:
+                self._shows_price_table = True
+                version, date = price_table()
+                self._price_table.set_all([({"version": version, "date": date}, 1)])
+            return cost
         return None
 
-    def _count_tokens(self, labels: ModelLabels, usage: TokenUsage) -> None:
+    def _count_tokens(self, counter: BoundCounter[TokenLabels], labels: ModelLabels, usage: TokenUsage) -> None:
         counts: tuple[tuple[Literal["prompt", "cached", "completion"], int], ...] = (
             ("prompt", usage.prompt),
             ("cached", usage.cached),
             ("completion", usage.completion),
         )
         for token_type, count in counts:
-            self._tokens.add(count, {**labels, "type": token_type})
-
-
-class LlmCall:
-    """One call to a vendor: timed, and billed by the usage the vendor reports."""
-
-    def __init__(self, recorder: LlmRecorder, provider: str, model: str) -> None:
-        self._recorder = recorder
-        self._provider = provider
-        self._model = model
-        self._usage: TokenUsage | None = None
-        self._stream: StreamUsage | None = None
-        self._started = 0.0
-
-    def __enter__(self) -> Self:
-        self._started = time.perf_counter()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._recorder.call_ended(self._provider, self._model, time.perf_counter() - self._started)
-        usage = self._stream.usage if self._usage is None and self._stream is not None else self._usage
-        if isinstance(error, Exception):
-            self._recorder.call_failed(error)
-        if error is None or usage is not None or self._stream is not None:
-            self._recorder.tokens_billed(self._provider, self._model, usage)
-
-    def response(self, answer: object) -> None:
-        """Take the usage from the vendor's answer: a client object or a dictionary."""
-        with guard.guarded("reading the usage of an LLM answer"):
-            self._usage = usage_of(answer)
-
-    def usage(self, *, prompt_tokens: int, cached_tokens: int = 0, completion_tokens: int) -> None:
-        """Set the usage by hand.
-
-        Args:
-            prompt_tokens: Input that was not read from the vendor's prompt cache.
-            cached_tokens: Input that was.
-            completion_tokens: Output.
-        """
-        self._usage = TokenUsage(prompt=prompt_tokens, cached=cached_tokens, completion=completion_tokens)
-
-    def stream(self, chunks: Any) -> WatchedStream:
-        """Pass a vendor's stream through and take the usage it reports; for ``for`` and ``async for``."""
-        self._stream = StreamUsage()
-        return WatchedStream(chunks, self._stream)
-
-
-class WatchedStream:
-    """A vendor's stream, unchanged, whose usage is noted on the way."""
-
-    def __init__(self, chunks: Any, usage: StreamUsage) -> None:
-        self._chunks = chunks
-        self._usage = usage
-
-    def __iter__(self) -> Iterator[Any]:
-        for chunk in self._chunks:
-            self._see(chunk)
-            yield chunk
-
-    async def __aiter__(self) -> AsyncIterator[Any]:
-        async for chunk in self._chunks:
-            self._see(chunk)
-            yield chunk
-
-    def _see(self, chunk: Any) -> None:
-        with guard.guarded("reading the usage of an LLM stream"):
-            self._usage.see(chunk)
+            counter.add(count, {**labels, "type": token_type})

@@ -1,0 +1,43 @@
+"""Prices: by the token, by the minute, unknown; and how old the table is."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+import pytest
+
+from telemetry import testing
+
+WHISPER = {"provider": "openai", "model": "whisper-1"}
+
+
+def test_model_priced_by_the_minute(captured: testing.Captured) -> None:
+    """A transcription that reports seconds costs what the vendor asks for them, and uses no tokens."""
+    with captured.telemetry.llm.request(**WHISPER) as call:
+        call.response({"text": "…", "usage": {"type": "duration", "seconds": 90}})
+    with captured.telemetry.llm.request(**WHISPER) as call:
+        call.usage(audio_seconds=30)
+    assert captured.value("llm_cost_usd_total", **WHISPER) == pytest.approx(2 * 0.006)
+    assert captured.total("llm_tokens_used_total") == 0
+    assert captured.total("llm_unpriced_requests_total") == 0
+
+
+def test_wrong_unit_is_no_price(captured: testing.Captured) -> None:
+    """Seconds of a model that is priced by the token have no price, which is not 0."""
+    with captured.telemetry.llm.request(provider="openai", model="gpt-4o") as call:
+        call.usage(audio_seconds=30)
+    assert captured.total("llm_unpriced_requests_total") == 1
+    assert captured.series("llm_cost_usd_total") == {}
+
+
+def test_price_table_says_its_date(captured: testing.Captured) -> None:
+    """Once something was priced, the table's version and the day of its newest price are there as an info series."""
+    assert captured.series("llm_price_table_info") == {}
+    with captured.telemetry.llm.request(provider="openai", model="gpt-4o") as call:
+        call.usage(prompt_tokens=1, completion_tokens=1)
+    ((labels, value),) = captured.series("llm_price_table_info").items()
+    assert value == 1
+    assert dict(labels)["version"] == version("genai-prices")
+    day = datetime.fromisoformat(dict(labels)["date"]).date()
+    assert datetime(2025, 1, 1, tzinfo=UTC).date() < day <= datetime.now(UTC).date()
