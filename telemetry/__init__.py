@@ -29,15 +29,16 @@ __all__ = [
 
 
 def instrument(app: FastAPI) -> None:
-    """Measure every HTTP request of a FastAPI application; call it before the first request.
+    """Measure every HTTP request and WebSocket of a FastAPI application; call it before the first request.
+
+    The log says which source was chosen.
 
     Args:
         app: The application; applications mounted into it are measured with it.
     """
-    from telemetry.instrumentation.fastapi import instrument_fastapi
+    from telemetry.instrumentation.http_source import instrument_app
 
-    get().own_sources.add("http")
-    instrument_fastapi(app, lambda: get().http, get().settings.excluded_paths)
+    instrument_app(app)
 
 
 def instrument_celery(app: Celery) -> None:

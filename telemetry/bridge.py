@@ -24,6 +24,7 @@ from telemetry.setup import Telemetry
 Values = Mapping[str, Any]
 Record = Callable[[Telemetry, float, Values], None]
 
+_NOT_A_MODEL = frozenset({"create_agent", "execute_tool", "invoke_agent", "invoke_workflow", "retrieval"})
 _NO_METER = api.NoOpMeter("telemetry.bridge")
 
 
@@ -69,23 +70,35 @@ def _query(telemetry: Telemetry, seconds: float, attributes: Values) -> None:
 
 
 def _model(attributes: Values) -> tuple[str, str]:
+    """Vendor and model as the application asked for it: an error has no other, and prices know it."""
     provider = _first(attributes, "gen_ai.provider.name", "gen_ai.system")
-    return provider, _first(attributes, "gen_ai.response.model", "gen_ai.request.model")
+    return provider, _first(attributes, "gen_ai.request.model", "gen_ai.response.model")
+
+
+def _is_recorded(telemetry: Telemetry, attributes: Values) -> bool:
+    """Whether a record is of a call to a model, and of one that the application does not record itself."""
+    operation = _first(attributes, "gen_ai.operation.name", default="chat")
+    return operation not in _NOT_A_MODEL and not telemetry.llm.measures(_model(attributes)[0])
 
 
 def _llm_call(telemetry: Telemetry, seconds: float, attributes: Values) -> None:
-    provider, model = _model(attributes)
-    if telemetry.llm.measures(provider):
+    if not _is_recorded(telemetry, attributes):
         return
-    telemetry.llm.call_ended(provider, model, seconds)
+    telemetry.llm.call_ended(*_model(attributes), seconds)
     if attributes.get("error.type"):
-        telemetry.errors.occurred(str(attributes["error.type"]), component="llm")
+        class_name = str(attributes["error.type"]).rpartition(".")[2]
+        telemetry.errors.occurred(class_name, component="llm")
+
+
+def _llm_first_token(telemetry: Telemetry, seconds: float, attributes: Values) -> None:
+    if _is_recorded(telemetry, attributes):
+        telemetry.llm.first_token(*_model(attributes), seconds)
 
 
 def _llm_tokens(telemetry: Telemetry, count: float, attributes: Values) -> None:
-    provider, model = _model(attributes)
-    if telemetry.llm.measures(provider):
+    if not _is_recorded(telemetry, attributes):
         return
+    provider, model = _model(attributes)
     # One call is one record of input and one of output; it is one call without a price, too.
     if _first(attributes, "gen_ai.token.type") == "input":
         telemetry.llm.tokens_billed(provider, model, TokenUsage(prompt=int(count)))
@@ -101,6 +114,8 @@ RULES: Mapping[str, Rule] = {
     "db.client.connections.usage": Rule("database", reason="it drifts; pools are read at collection"),
     "gen_ai.client.operation.duration": Rule("llm", _llm_call),
     "gen_ai.client.token.usage": Rule("llm", _llm_tokens),
+    "gen_ai.client.operation.time_to_first_chunk": Rule("llm", _llm_first_token),
+    "gen_ai.client.operation.time_per_output_chunk": Rule("llm", reason="a record for every chunk"),
     "flower.task.runtime.seconds": Rule("celery", reason="it knows no outcome and no queue"),
 }
 

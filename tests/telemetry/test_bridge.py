@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+
 import httpx
 import pytest
 from fastapi import FastAPI
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.trace import NoOpTracerProvider
 
 import telemetry
@@ -81,3 +88,79 @@ def test_unknown_instruments_are_dropped(captured: testing.Captured) -> None:
     meter.create_up_down_counter("http.server.active_requests").add(1)
     assert not captured.series("somebody.elses.count")
     assert captured.total("http_requests_in_progress") == 0
+
+
+CONVENTIONS = """
+import asyncio, httpx, json
+from fastapi import APIRouter, FastAPI
+from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+from opentelemetry.trace import NoOpTracerProvider
+from telemetry import testing
+
+with testing.capture() as captured:
+    app, router = FastAPI(), APIRouter(prefix="/api")
+    router.get("/items/{item}")(lambda item: item)
+    app.include_router(router)
+    FastAPIInstrumentor.instrument_app(
+        app, meter_provider=captured.telemetry.meter_provider, tracer_provider=NoOpTracerProvider()
+    )
+    async def ask():
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://test") as client:
+            for path in ("/api/items/1", "/api/items/2", "/nowhere"):
+                await client.get(path)
+    asyncio.run(ask())
+    print(json.dumps({
+        "requests": captured.total("http_requests_total"),
+        "answered": captured.total("http_requests_total", method="GET", status_code="200"),
+        "unmatched": captured.total("http_requests_total", endpoint="unmatched", status_code="404"),
+        "durations": captured.total("http_request_duration_seconds"),
+        "seconds": sum(captured._sums.values()),
+    }))
+"""
+
+
+@pytest.mark.parametrize("opt_in", ["", "http", "http/dup"])
+def test_old_and_new_conventions(opt_in: str) -> None:
+    """Metrics by the old conventions, the new ones and both at once count each request once, in seconds."""
+    env = {**os.environ, "OTEL_SEMCONV_STABILITY_OPT_IN": opt_in, "PYTHONPATH": "."}
+    ended = subprocess.run([sys.executable, "-c", CONVENTIONS], env=env, capture_output=True, text=True, check=True)
+    counted = json.loads(ended.stdout.splitlines()[-1])
+    seconds = counted.pop("seconds")
+    assert counted == {"requests": 3, "answered": 2, "unmatched": 1, "durations": 3}
+    assert 0 <= seconds < 3
+
+
+async def test_native_telemetry_and_hook_count_once(captured: testing.Captured) -> None:
+    """Our hook and FastAPI's own telemetry together count a request once, and the native record stays complete."""
+    app = _observed_natively(captured)
+    telemetry.instrument(app)
+    await _ask(app)
+    assert captured.value("http_requests_total", **ROUTE, status_code="200") == 1
+    assert captured.total("http_requests_total") == 2
+
+
+async def test_native_telemetry_still_knows_the_route(captured: testing.Captured) -> None:
+    """Where our hook listens to the route, FastAPI's own metrics of another provider keep it."""
+    reader = InMemoryMetricReader()
+    app = FastAPI(telemetry={"meter_provider": MeterProvider([reader]), "tracing": False, "logs": False})
+    app.get("/items/{item}")(lambda item: item)
+    telemetry.instrument(app)
+    await _ask(app)
+    data = reader.get_metrics_data()
+    assert data is not None
+    points = [p for m in data.resource_metrics[0].scope_metrics[0].metrics for p in m.data.data_points]
+    assert "/items/{item}" in {(point.attributes or {}).get("http.route") for point in points}
+
+
+def test_database_conventions_are_translated(captured: testing.Captured) -> None:
+    """Query durations by the database conventions land on the documented histogram, hostile operations as `other`."""
+    meter = captured.telemetry.meter_provider.get_meter("any.instrumentor")
+    duration = meter.create_histogram("db.client.operation.duration")
+    duration.record(0.01, {"db.operation.name": "select", "db.collection.name": "books"})
+    duration.record(0.01, {"db.operation.name": "'; drop table--", "db.collection.name": "books"})
+    duration.record(0.01, {})
+    assert captured.series("db_query_duration_seconds") == {
+        (("operation", "SELECT"), ("table", "books")): 1,
+        (("operation", "other"), ("table", "books")): 1,
+        (("operation", "other"), ("table", "other")): 1,
+    }
