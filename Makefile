@@ -6,7 +6,7 @@ FLEET := $(PYTHON) -m deploy.fleet
 SECONDS_OF_TRAFFIC ?= 60
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: help install demo up down restart status report traffic logs test check format generate golden bench bench-fleet test-accuracy test-slow lock
+.PHONY: help install demo up down restart restart-collector status report traffic logs test check format generate golden bench bench-fleet test-accuracy test-slow lock
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -25,6 +25,9 @@ down:  ## stop the fleet
 
 restart: install  ## stop the fleet and start it with the settings as they are now
 	@$(FLEET) restart
+
+restart-collector: install  ## restart the collector alone, right after Prometheus has scraped it
+	@$(FLEET) restart-collector
 
 status: install  ## show every process of the fleet
 	@$(FLEET) status

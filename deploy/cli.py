@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 
 from deploy import report
+from deploy.collector_restart import RestartError, Scrapes, restart_after_scrape
 from deploy.fleet import Fleet, FleetError
 from deploy.manager import ManagerError
 from deploy.processes import PYTHON
@@ -22,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "settings":
             return _settings()
         return _run(Fleet(FleetSettings.from_environ()), options)
-    except (SettingsError, FleetError, ManagerError) as error:
+    except (SettingsError, FleetError, ManagerError, RestartError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -36,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
         "up": "start what does not run yet",
         "down": "stop everything",
         "restart": "stop everything and start it with the settings as they are now",
+        "restart-collector": "restart the collector right after a scrape",
         "status": "show every process",
         "report": "show every documented metric as the collector has it",
         "settings": "list every setting, its default and its meaning",
@@ -57,6 +59,8 @@ def _run(fleet: Fleet, options: argparse.Namespace) -> int:
     if options.command in {"up", "down", "restart"}:
         getattr(fleet, options.command)()
         return 0
+    if options.command == "restart-collector":
+        return _restart_collector(fleet)
     if options.command == "logs":
         return _logs(fleet, options.name)
     if options.command == "traffic":
@@ -64,6 +68,16 @@ def _run(fleet: Fleet, options: argparse.Namespace) -> int:
     if options.command == "demo":
         return _demo(fleet, options.seconds, options.seed)
     return _status(fleet) if options.command == "status" else _report(fleet)
+
+
+def _restart_collector(fleet: Fleet) -> int:
+    def restart() -> None:
+        fleet.stop_process("collector")
+        fleet.start_process("collector")
+
+    page = fleet.settings.url("OTELCOL_TOTALS_PORT", "/metrics")
+    restart_after_scrape(Scrapes(fleet.settings.url("PROMETHEUS_PORT"), page), restart)
+    return 0
 
 
 def _settings() -> int:

@@ -25,7 +25,7 @@ _FILES = {
 
 def render(settings: FleetSettings, processes: Sequence[Process]) -> dict[Path, str]:
     """Return every configuration file of the fleet with its text."""
-    engine = _engine()
+    templates = engine()
     context = {
         "settings": settings,
         "processes": processes,
@@ -33,7 +33,7 @@ def render(settings: FleetSettings, processes: Sequence[Process]) -> dict[Path, 
         "user": getpass.getuser() if os.getuid() == 0 else "",
         "collector_host": urlsplit(settings.url("OTELCOL_TOTALS_PORT")).hostname,
     }
-    return {settings.conf / name: engine.get_template(source).render(context) for name, source in _FILES.items()}
+    return {settings.conf / name: templates.get_template(source).render(context) for name, source in _FILES.items()}
 
 
 def make_directories(settings: FleetSettings) -> None:
@@ -55,8 +55,9 @@ def outdated(files: Mapping[Path, str]) -> list[str]:
     return [path.name for path, text in files.items() if not path.exists() or path.read_text() != text]
 
 
-def _engine() -> jinja2.Environment:
-    engine = jinja2.Environment(
+def engine() -> jinja2.Environment:
+    """Renders the templates; a name that is not given is an error."""
+    made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -64,10 +65,10 @@ def _engine() -> jinja2.Environment:
         keep_trailing_newline=True,
         autoescape=False,  # configuration files, not HTML
     )
-    engine.filters["command"] = _command
-    engine.filters["environment"] = _environment
-    engine.filters["address"] = lambda url: urlsplit(url).netloc
-    return engine
+    made.filters["command"] = _command
+    made.filters["environment"] = _environment
+    made.filters["address"] = lambda url: urlsplit(url).netloc
+    return made
 
 
 def _command(words: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -30,6 +31,7 @@ from telemetry.pipeline.settings import Settings
 _logger = logging.getLogger("telemetry")
 
 _DRAIN_SECONDS = 1.0
+_LEAST_EXIT_SECONDS = 0.5
 
 
 class Telemetry:
@@ -58,6 +60,7 @@ class Telemetry:
         self._start_lock = threading.RLock()
         self._starting = self._started = False
         self._closed = False
+        self._exit_seconds = settings.exit_deadline
         self._on_shutdown: list[Callable[[], None]] = []
         constant = {"environment": settings.environment} if settings.sink == "prometheus" else {}
         self.instruments = Instruments(self.start, constant)
@@ -113,6 +116,15 @@ class Telemetry:
         delivered = [reader.force_flush(timeout * 1000) for reader in self._readers]
         return all(delivered)
 
+    def deliver_before_exit(self) -> None:
+        """Export what is recorded, for servers that end without exit handlers; ``shutdown()`` waits no second time."""
+        begun = time.monotonic()
+        with guard.guarded("delivering what a server recorded before its end"):
+            for reader in self._readers:
+                if isinstance(reader, DeltaReader) and not reader.deliver_before_exit(self.settings.exit_deadline):
+                    left = self.settings.exit_deadline - (time.monotonic() - begun)
+                    self._exit_seconds = max(left, min(_LEAST_EXIT_SECONDS, self.settings.exit_deadline))
+
     def shutdown(self) -> None:
         """Export what is left, within the exit deadline; safe to call more than once."""
         if self._closed:
@@ -120,7 +132,7 @@ class Telemetry:
         self._closed = True
         for reader in self._readers:
             with guard.guarded("delivering the last metrics"):
-                reader.shutdown(self.settings.exit_deadline * 1000)
+                reader.shutdown(self._exit_seconds * 1000)
         for callback in self._on_shutdown:
             with guard.guarded("ending what shutdown ends"):
                 callback()
@@ -151,6 +163,7 @@ class Telemetry:
         self._provider = None
         self._readers = []
         self._closed = False
+        self._exit_seconds = self.settings.exit_deadline
         self._on_shutdown = []
         self.instruments.reset()
 

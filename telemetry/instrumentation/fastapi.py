@@ -18,6 +18,7 @@ from telemetry import guard
 from telemetry.domains.http import UNMATCHED, HttpRecorder
 from telemetry.instrumentation._fastapi_request import ObservedRequest
 from telemetry.instrumentation._fastapi_websocket import ObservedWebSocket
+from telemetry.instrumentation._lifespan import delivering
 
 _OBSERVED = "telemetry.observed"
 _OBSERVED_AS: Mapping[str, type[ObservedRequest | ObservedWebSocket]] = {
@@ -72,7 +73,9 @@ class ObservedApplication:
         self._excluded = excluded_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, WebSocket or lifespan; the first two are observed."""
+        """Serve one request, WebSocket or lifespan; the first two are observed, the end is waited for."""
+        if scope["type"] == "lifespan":
+            send = delivering(send)
         kind = _OBSERVED_AS.get(scope["type"])
         if kind is None or _OBSERVED in scope or scope["path"] in self._excluded:
             await self.app(scope, receive, send)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 
 from opentelemetry.sdk.metrics import (
     Counter,
@@ -87,6 +88,26 @@ class DeltaReader(MetricReader):
             )
             return done and self._flushes_done >= wanted and self._last_flush_delivered
 
+    def deliver_before_exit(self, timeout: float) -> bool:
+        """Export until everything is acknowledged, in a process whose end may come unseen; it may also go on.
+
+        Args:
+            timeout: Seconds it may take.
+
+        Returns:
+            Whether everything was acknowledged; what was not is logged with its totals.
+        """
+        deadline = time.monotonic() + timeout
+
+        def export() -> bool:
+            return self.force_flush(1000 * (deadline - time.monotonic()))
+
+        if not self._thread.is_alive() or self._until_delivered(export, deadline):
+            return self._thread.is_alive()
+        waiting = totals(self._delivery.pending)
+        _logger.error("the collector has not taken the last metrics yet; an exit now loses: %s", listed(waiting))
+        return False
+
     def shutdown(self, timeout_millis: float = 5_000, **kwargs: object) -> None:
         """Export what is left within the deadline; what stays undelivered is logged with its totals."""
         if self._stopping:
@@ -151,13 +172,17 @@ class DeltaReader(MetricReader):
         return delivered
 
     def _export_for_the_last_time(self) -> None:
+        self._until_delivered(self._export, self._exit_at)
+
+    def _until_delivered(self, export: Callable[[], bool], deadline: float) -> bool:
         """Try until the deadline, as long as there is something to gain."""
         pause = 0.1
-        while not self._export() and self._delivery.is_worth_another_try():
+        while not export():
             pause = min(pause * 2, _LONGEST_LAST_PAUSE)
-            if time.monotonic() + pause >= self._exit_at:
-                return
+            if not self._delivery.is_worth_another_try() or time.monotonic() + pause >= deadline:
+                return False
             time.sleep(pause)
+        return True
 
     def _export_once(self, timeout: float) -> bool:
         try:

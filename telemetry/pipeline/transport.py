@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from http import HTTPStatus
 from typing import Protocol
+from urllib.parse import quote
 
 import requests
 import urllib3.exceptions
@@ -23,11 +24,14 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, MetricsData
 from opentelemetry.util.re import parse_env_headers
 
+from telemetry.pipeline.resource import INSTANCE
+
 EMPTY = MetricsData(resource_metrics=[])
 
 _DEFAULT_ENDPOINT = "http://localhost:4318"
 _PATH = "/v1/metrics"
 _REFUSED_FOR_GOOD = {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY}
+_IN_DOUBT = {HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT}  # a proxy that did not get the collector's answer
 _MISTAKES = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}
 
 
@@ -96,6 +100,7 @@ class HttpTransport:
             body = self._compress(encode_metrics(data).SerializeToString())
         except Exception as error:
             return Answer(Outcome.REFUSED, f"it cannot be encoded: {error!r}")
+        self._name_sender(data)
         try:
             with suppress_instrumentation():
                 response = self._session.post(
@@ -103,11 +108,18 @@ class HttpTransport:
                 )
         except Exception as error:
             return _failed(error, timeout)
+        finally:
+            self._session.close()  # a server that does not announce its close would leave a dead connection in the pool
         return _answered(response)
 
     def close(self) -> None:
         """Release what is open."""
         self._session.close()
+
+    def _name_sender(self, data: MetricsData) -> None:
+        """A proxy in front of several collectors keeps a sender with one of them by this header."""
+        for resource in data.resource_metrics:
+            self._headers["Service-Instance-Id"] = quote(str(resource.resource.attributes.get(INSTANCE, "")))
 
 
 class SdkTransport:
@@ -143,7 +155,8 @@ def _answered(response: requests.Response) -> Answer:
         return Answer(Outcome.REFUSED, f"{reason}: {response.text[:200]}")
     if status in _MISTAKES:
         reason += " (check OTEL_EXPORTER_OTLP_ENDPOINT and OTEL_EXPORTER_OTLP_HEADERS)"
-    return Answer(Outcome.BUSY, reason, _retry_after(response.headers))
+    outcome = Outcome.UNANSWERED if status in _IN_DOUBT else Outcome.BUSY
+    return Answer(outcome, reason, _retry_after(response.headers))
 
 
 def _partly(body: bytes) -> str:

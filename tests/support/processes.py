@@ -38,6 +38,17 @@ class Finished:
     seconds: float
 
 
+def environment(endpoint: str, **more: str) -> dict[str, str]:
+    """What a process gets that exports to ``endpoint`` every 200 ms, unless ``more`` says otherwise."""
+    own = {
+        "PYTHONPATH": str(ROOT),
+        "OTEL_METRICS_EXPORTER": "otlp",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
+        "OTEL_METRIC_EXPORT_INTERVAL": "200",
+    }
+    return {**os.environ, **own, **more}
+
+
 def start(code: str, endpoint: str, *, begin: str = BEGIN, **env: str) -> subprocess.Popen[str]:
     """A program that records and exports every 200 ms.
 
@@ -47,16 +58,9 @@ def start(code: str, endpoint: str, *, begin: str = BEGIN, **env: str) -> subpro
         begin: What it does first.
         env: More environment variables.
     """
-    variables = {
-        "PYTHONPATH": str(ROOT),
-        "OTEL_METRICS_EXPORTER": "otlp",
-        "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
-        "OTEL_METRIC_EXPORT_INTERVAL": "200",
-        **env,
-    }
     return subprocess.Popen(
         [sys.executable, "-c", begin + textwrap.dedent(code)],
-        env={**os.environ, **variables},
+        env=environment(endpoint, **env),
         text=True,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

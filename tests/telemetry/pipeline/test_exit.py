@@ -44,6 +44,28 @@ def test_exit_has_one_deadline(sink: OtlpSink, collector: str) -> None:
     assert "lost: http_request_duration_seconds 1, http_requests_total 1, messages_sent_total 1" in finished.errors
 
 
+@pytest.mark.parametrize("collector", ["refused", "hanging", "failing"])
+def test_server_and_exit_share_the_deadline(sink: OtlpSink, collector: str) -> None:
+    """A server's last delivery and the exit after it take one deadline together; what may be lost is said before."""
+    sink.hang_seconds = 30.0 if collector == "hanging" else 0.0
+    sink.status = 200 if collector == "hanging" else 503
+    endpoint = closed_url() if collector == "refused" else sink.url
+    code = "message(); begun = time.monotonic(); t.deliver_before_exit(); telemetry.shutdown(); say(time.monotonic() - begun)"
+    finished = run(code, endpoint, TELEMETRY_EXIT_DEADLINE="2", OTEL_METRIC_EXPORT_INTERVAL="60000")
+    assert float(finished.output) <= 2.7
+    assert "an exit now loses:" in finished.errors
+    assert "exit deadline; lost: messages_sent_total 1" in finished.errors
+
+
+def test_process_lives_after_its_server(sink: OtlpSink) -> None:
+    """What is recorded after a server's last delivery is exported as ever."""
+    code = (
+        "message(); t.deliver_before_exit(); message(); t.force_flush(); message(); t.deliver_before_exit(); say('ok')"
+    )
+    run(code, sink.url, OTEL_METRIC_EXPORT_INTERVAL="60000")
+    assert sink.total("messages_sent_total") == 3
+
+
 def test_refused_exit_is_quick() -> None:
     """Where nobody ever listened, the exit does not wait for the deadline."""
     finished = run("message(); " + SHUT_DOWN, closed_url(), TELEMETRY_EXIT_DEADLINE="20")

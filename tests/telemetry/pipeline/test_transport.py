@@ -79,7 +79,7 @@ def test_export_is_taken(sink: OtlpSink, monkeypatch: pytest.MonkeyPatch) -> Non
     assert sink.total("messages_sent_total") == 1
 
 
-@pytest.mark.parametrize("status", [429, 500, 502, 503, 504, 401, 403, 404, 405, 301])
+@pytest.mark.parametrize("status", [429, 500, 503, 401, 403, 404, 405, 301])
 def test_refusal_keeps_the_data(sink: OtlpSink, monkeypatch: pytest.MonkeyPatch, status: int) -> None:
     """Any refusal that is not about the data means: not taken, try again; a wrong address or key is named as one."""
     sink.status = status
@@ -126,6 +126,13 @@ def test_lost_answer_is_known(sink: OtlpSink, monkeypatch: pytest.MonkeyPatch) -
     assert sink.requests == 1
 
 
+@pytest.mark.parametrize("status", [502, 504])
+def test_proxy_does_not_know(sink: OtlpSink, monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    """A proxy that got no answer from the collector behind it does not know whether that has the data."""
+    sink.status = status
+    assert _http(sink.url, monkeypatch).send(_data(), 5).outcome is Outcome.UNANSWERED
+
+
 def test_nothing_is_sent_twice(sink: OtlpSink, monkeypatch: pytest.MonkeyPatch) -> None:
     """One call is one request, whatever comes of it; the delivery decides about another."""
     transport = _http(sink.url, monkeypatch)
@@ -133,6 +140,28 @@ def test_nothing_is_sent_twice(sink: OtlpSink, monkeypatch: pytest.MonkeyPatch) 
         sink.status = status
         transport.send(_data(), 5)
     assert sink.requests == 3
+
+
+def test_no_connection_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server may close an idle connection unannounced; an export sent on it would be lost or count twice."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        transport = _http(f"http://127.0.0.1:{server.getsockname()[1]}", monkeypatch)
+        kept_open: list[socket.socket] = []
+
+        def serve() -> None:
+            for _ in range(2):
+                connection, _address = server.accept()
+                kept_open.append(connection)
+                _request(connection)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        assert [transport.send(_data(), 5).outcome for _ in range(2)] == [Outcome.TAKEN] * 2
+        thread.join(5)
+    assert len(kept_open) == 2
+    for connection in kept_open:
+        connection.close()
 
 
 def test_retry_after_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,1 @@
+"""One address in front of the collectors, so that each can be restarted without losing a count."""
