@@ -68,7 +68,7 @@ class ObservedRequest(RouteListener):
         self._first_byte = perf_counter() - self._began
 
     async def _send_last(self, message: Message) -> None:
-        gone = self._disconnected
+        gone = self._disconnected or _has_left(self._receive)
         await self._send(message)
         self._finish(CLIENT_CLOSED_REQUEST if gone else self._status or 500)
 
@@ -103,3 +103,8 @@ class ObservedRequest(RouteListener):
         """A mounted application answered before it routed, or nothing matched."""
         answered = self._status is not None and self._status != _NOT_FOUND
         return self._open_mount if answered and self._open_mount is not None else UNMATCHED
+
+
+def _has_left(receive: Receive) -> bool:
+    """Whether the server knows that the client is gone: uvicorn does, and swallows what is sent to nobody."""
+    return getattr(getattr(receive, "__self__", None), "disconnected", False) is True

@@ -123,6 +123,32 @@ def test_stream_that_breaks(captured: testing.Captured, address: str) -> None:
     assert _nothing_left(captured)
 
 
+@pytest.mark.parametrize("http", ["httptools", "h11"])
+def test_client_that_leaves_a_plain_request(captured: testing.Captured, gate: Gate, http: str) -> None:
+    """A client that goes away while a handler works is a 499, though the handler answers 200 in the end."""
+    app = FastAPI()
+
+    @app.get("/work/{what}")
+    async def work(what: str) -> str:
+        await gate.passed()
+        return what
+
+    telemetry.instrument(app)
+    with serving(app, http=http) as address:
+        host, port = address.split(":")
+        with socket.create_connection((host, int(port))) as client:
+            client.sendall(b"GET /work/x HTTP/1.1\r\nHost: test\r\n\r\n")
+            assert gate.reached.wait(10)
+        # Whether the server has noticed is its own affair; asking it again over another connection gives it the time.
+        for _ in range(3):
+            httpx.get(f"http://{address}/nowhere")
+        gate.opened.set()
+        until(lambda: captured.total("http_requests_total", endpoint="/work/{what}") == 1)
+    assert captured.value("http_requests_total", method="GET", endpoint="/work/{what}", status_code="499") == 1
+    assert captured.series("http_requests_in_progress") == {}
+    assert captured.total("errors_total") == 0
+
+
 def test_client_that_leaves_an_upload(captured: testing.Captured) -> None:
     """A client that goes away before it has sent its body is a 499 of the route it asked for, and no error."""
     app = FastAPI()
