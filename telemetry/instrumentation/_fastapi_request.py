@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from time import perf_counter
 
+from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from telemetry import guard
@@ -52,9 +53,8 @@ class ObservedRequest(RouteListener):
         if kind == "http.response.body":
             if not self._trailers and not message.get("more_body", False):
                 return self._send_last(message)
-            if self._first_byte is None and message.get("body"):
-                return self._send_first(message)
-        elif kind == "http.response.start":
+            return self._send_piece(message)
+        if kind == "http.response.start":
             self._status = message["status"]
             self._trailers = message.get("trailers", False)
         elif kind == "http.response.pathsend" or (
@@ -63,13 +63,22 @@ class ObservedRequest(RouteListener):
             return self._send_last(message)
         return self._send(message)
 
-    async def _send_first(self, message: Message) -> None:
-        await self._send(message)
-        self._first_byte = perf_counter() - self._began
+    async def _send_piece(self, message: Message) -> None:
+        try:
+            await self._send(message)
+        except OSError:
+            self._disconnected = True
+            raise
+        if self._first_byte is None and message.get("body"):
+            self._first_byte = perf_counter() - self._began
 
     async def _send_last(self, message: Message) -> None:
         gone = self._disconnected or _has_left(self._receive)
-        await self._send(message)
+        try:
+            await self._send(message)
+        except OSError:
+            self._disconnected = True
+            raise
         self._finish(CLIENT_CLOSED_REQUEST if gone else self._status or 500)
 
     def returned(self) -> None:
@@ -78,8 +87,12 @@ class ObservedRequest(RouteListener):
             self._finish(CLIENT_CLOSED_REQUEST if self._disconnected or self._status is None else self._status)
 
     def raised(self, error: BaseException) -> None:
-        """The application raised: the client is gone, or a handler failed."""
-        gone = self._disconnected or isinstance(error, OSError) or not isinstance(error, Exception)
+        """The application raised: the client is gone, or a handler failed.
+
+        Sending to a client that is gone raises ``OSError``, which handlers may do for reasons of their own.
+        """
+        cancelled = not isinstance(error, Exception) or isinstance(error, ClientDisconnect)
+        gone = cancelled or self._disconnected or _has_left(self._receive)
         if isinstance(error, Exception) and not (gone and not self._finished):
             self._recorder.failed(error)
         self._finish(CLIENT_CLOSED_REQUEST if gone else 500)
