@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from time import perf_counter
 
+from fastapi import FastAPI
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from telemetry import guard
 from telemetry.domains.http import CLIENT_CLOSED_REQUEST, UNMATCHED, HttpRecorder, RouteSeries
+from telemetry.instrumentation._fastapi_mounts import route_it_would_take
 from telemetry.instrumentation._fastapi_route import RouteListener
 
 _NOT_FOUND = 404
@@ -25,8 +27,9 @@ class ObservedRequest(RouteListener):
     _finished = False
     _first_byte: float | None = None
 
-    def __init__(self, recorder: HttpRecorder, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, recorder: HttpRecorder, scope: Scope, receive: Receive, send: Send, app: FastAPI) -> None:
         self._began = perf_counter()
+        self._app = app
         self._recorder = recorder
         self._receive = receive
         self._send = send
@@ -113,9 +116,10 @@ class ObservedRequest(RouteListener):
             guard.swallow(error, "counting an HTTP request")
 
     def _without_route(self) -> str:
-        """A mounted application answered before it routed, or nothing matched."""
-        answered = self._status is not None and self._status != _NOT_FOUND
-        return self._open_mount if answered and self._open_mount is not None else UNMATCHED
+        """Nothing matched, or a middleware answered before the request was routed."""
+        if self._status == _NOT_FOUND:
+            return UNMATCHED
+        return route_it_would_take(self._app, self._scope) or self._open_mount or UNMATCHED
 
 
 def _has_left(receive: Receive) -> bool:
