@@ -6,12 +6,13 @@ Usage: ``python -m docs.generate [--check]``
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from benchmarks.report import PARTS
 from grafana.rules import reference as alerts
+from telemetry.bridge import RULES, Rule
 from telemetry.catalogue import ALL, DOCUMENTED, HistogramSpec, Label, Spec
 from tests.accuracy.page import measured
 
@@ -61,6 +62,17 @@ def _values(label: Label) -> str:
     return f"at most {label.budget.limit} ({label.budget.bounded_by}), then `{label.overflow}`"
 
 
+def translations(rules: Mapping[str, Rule]) -> str:
+    """A table with a row for each foreign instrument."""
+    rows = ["| Instrument | Lands on | Where that is measured by our own hooks |", "|---|---|---|"]
+    for name, rule in rules.items():
+        onto = ", ".join(f"`{spec.name}`" for spec in rule.onto) or f"nothing: {rule.reason}"
+        also = f"; dropped where its meter has `{rule.unless}` too" if rule.unless else ""
+        own = "dropped for vendors the application records itself" if rule.domain == "llm" else "dropped"
+        rows.append(f"| `{name}` | {onto}{also} | {own} |")
+    return "\n".join(rows)
+
+
 GENERATED: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"metrics": lambda: overview(DOCUMENTED)},
     "docs/accuracy.md": {
@@ -71,8 +83,9 @@ GENERATED: dict[str, dict[str, Callable[[], str]]] = {
         "documented": lambda: reference(DOCUMENTED),
         "additional": lambda: reference(spec for spec in ALL if not spec.documented),
     },
-    "docs/performance.md": dict(PARTS),
     "docs/alerts.md": {"alerts": alerts.overview, "guide": alerts.comparison},
+    "docs/recording.md": {"bridge": lambda: translations(RULES)},
+    "docs/performance.md": dict(PARTS),
 }
 
 

@@ -17,6 +17,7 @@ from opentelemetry.context import Context
 from opentelemetry.util.types import Attributes
 
 from telemetry import guard
+from telemetry.catalogue import Spec, database, http, llm
 from telemetry.domains._llm_usage import TokenUsage
 from telemetry.domains.http import CLIENT_CLOSED_REQUEST, UNMATCHED
 from telemetry.setup import Telemetry
@@ -36,11 +37,13 @@ class Rule:
         domain: The domain it measures; a hook of ours on that domain takes precedence.
         unless: An instrument that says the same; where one meter has both, this one is dropped.
         record: Calls the domain verb for one measurement; ``None`` drops the instrument.
+        onto: The metrics it lands on.
         reason: Why it is dropped.
     """
 
     domain: str
     record: Record | None = None
+    onto: tuple[Spec[Any], ...] = ()
     reason: str = ""
     unless: str = ""
 
@@ -106,15 +109,18 @@ def _llm_tokens(telemetry: Telemetry, count: float, attributes: Values) -> None:
         telemetry.llm.tokens_billed(provider, model, TokenUsage(completion=int(count)), new_call=False)
 
 
+_HTTP = (http.REQUESTS, http.DURATION)
+_LLM_TOKENS = (llm.TOKENS, llm.COST, llm.UNPRICED)
+
 RULES: Mapping[str, Rule] = {
-    "http.server.request.duration": Rule("http", _http_request),
-    "http.server.duration": Rule("http", _old_http_request, unless="http.server.request.duration"),
+    "http.server.request.duration": Rule("http", _http_request, _HTTP),
+    "http.server.duration": Rule("http", _old_http_request, _HTTP, unless="http.server.request.duration"),
     "http.server.active_requests": Rule("http", reason="it never carries the route"),
-    "db.client.operation.duration": Rule("database", _query),
+    "db.client.operation.duration": Rule("database", _query, (database.QUERY_DURATION,)),
     "db.client.connections.usage": Rule("database", reason="it drifts; pools are read at collection"),
-    "gen_ai.client.operation.duration": Rule("llm", _llm_call),
-    "gen_ai.client.token.usage": Rule("llm", _llm_tokens),
-    "gen_ai.client.operation.time_to_first_chunk": Rule("llm", _llm_first_token),
+    "gen_ai.client.operation.duration": Rule("llm", _llm_call, (llm.REQUESTS, llm.DURATION)),
+    "gen_ai.client.token.usage": Rule("llm", _llm_tokens, _LLM_TOKENS),
+    "gen_ai.client.operation.time_to_first_chunk": Rule("llm", _llm_first_token, (llm.FIRST_TOKEN,)),
     "gen_ai.client.operation.time_per_output_chunk": Rule("llm", reason="a record for every chunk"),
     "flower.task.runtime.seconds": Rule("celery", reason="it knows no outcome and no queue"),
 }

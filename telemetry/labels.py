@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from telemetry.catalogue import Label, Spec
 
 MAX_LENGTH = 200
+MAX_SERIES = 10_000
 MISSING = "unknown"
 
 
@@ -45,19 +46,31 @@ class LabelClamp:
         """Start again with unused budgets and a fresh lock; in a forked child the old one may be held."""
         self._lock = threading.RLock()
         self._seen: dict[str, set[str]] = {label.name: set() for label in self._labels}
+        self._series: set[tuple[str, ...]] = set()
 
     def clamp(self, labels: Mapping[str, object]) -> tuple[str, ...]:
-        """Allowed values for the labels, in documented order; unknown keys are ignored."""
-        values = []
-        replaced = False
-        for label in self._labels:
-            value = clean(labels.get(label.name))
-            allowed = self._allow(label, value)
-            replaced = replaced or allowed != value
-            values.append(allowed)
-        if replaced:
+        """Allowed values for the labels, in documented order; unknown keys are ignored.
+
+        Budgets bound each label; where they multiply to more than ``MAX_SERIES`` series, the ones beyond that many have
+        the overflow value in every open label.
+        """
+        given = tuple(clean(labels.get(label.name)) for label in self._labels)
+        allowed = tuple(self._allow(label, value) for label, value in zip(self._labels, given, strict=True))
+        if not self._has_room(allowed):
+            pairs = zip(self._labels, allowed, strict=True)
+            allowed = tuple(value if label.budget is None else label.overflow for label, value in pairs)
+        if allowed != given:
             self._on_overflow(self._metric)
-        return tuple(values)
+        return allowed
+
+    def _has_room(self, series: tuple[str, ...]) -> bool:
+        if series in self._series:
+            return True
+        with self._lock:
+            if len(self._series) >= MAX_SERIES:
+                return False
+            self._series.add(series)
+        return True
 
     def _allow(self, label: Label, value: str) -> str:
         if label.budget is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
+from telemetry import guard
 from telemetry.catalogue import business as catalogue
 from telemetry.catalogue.business import AudioLabels, PlanLabels, UserPlanLabels
 from telemetry.instruments import Instruments
@@ -31,11 +32,13 @@ class BusinessRecorder:
     def audio_transcribed(self, *, seconds: float, provider: str, language: str) -> None:
         """``provider`` transcribed ``seconds`` of audio in ``language``."""
         labels: AudioLabels = {"provider": provider, "language": language}
-        self._audio.add(seconds / 60, labels)
+        with guard.guarded("counting audio"):
+            self._audio.add(seconds / 60, labels)
 
     def observe_users_active(self, users_by_plan: Mapping[str, int]) -> None:
         """How many users are active now, by plan; replaces the last reading."""
-        self._users.set_all([(cast("PlanLabels", {"plan": plan}), count) for plan, count in users_by_plan.items()])
+        with guard.guarded("reading active users"):
+            self._users.set_all([(cast("PlanLabels", {"plan": plan}), count) for plan, count in users_by_plan.items()])
 
     def observe_conversations_active(self, count: int) -> None:
         """How many conversations are active now; replaces the last reading."""

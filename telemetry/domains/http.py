@@ -94,7 +94,7 @@ class RouteSeries:
     def __init__(self, recorder: HttpRecorder, labels: EndpointLabels) -> None:
         self._recorder = recorder
         self._labels = labels
-        self._in_progress = recorder.in_progress.bind(labels)
+        self._in_progress: Series | None = None  # only where somebody says when requests start
         self._duration = recorder.duration.bind(labels)
         self._first_byte = recorder.first_byte.bind(labels)
         self._statuses: dict[int, Series] = {}
@@ -106,10 +106,14 @@ class RouteSeries:
 
     def started(self) -> None:
         """A request reached the route."""
+        if self._in_progress is None:
+            self._in_progress = self._recorder.in_progress.bind(self._labels)
         self._in_progress.add(1)
 
     def ended(self) -> None:
         """A request that had started is over, however it ended."""
+        if self._in_progress is None:
+            self._in_progress = self._recorder.in_progress.bind(self._labels)
         self._in_progress.add(-1)
 
     def answered(self, status_code: int, seconds: float, first_byte: float | None = None) -> None:

@@ -13,8 +13,10 @@ from telemetry.domains._llm_pricing import cost_in_usd, price_table
 from telemetry.domains._llm_usage import TokenUsage
 from telemetry.domains.errors import ErrorsRecorder
 from telemetry.instruments import Instruments
+from telemetry.labels import clean
 
 _MOST_PROVIDERS = 100
+_MOST_LOOK_UPS = 1000
 
 
 class LlmRecorder:
@@ -35,6 +37,7 @@ class LlmRecorder:
         self._errors = errors
         self._shows_price_table = False
         self._own_providers: set[str] = set()
+        self._looked_up: set[tuple[str, str]] = set()
         instruments.on_reset(self._forget_price_table)
 
     def _forget_price_table(self) -> None:
@@ -117,6 +120,8 @@ class LlmRecorder:
 
     def _price(self, provider: str, model: str, usage: TokenUsage) -> float | None:
         with guard.guarded("looking up a price"):
+            if not self._may_be_priced(provider, model):
+                return None
             cost = cost_in_usd(provider, model, usage)
             if not self._shows_price_table:
                 self._shows_price_table = True
@@ -124,6 +129,13 @@ class LlmRecorder:
                 self._price_table.set_all([({"version": version, "date": date}, 1)])
             return cost
         return None
+
+    def _may_be_priced(self, provider: str, model: str) -> bool:
+        """The price library remembers every name it was asked for: names without end must not reach it."""
+        pair = (clean(provider), clean(model))
+        if pair not in self._looked_up and len(self._looked_up) < _MOST_LOOK_UPS:
+            self._looked_up.add(pair)
+        return pair in self._looked_up and pair == (provider, model)
 
     def _count_tokens(self, counter: BoundCounter[TokenLabels], labels: ModelLabels, usage: TokenUsage) -> None:
         counts: tuple[tuple[Literal["prompt", "cached", "completion"], int], ...] = (

@@ -1,11 +1,12 @@
-"""Finds the route inside a mounted application that does not report it: Starlette's, and routers of its own."""
+"""Finds the route of a request that FastAPI does not report: inside other mounted applications, or never routed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from fastapi import APIRouter, FastAPI
+from fastapi.routing import iter_route_contexts
 from starlette.routing import BaseRoute, Host, Match, Mount
 from starlette.types import Scope
 
@@ -50,24 +51,37 @@ def _unwrapped(app: Any) -> Any:
     return app
 
 
-def _match(routes: Iterable[BaseRoute], scope: Scope, prefix: str) -> Inside:
+def route_it_would_take(app: FastAPI, scope: Scope) -> str | None:
+    """Full template of the route for a request that was answered before it was routed; ``None`` where none matches.
+
+    Costs a match of every route, so it is for what a middleware refused, not for every request.
+    """
+    at_the_top = {**scope, "root_path": scope.get("app_root_path", scope.get("root_path", ""))}
+    return _match(app.routes, at_the_top, "", into_fastapi=True).endpoint
+
+
+def _match(routes: Sequence[BaseRoute], scope: Scope, prefix: str, *, into_fastapi: bool = False) -> Inside:
     partial: str | None = None
-    for route in routes:
-        match, child_scope = route.matches(scope)
+    for context in iter_route_contexts(routes):
+        match, child_scope = context.matches(scope)
         if match is Match.NONE:
             continue
-        template = prefix + str(getattr(route, "path_format", ""))
+        template = prefix + (context.path_format or "")
+        route = context.original_route
         if isinstance(route, Mount | Host):
-            return _enter(route, {**scope, **child_scope}, template.removesuffix(MOUNT_SUFFIX))
+            inside = {**scope, **child_scope}
+            return _enter(route, inside, template.removesuffix(MOUNT_SUFFIX), into_fastapi=into_fastapi)
         if match is Match.FULL:
             return Inside(endpoint=template)
         partial = partial or template
     return Inside(endpoint=partial)
 
 
-def _enter(route: Mount | Host, scope: Scope, prefix: str) -> Inside:
+def _enter(route: Mount | Host, scope: Scope, prefix: str, *, into_fastapi: bool) -> Inside:
     app = _unwrapped(route.app)
-    if isinstance(app, FastAPI | APIRouter):
+    if isinstance(app, FastAPI | APIRouter) and not into_fastapi:
         return Inside(prefix=prefix)
     routes = getattr(app, "routes", None)
-    return _match(routes, scope, prefix) if isinstance(routes, list) else Inside(endpoint=prefix + MOUNT_SUFFIX)
+    if isinstance(routes, list):
+        return _match(routes, scope, prefix, into_fastapi=into_fastapi)
+    return Inside(endpoint=prefix + MOUNT_SUFFIX)

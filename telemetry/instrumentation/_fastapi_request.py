@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from time import perf_counter
 
+from fastapi import FastAPI
+from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from telemetry import guard
 from telemetry.domains.http import CLIENT_CLOSED_REQUEST, UNMATCHED, HttpRecorder, RouteSeries
+from telemetry.instrumentation._fastapi_mounts import route_it_would_take
 from telemetry.instrumentation._fastapi_route import RouteListener
 
 _NOT_FOUND = 404
@@ -24,8 +27,9 @@ class ObservedRequest(RouteListener):
     _finished = False
     _first_byte: float | None = None
 
-    def __init__(self, recorder: HttpRecorder, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, recorder: HttpRecorder, scope: Scope, receive: Receive, send: Send, app: FastAPI) -> None:
         self._began = perf_counter()
+        self._app = app
         self._recorder = recorder
         self._receive = receive
         self._send = send
@@ -52,9 +56,8 @@ class ObservedRequest(RouteListener):
         if kind == "http.response.body":
             if not self._trailers and not message.get("more_body", False):
                 return self._send_last(message)
-            if self._first_byte is None and message.get("body"):
-                return self._send_first(message)
-        elif kind == "http.response.start":
+            return self._send_piece(message)
+        if kind == "http.response.start":
             self._status = message["status"]
             self._trailers = message.get("trailers", False)
         elif kind == "http.response.pathsend" or (
@@ -63,13 +66,22 @@ class ObservedRequest(RouteListener):
             return self._send_last(message)
         return self._send(message)
 
-    async def _send_first(self, message: Message) -> None:
-        await self._send(message)
-        self._first_byte = perf_counter() - self._began
+    async def _send_piece(self, message: Message) -> None:
+        try:
+            await self._send(message)
+        except OSError:
+            self._disconnected = True
+            raise
+        if self._first_byte is None and message.get("body"):
+            self._first_byte = perf_counter() - self._began
 
     async def _send_last(self, message: Message) -> None:
-        gone = self._disconnected
-        await self._send(message)
+        gone = self._disconnected or _has_left(self._receive)
+        try:
+            await self._send(message)
+        except OSError:
+            self._disconnected = True
+            raise
         self._finish(CLIENT_CLOSED_REQUEST if gone else self._status or 500)
 
     def returned(self) -> None:
@@ -78,8 +90,12 @@ class ObservedRequest(RouteListener):
             self._finish(CLIENT_CLOSED_REQUEST if self._disconnected or self._status is None else self._status)
 
     def raised(self, error: BaseException) -> None:
-        """The application raised: the client is gone, or a handler failed."""
-        gone = self._disconnected or isinstance(error, OSError) or not isinstance(error, Exception)
+        """The application raised: the client is gone, or a handler failed.
+
+        Sending to a client that is gone raises ``OSError``, which handlers may do for reasons of their own.
+        """
+        cancelled = not isinstance(error, Exception) or isinstance(error, ClientDisconnect)
+        gone = cancelled or self._disconnected or _has_left(self._receive)
         if isinstance(error, Exception) and not (gone and not self._finished):
             self._recorder.failed(error)
         self._finish(CLIENT_CLOSED_REQUEST if gone else 500)
@@ -100,6 +116,12 @@ class ObservedRequest(RouteListener):
             guard.swallow(error, "counting an HTTP request")
 
     def _without_route(self) -> str:
-        """A mounted application answered before it routed, or nothing matched."""
-        answered = self._status is not None and self._status != _NOT_FOUND
-        return self._open_mount if answered and self._open_mount is not None else UNMATCHED
+        """Nothing matched, or a middleware answered before the request was routed."""
+        if self._status == _NOT_FOUND:
+            return UNMATCHED
+        return route_it_would_take(self._app, self._scope) or self._open_mount or UNMATCHED
+
+
+def _has_left(receive: Receive) -> bool:
+    """Whether the server knows that the client is gone: uvicorn does, and swallows what is sent to nobody."""
+    return getattr(getattr(receive, "__self__", None), "disconnected", False) is True

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from time import perf_counter
 
+from fastapi import FastAPI
 from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
 from telemetry import guard
 from telemetry.domains.http import UNMATCHED, HttpRecorder
 from telemetry.domains.http_websocket import NORMAL_CLOSURE
+from telemetry.instrumentation._fastapi_mounts import route_it_would_take
 from telemetry.instrumentation._fastapi_route import RouteListener
 
 _CONNECTION_LOST = 1006
@@ -22,8 +24,9 @@ class ObservedWebSocket(RouteListener):
     _accepted = False
     _close_code: int | None = None
 
-    def __init__(self, recorder: HttpRecorder, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, recorder: HttpRecorder, scope: Scope, receive: Receive, send: Send, app: FastAPI) -> None:
         self._began = perf_counter()
+        self._app = app
         self._recorder = recorder
         self._receive = receive
         self._send = send
@@ -78,7 +81,8 @@ class ObservedWebSocket(RouteListener):
                 code = close_code if self._close_code is None else self._close_code
                 self._recorder.websockets.closed(self._accepted_endpoint, code, seconds)
             else:
-                self._recorder.websockets.rejected(self._counted_endpoint())
+                endpoint = self._endpoint or route_it_would_take(self._app, self._scope)
+                self._recorder.websockets.rejected(endpoint or UNMATCHED)
         except Exception as error:
             guard.swallow(error, "counting a WebSocket connection")
 

@@ -47,7 +47,7 @@ def instrument_fastapi(
     def build_observed() -> ASGIApp:
         with guard.guarded("declaring the routes of the application"):
             _declare_routes(app, recorder())
-        return ObservedApplication(build(), recorder, excluded_paths)
+        return ObservedApplication(build(), app, recorder, excluded_paths)
 
     app.build_middleware_stack = build_observed  # type: ignore[method-assign]
 
@@ -67,13 +67,16 @@ def _declare_routes(app: FastAPI, recorder: HttpRecorder) -> None:
 class ObservedApplication:
     """The application's whole middleware stack, with each request observed from its first to its last byte."""
 
-    def __init__(self, stack: ASGIApp, recorder: Callable[[], HttpRecorder], excluded_paths: frozenset[str]) -> None:
+    def __init__(
+        self, stack: ASGIApp, app: FastAPI, recorder: Callable[[], HttpRecorder], excluded_paths: frozenset[str]
+    ) -> None:
         self.app = stack
+        self._fastapi = app
         self._recorder = recorder
         self._excluded = excluded_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, WebSocket or lifespan; the first two are observed, the end of the last is waited for."""
+        """Serve one request, WebSocket or lifespan; the first two are observed, the end is waited for."""
         if scope["type"] == "lifespan":
             send = delivering(send)
         kind = _OBSERVED_AS.get(scope["type"])
@@ -81,7 +84,7 @@ class ObservedApplication:
             await self.app(scope, receive, send)
             return
         scope[_OBSERVED] = True
-        observed = kind(self._recorder(), scope, receive, send)
+        observed = kind(self._recorder(), scope, receive, send, self._fastapi)
         try:
             await self.app(scope, observed.receive, observed.send)
         except BaseException as error:

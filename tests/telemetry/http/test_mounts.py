@@ -88,7 +88,7 @@ CASES = [
     ("GET", "/deep/users/ann", "/deep/users/{user}", 200),
     ("GET", "/deep/files/a/b", "/deep/files/{path}", 200),
     ("GET", "/deep/nothing", "unmatched", 404),
-    ("GET", "/guarded/secret", "/guarded/{path}", 401),
+    ("GET", "/guarded/secret", "/guarded/secret", 401),
     ("GET", "/static/page.html", "/static/{path}", 200),
     ("GET", "/static/nothing.html", "/static/{path}", 404),
     ("GET", "/leaf/what/ever", "/leaf/{path}", 200),
@@ -107,6 +107,50 @@ async def test_full_template(
     key = (("endpoint", endpoint), ("method", method), ("status_code", str(status)))
     assert captured.series("http_requests_total") == {key: 1}
     assert captured.series("http_requests_in_progress") == {}
+
+
+REFUSED = [
+    ("/items/7", "/v1/items/{item}", 401),
+    ("/nothing", "unmatched", 401),
+    ("/sub/in/7", "/sub/in/{x}", 401),
+    ("/plain/in/7", "/plain/in/{x}", 401),
+    ("/gone", "unmatched", 404),
+]
+
+
+@pytest.mark.parametrize(("path", "endpoint", "status"), REFUSED)
+async def test_middleware_that_answers(captured: testing.Captured, path: str, endpoint: str, status: int) -> None:
+    """What a middleware refuses is counted under the route it asked for; what it says is not there is `unmatched`."""
+    app, sub, router = FastAPI(), FastAPI(), APIRouter(prefix="/v1")
+    router.get("/items/{item}")(lambda item: item)
+    sub.get("/in/{x}")(lambda x: x)
+    app.include_router(router)
+    app.mount("/sub", sub)
+    app.mount("/plain", Starlette(routes=[Route("/in/{x}", _hello)]))
+
+    @app.middleware("http")
+    async def refuse(request: Request, call_next: Any) -> PlainTextResponse:
+        return PlainTextResponse("", status_code=status)
+
+    telemetry.instrument(app)
+    asked = f"/v1{path}" if "items" in path else path
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://test") as client:
+        assert (await client.get(asked)).status_code == status
+    key = (("endpoint", endpoint), ("method", "GET"), ("status_code", str(status)))
+    assert captured.series("http_requests_total") == {key: 1}
+
+
+async def test_hosts(captured: testing.Captured) -> None:
+    """Applications chosen by the host are counted by their own templates; the host is no label."""
+    app, sub = FastAPI(), FastAPI()
+    sub.get("/in/{x}")(lambda x: x)
+    app.host("api.test", sub)
+    app.host("plain.test", Router(routes=[Route("/of/{y}", _hello)]))
+    telemetry.instrument(app)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app)) as client:
+        assert (await client.get("http://api.test/in/1")).status_code == 200
+        assert (await client.get("http://plain.test/of/1")).status_code == 200
+    assert {dict(key)["endpoint"] for key in captured.series("http_requests_total")} == {"/in/{x}", "/of/{y}"}
 
 
 async def test_root_mount(captured: testing.Captured, tmp_path: Path) -> None:

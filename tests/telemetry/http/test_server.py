@@ -19,6 +19,7 @@ from telemetry import testing
 from tests.support.server import serving, until
 
 _FAR_TOO_MUCH = 100_000
+ERRORS = {error.__name__: error for error in (ZeroDivisionError, TimeoutError, ConnectionResetError, FileNotFoundError)}
 
 
 class Gate:
@@ -66,13 +67,17 @@ def address(captured: testing.Captured, gate: Gate, tmp_path: Path) -> Iterator[
 
         return StreamingResponse(body(), media_type="text/event-stream")
 
-    @app.get("/broken")
-    async def broken() -> StreamingResponse:
+    @app.get("/broken/{error}")
+    async def broken(error: str) -> StreamingResponse:
         async def body() -> AsyncIterator[bytes]:
             yield b"begun"
-            raise ZeroDivisionError
+            raise ERRORS[error]
 
         return StreamingResponse(body())
+
+    @app.get("/raises/{error}")
+    async def raises(error: str) -> None:
+        raise ERRORS[error]
 
     @app.get("/file")
     async def file() -> FileResponse:
@@ -94,8 +99,8 @@ def _nothing_left(captured: testing.Captured) -> bool:
 def test_stream_that_its_client_leaves(captured: testing.Captured, address: str) -> None:
     """A client that goes away in the middle of a stream is a 499, and nothing stays in progress."""
     with httpx.stream("GET", f"http://{address}/events") as response:
-        chunks = response.iter_raw()  # collected by the garbage collector, it would close the connection
-        next(chunks)
+        pieces = response.iter_raw()  # closes the response when it is dropped
+        next(pieces)
         assert captured.value("http_requests_in_progress", method="GET", endpoint="/events") == 1
     until(lambda: _counted(captured, "/events", 499))
     assert _nothing_left(captured)
@@ -115,13 +120,52 @@ def test_stream_to_its_end(captured: testing.Captured, address: str, gate: Gate)
     assert _nothing_left(captured)
 
 
-def test_stream_that_breaks(captured: testing.Captured, address: str) -> None:
-    """A stream whose generator raises after its first byte is a 500 and one error by class."""
+@pytest.mark.parametrize("error", ERRORS)
+def test_stream_that_breaks(captured: testing.Captured, address: str, error: str) -> None:
+    """A stream whose generator raises after its first byte is a 500 and one error by class, also what looks like a lost
+    connection and is one to somebody else."""
     with pytest.raises(httpx.RemoteProtocolError):
-        httpx.get(f"http://{address}/broken")
-    until(lambda: _counted(captured, "/broken", 500))
-    assert captured.value("errors_total", error_type="ZeroDivisionError", component="http") == 1
+        httpx.get(f"http://{address}/broken/{error}")
+    until(lambda: _counted(captured, "/broken/{error}", 500))
+    assert captured.value("errors_total", error_type=error, component="http") == 1
+    assert captured.total("errors_total") == 1
     assert _nothing_left(captured)
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_handler_that_raises(captured: testing.Captured, address: str, error: str) -> None:
+    """A handler that raises is a 500 and one error by class, whatever the class."""
+    assert httpx.get(f"http://{address}/raises/{error}").status_code == 500
+    until(lambda: _counted(captured, "/raises/{error}", 500))
+    until(lambda: captured.value("errors_total", error_type=error, component="http") == 1)
+    assert captured.total("errors_total") == 1
+    assert _nothing_left(captured)
+
+
+@pytest.mark.parametrize("http", ["httptools", "h11"])
+def test_client_that_leaves_a_plain_request(captured: testing.Captured, gate: Gate, http: str) -> None:
+    """A client that goes away while a handler works is a 499, though the handler answers 200 in the end."""
+    app = FastAPI()
+
+    @app.get("/work/{what}")
+    async def work(what: str) -> str:
+        await gate.passed()
+        return what
+
+    telemetry.instrument(app)
+    with serving(app, http=http) as address:
+        host, port = address.split(":")
+        with socket.create_connection((host, int(port))) as client:
+            client.sendall(b"GET /work/x HTTP/1.1\r\nHost: test\r\n\r\n")
+            assert gate.reached.wait(10)
+        # Whether the server has noticed is its own affair; asking it again over another connection gives it the time.
+        for _ in range(3):
+            httpx.get(f"http://{address}/nowhere")
+        gate.opened.set()
+        until(lambda: captured.total("http_requests_total", endpoint="/work/{what}") == 1)
+    assert captured.value("http_requests_total", method="GET", endpoint="/work/{what}", status_code="499") == 1
+    assert captured.series("http_requests_in_progress") == {}
+    assert captured.total("errors_total") == 0
 
 
 def test_client_that_leaves_an_upload(captured: testing.Captured) -> None:
