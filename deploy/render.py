@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import jinja2
 
+from deploy import alert_rules
 from deploy.processes import Process
 from deploy.settings import ROOT, FleetSettings
 
@@ -26,20 +27,25 @@ _FILES = {
 def render(settings: FleetSettings, processes: Sequence[Process]) -> dict[Path, str]:
     """Return every configuration file of the fleet with its text."""
     templates = engine()
+    rules = alert_rules.files(settings.alert_speed, settings.scrape_seconds)
     context = {
         "settings": settings,
         "processes": processes,
         "root": ROOT,
+        "rules": rules,
         "user": getpass.getuser() if os.getuid() == 0 else "",
         "collector_host": urlsplit(settings.url("OTELCOL_TOTALS_PORT")).hostname,
     }
-    return {settings.conf / name: templates.get_template(source).render(context) for name, source in _FILES.items()}
+    return {
+        **{settings.conf / name: templates.get_template(source).render(context) for name, source in _FILES.items()},
+        **{settings.conf / "alerts" / name: text for name, text in rules.items()},
+    }
 
 
 def make_directories(settings: FleetSettings) -> None:
     """Make the fleet's directories; they belong to whoever starts it and to nobody else."""
     settings.fleet_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name in ("logs", "run/nginx", "conf/pages", "data/redis", "data/prometheus", "data/storage"):
+    for name in ("logs", "run/nginx", "conf/pages", "conf/alerts", "data/redis", "data/prometheus", "data/storage"):
         (settings.fleet_dir / name).mkdir(parents=True, exist_ok=True)
 
 

@@ -130,6 +130,9 @@ class FleetSettings:
         "EXPORT_INTERVAL_MS", 5000, "each process exports this often", _count(100, 600_000)
     )
     scrape_seconds: int = _setting("SCRAPE_SECONDS", 5, "Prometheus scrapes this often", _count(1, 600))
+    alert_speed: int = _setting(
+        "ALERT_SPEED", 1, "alert rules' durations and windows are divided by this, for drills", _count(1, 3600)
+    )
     body_limit_mib: int = _setting("BODY_LIMIT_MIB", 64, "NGINX's limit, above the app's own", _count(1, 4096))
     ready_seconds: int = _setting("READY_SECONDS", 90, "each process must be ready within this", _count(1, 3600))
     drain_seconds: int = _setting(

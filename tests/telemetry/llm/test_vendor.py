@@ -96,7 +96,7 @@ def test_tokens_are_the_vendors_bill(
 def test_aborted_stream_is_estimated(captured: testing.Captured, vendor: RunningVendor) -> None:
     """A stream the client closes: reported tokens stay the reported ones, the estimate is near what was billed."""
     with captured.telemetry.llm.request(**OPENAI, messages=[{"role": "user", "content": LONG}]) as call:
-        stream = vendor.say(f"{LONG} [[tokens:400]]", stream=True, stream_options={"include_usage": True})
+        stream = vendor.say(f"{LONG} [[tokens:9000]]", stream=True, stream_options={"include_usage": True})
         for number, _ in enumerate(call.stream(stream)):
             if number == 40:
                 break

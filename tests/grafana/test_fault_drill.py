@@ -1,0 +1,181 @@
+"""Things go wrong on a real fleet, and the right alerts fire, and only those; durations are 60 times shorter than in earnest."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from deploy.fleet import Fleet
+from deploy.processes import PYTHON
+from deploy.settings import ROOT, FleetSettings
+from tests.fleet.client import ChatClient
+from tests.fleet.conftest import FLEET_ENVIRONMENT
+from tests.grafana.live import fleet_of
+from tests.support import processes
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+SPEED = 60
+NODES = 2
+CHATS = "/api/v1/chat/conversations"
+CACHED = "What does everybody ask?"
+PATIENCE = 90.0  # seconds until alerts fire: a node's heartbeat, an export, a scrape, and the shortened windows
+QUIET = 20.0  # seconds a healthy fleet is watched
+STRAGGLERS = 8.0  # seconds to see what else fires
+UNLIMITED = '{"free": {"default": "1000000/minute"}}'
+VENDOR_DOWN = {
+    "HighErrorRate",
+    "HttpAvailabilityBurnsFast",
+    "HttpAvailabilityBurnsSlowly",
+    "HighTaskFailureRate",
+    "TaskSuccessBurnsFast",
+    "TaskSuccessBurnsSlowly",
+}
+
+
+@dataclass
+class Drill:
+    """The fleet and what its Prometheus says is firing."""
+
+    fleet: Fleet
+    client: ChatClient
+
+    def firing(self) -> set[str]:
+        """Names of the alerts that fire now."""
+        alerts = httpx.get(self.fleet.settings.url("PROMETHEUS_PORT", "/api/v1/alerts")).json()["data"]["alerts"]
+        return {alert["labels"]["alertname"] for alert in alerts if alert["state"] == "firing"}
+
+    def becomes(self, expected: set[str], meanwhile: Callable[[], object] = lambda: None) -> dict[str, float]:
+        """Wait until all expected alerts have fired, and a little longer; every alert that fired, with its seconds."""
+        started, fired = time.monotonic(), dict[str, float]()
+        ends = started + PATIENCE
+        while time.monotonic() < ends:
+            meanwhile()
+            now = time.monotonic()
+            for name in self.firing():
+                fired.setdefault(name, now - started)
+            if expected <= set(fired):
+                ends = min(ends, started + max(fired.values(), default=QUIET) + STRAGGLERS)
+            time.sleep(0.2)
+        return fired
+
+    def calms_down(self) -> None:
+        """Wait until nothing fires any more."""
+        deadline = time.monotonic() + PATIENCE
+        while self.firing() and time.monotonic() < deadline:
+            time.sleep(0.5)
+        assert self.firing() == set()
+
+    def workers(self, *command: str) -> None:
+        """Tell all workers something through Celery's remote control."""
+        subprocess.run(
+            [PYTHON, "-m", "celery", "-A", "worker.celery_app:celery_app", "control", *command],
+            cwd=ROOT,
+            env=self.fleet.environment() | {"OTEL_METRICS_EXPORTER": "none"},
+            check=True,
+            capture_output=True,
+        )
+
+    def ask(self, message: str) -> None:
+        """A message whose reply nobody waits for, on queue `low`."""
+        self.client.start_conversation(message)
+
+
+@pytest.fixture(scope="module")
+def drill(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drill]:
+    """A small fleet with fast rules, warm and calm."""
+    settings = FleetSettings.isolated(
+        tmp_path_factory.mktemp("drill"),
+        app_replicas=1,
+        worker_nodes=NODES,
+        worker_concurrency=1,
+        export_interval_ms=1000,
+        scrape_seconds=1,
+        alert_speed=SPEED,
+    )
+    environment = FLEET_ENVIRONMENT | {"RATE_LIMITS": UNLIMITED, "TASK_MAX_RETRIES": "0"}
+    with (
+        fleet_of(settings, environment) as fleet,
+        httpx.Client(base_url=settings.url("NGINX_PORT"), timeout=30) as http,
+    ):
+        made = Drill(fleet, ChatClient(http, fleet.secrets()["ADMIN_TOKEN"]))
+        begun = made.client.start_conversation(CACHED)
+        assert made.client.finish(begun["task_id"])["state"] == "succeeded"
+        made.calms_down()
+        yield made
+
+
+@contextmanager
+def _not_consumed(drill: Drill, queue: str) -> Iterator[None]:
+    drill.workers("cancel_consumer", queue)
+    try:
+        yield
+    finally:
+        drill.workers("add_consumer", queue)
+
+
+def test_healthy_fleet_is_silent(drill: Drill) -> None:
+    """With ordinary traffic, nothing fires."""
+    assert drill.becomes(set(), lambda: drill.ask(CACHED)) == {}
+
+
+def test_all_workers_killed(drill: Drill) -> None:
+    """`NoActiveWorkers` and nothing else; it ends when they are back."""
+    names = [f"worker{number}" for number in range(1, NODES + 1)]
+    with drill.fleet.killed(names):
+        fired = drill.becomes({"NoActiveWorkers"})
+    for name in names:
+        drill.fleet.start_process(name)
+    assert set(fired) == {"NoActiveWorkers"}
+    drill.calms_down()
+
+
+def test_queue_stalls(drill: Drill) -> None:
+    """A queue that nobody consumes and that fills: `QueueBacklog` and `QueueStalled`, and nothing else."""
+    with _not_consumed(drill, "low"):
+        for _ in range(101):
+            drill.ask(CACHED)
+        fired = drill.becomes({"QueueBacklog", "QueueStalled"})
+    assert set(fired) == {"QueueBacklog", "QueueStalled"}
+    drill.calms_down()
+
+
+def test_money_is_spent(drill: Drill) -> None:
+    """A job that spends more than 50 USD within the window: `HighLLMCost`, and nothing else."""
+    spend = """
+    with t.llm.request(provider="openai", model="gpt-4o") as call:
+        call.usage(prompt_tokens=1000, completion_tokens=6_000_000)
+    for _ in range(9):
+        t.llm.cache_hit(provider="openai", model="gpt-4o")
+    """
+    endpoint = drill.fleet.settings.url("OTELCOL_HTTP_PORT")
+    processes.run(spend, endpoint, OTEL_RESOURCE_ATTRIBUTES="deployment.environment.name=prod")
+    fired = drill.becomes({"HighLLMCost"})
+    assert set(fired) == {"HighLLMCost"}
+    drill.calms_down()
+
+
+def test_vendor_fails(drill: Drill) -> None:
+    """Streams answer 502 and tasks fail: the alerts on both, and on what they use up, and nothing else.
+
+    It is last: what has been used up of an allowance stays used up for its longest window.
+    """
+    begun = drill.client.start_conversation(CACHED)
+    path = f"{CHATS}/{begun['conversation']['id']}/messages/stream"
+
+    def demand() -> None:
+        drill.ask(f"Something new at {time.monotonic()}")
+        drill.client.http.post(path, json={"message": "Are you there?"})
+        for _ in range(2):
+            drill.ask(CACHED)
+
+    drill.fleet.stop_process("simulated-llm")
+    fired = drill.becomes(VENDOR_DOWN, demand)
+    drill.fleet.start_process("simulated-llm")
+    assert set(fired) == VENDOR_DOWN
