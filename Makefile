@@ -65,6 +65,7 @@ check: install  ## format, lint, types, import rules, generated files, configura
 	$(PYTHON) -m grafana.rules --check
 	$(or $(OTELCOL),.venv/bin/otelcol) validate --config otel-collector.yaml
 	.venv/bin/promtool check rules grafana/alerts/*.yaml docs/guide-alerts.yaml
+	.venv/bin/promtool check config grafana/prometheus-scrape-config*.yml
 
 format: install  ## format the code
 	.venv/bin/ruff format .

@@ -15,8 +15,8 @@ from deploy.fleet import Fleet
 from deploy.processes import PYTHON
 from deploy.settings import ROOT, FleetSettings
 from tests.fleet.client import ChatClient
-from tests.fleet.conftest import FLEET_ENVIRONMENT
-from tests.grafana.live import fleet_of
+from tests.fleet.conftest import FLEET_ENVIRONMENT, eventually
+from tests.grafana.live import Prometheus, fleet_of
 from tests.support import processes
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -107,6 +107,9 @@ def drill(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drill]:
         made = Drill(fleet, ChatClient(http, fleet.secrets()["ADMIN_TOKEN"]))
         begun = made.client.start_conversation(CACHED)
         assert made.client.finish(begun["task_id"])["state"] == "succeeded"
+        prometheus = Prometheus(settings.url("PROMETHEUS_PORT"))
+        everything = f"count(celery_active_workers == 1) == {NODES} and on () count(up == 1) == 3"
+        assert eventually(lambda: prometheus.query(everything), bool)
         made.calms_down()
         yield made
 

@@ -1,0 +1,105 @@
+"""Configuration files users copy: accepted by the programs they are for, consistent with each other, and without a secret."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from deploy import render
+from deploy.settings import FleetSettings
+from tests.grafana import expressions
+from tests.grafana.expressions import GRAFANA
+
+PROMTOOL = Path(sys.prefix) / "bin" / "promtool"
+SCRAPE_CONFIGS = sorted(GRAFANA.glob("prometheus-scrape-config*.yml"))
+PROVISIONING = sorted((GRAFANA / "provisioning").rglob("*.yaml"))
+SECRET_SETTINGS = re.compile(r"(key|url|token|password|addresses)$", re.IGNORECASE)
+
+
+def _check(path: Path) -> None:
+    done = subprocess.run([PROMTOOL, "check", "config", str(path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _strings(node: Any, key: str = "") -> list[tuple[str, str]]:
+    if isinstance(node, dict):
+        return [pair for name, value in node.items() for pair in _strings(value, name)]
+    if isinstance(node, list):
+        return [pair for value in node for pair in _strings(value, key)]
+    return [(key, node)] if isinstance(node, str) else []
+
+
+@pytest.mark.parametrize("path", SCRAPE_CONFIGS, ids=lambda path: path.name)
+def test_prometheus_takes_scrape_config(path: Path) -> None:
+    """`promtool check config` accepts it, rules included."""
+    _check(path)
+
+
+def test_all_three_settings_are_there() -> None:
+    """Host, Docker network, several collectors; the job of the guide's queries is in each, and totals and levels stay apart."""
+    assert len(SCRAPE_CONFIGS) == 3
+    for path in SCRAPE_CONFIGS:
+        jobs = {job["job_name"]: job for job in yaml.safe_load(path.read_text())["scrape_configs"]}
+        assert set(jobs) == {"fastapi-queue-system", "fastapi-queue-system-now", "otel-collector"}, path.name
+        assert jobs["fastapi-queue-system-now"]["honor_labels"] is True
+        ports = {name: job["static_configs"][0]["targets"][0].rpartition(":")[2] for name, job in jobs.items()}
+        assert ports == {
+            "fastapi-queue-system": "8889",
+            "fastapi-queue-system-now": "8890",
+            "otel-collector": "8888",
+        }
+
+
+@pytest.mark.parametrize("speed", [1, 60])
+def test_prometheus_takes_the_fleets_config(speed: int, tmp_path: Path) -> None:
+    """What `deploy` renders, with rules as they are and with fast ones."""
+    settings = FleetSettings.isolated(tmp_path, alert_speed=speed)
+    render.make_directories(settings)
+    render.write(render.render(settings, []))
+    _check(settings.conf / "prometheus.yml")
+
+
+@pytest.mark.parametrize("path", PROVISIONING, ids=lambda path: path.name)
+def test_provisioning_holds_no_secret(path: Path) -> None:
+    """Addresses and keys come from the environment, without a default."""
+    body = yaml.safe_load(path.read_text())
+    assert body["apiVersion"] == 1
+    for key, value in _strings(body):
+        if SECRET_SETTINGS.search(key):
+            assert re.fullmatch(r"\$[A-Z_]+", value), f"{path.name}: {key}"
+
+
+def test_contact_points_are_used() -> None:
+    """Every policy names a contact point, every contact point has a policy, and every severity has a way."""
+    body = yaml.safe_load((GRAFANA / "provisioning" / "alerting" / "contact-points.yaml").read_text())
+    points = {point["name"] for point in body["contactPoints"]}
+    policy = body["policies"][0]
+    routes = {route["object_matchers"][0][2]: route["receiver"] for route in policy["routes"]}
+    assert {policy["receiver"], *routes.values()} == points
+    severities = {alert["labels"]["severity"] for alert in expressions.alerts().values()}
+    assert severities == {"critical", "warning", "info"}
+    assert set(routes) == severities - {"warning"}
+
+
+def test_alertmanager_is_consistent() -> None:
+    """Receivers exist, inhibitions name alerts that exist, secrets come from files."""
+    body = yaml.safe_load((GRAFANA / "alertmanager.yml").read_text())
+    receivers = {receiver["name"] for receiver in body["receivers"]}
+    assert {body["route"]["receiver"], *(route["receiver"] for route in body["route"]["routes"])} == receivers
+    matchers = [
+        matcher for rule in body["inhibit_rules"] for matcher in rule["source_matchers"] + rule["target_matchers"]
+    ]
+    for matcher in matchers:
+        names = re.fullmatch(r'alertname[!=]~?"(.+)"', matcher)
+        assert names, matcher
+        assert set(names[1].split("|")) <= set(expressions.alerts()), matcher
+    for key, value in _strings(body):
+        if re.search(r"(key|url|password)(_file)?$", key):
+            assert key.endswith("_file"), key
+            assert value.startswith("/etc/alertmanager/")
