@@ -71,7 +71,7 @@ format: install  ## format the code
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 
-generate: install  ## write the generated parts of the documentation
+generate: dashboards  ## write everything that is generated: dashboards, rules, parts of the documentation
 	$(PYTHON) -m docs.generate
 
 dashboards: install  ## write grafana/dashboards/*.json and the generated rules in grafana/alerts

@@ -74,10 +74,11 @@ def line(
         width: Of 24 columns.
     """
     panel = _described(timeseries.Panel(), title, unit, advice, alerts, steps).height(8).span(width)
+    panel.fill_opacity(30 if stacked else 5)
     for legend, expression in queries.items():
         panel.with_target(_query(expression, legend))
     if stacked:
-        panel.stacking(common.StackingConfig().mode(look.StackingMode.NORMAL)).fill_opacity(30)
+        panel.stacking(common.StackingConfig().mode(look.StackingMode.NORMAL))
     if steps:
         panel.thresholds_style(common.GraphThresholdsStyleConfig().mode(look.GraphTresholdsStyleMode.DASHED))
     legend_table = common.VizLegendOptions().display_mode(look.LegendDisplayMode.TABLE).calcs(["lastNotNull", "max"])

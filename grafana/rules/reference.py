@@ -30,7 +30,7 @@ REASONS = {
         "share stays under 5 %."
     ),
     "HighResponseTime": (
-        "One slow request on a quiet route is its own P95. Here a route needs 10 requests within 5 minutes. "
+        "One slow request on a quiet route is its own P95. Here a route needs 5 requests within 5 minutes. "
         "Streams last as long as the reply and are left out. Behind several collectors, buckets are added up "
         "before the quantile."
     ),

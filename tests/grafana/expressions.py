@@ -107,6 +107,16 @@ def custom_queries() -> dict[str, str]:
     return {title.removeprefix("# "): expression for title, _, expression in halves}
 
 
+def of_pages() -> list[Expression]:
+    """Every PromQL block of the documentation, to be pasted."""
+    pages = sorted([*(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "runbooks").glob("*.md")])
+    return [
+        Expression(f"{page.name}/{number}", block)
+        for page in pages
+        for number, block in enumerate(re.findall(r"```promql\n(.*?)```", page.read_text(), re.DOTALL), 1)
+    ]
+
+
 def of_dashboards() -> Iterator[Expression]:
     """Every query of every panel, with all variables at All."""
     for panel in panels():

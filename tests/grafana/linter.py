@@ -174,11 +174,10 @@ class Linter:
         allowed = series.values.get(matcher.name)
         if allowed is None or matcher.value in {"", ".*"}:
             return
-        wanted = [matcher.value]
-        if matcher.op in (MatchOp.Re, MatchOp.NotRe):
-            wanted = matcher.value.split("|")
-        for value in wanted:
-            if not any(re.fullmatch(value, candidate) or value == candidate for candidate in allowed):
+        is_pattern = matcher.op in (MatchOp.Re, MatchOp.NotRe)
+        for value in matcher.value.split("|") if is_pattern else [matcher.value]:
+            pattern = value if is_pattern else re.escape(value)
+            if not any(re.fullmatch(pattern, candidate) for candidate in allowed):
                 self.problems.append(f"{name}: {matcher.name} is never {value}")
 
 

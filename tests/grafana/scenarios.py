@@ -135,6 +135,8 @@ SCENARIOS: dict[str, Scenario] = {
             # A burst was submitted, worked off later, and one of many failed: the guide's expression divides by 0.
             tasks("0x10 1x90", "0+50x100") | {of("celery_tasks_submitted_total", TASK): "5000x100"},
             tasks("0x100", "0+10x100") | {of("celery_tasks_retried_total", TASK): "0+50x100"},
+            # A fleet that has never completed one and is about to.
+            {of("celery_tasks_failed_total", TASK): "0+9x100", of("celery_tasks_submitted_total", TASK): "0+100x100"},
         ),
         also_bad=(
             {of("celery_tasks_failed_total", TASK): "0+5x30"},
@@ -166,7 +168,7 @@ SCENARIOS: dict[str, Scenario] = {
         ends_after=50,
         just_below=durations("0+18x60", "0+20x60"),
         never=(
-            durations("0x100", "0+1x100"),  # a quiet route: 5 requests in 5 minutes
+            durations("0x100", "0+0.8x100"),  # a quiet route: 4 requests in 5 minutes
             durations("0x100", "0+20x100", endpoint="/chats/{id}/stream"),
             durations("7x100", "20x100"),
         ),

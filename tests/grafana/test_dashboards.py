@@ -7,6 +7,9 @@ import re
 from typing import Any
 
 import pytest
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana.boards.__main__ import BOARDS, FOLDER, render
 from tests.grafana import expressions
@@ -91,6 +94,14 @@ def test_import_asks_for_a_data_source(name: str) -> None:
     assert "DS_PROMETHEUS" not in json.dumps(after)
     assert after["uid"] == name
     assert not after.get("id")
+
+
+@pytest.mark.parametrize("name", BOARD_NAMES)
+def test_file_is_of_grafanas_schema(name: str) -> None:
+    """The schema's types read the file and write the same again: no unknown field, nothing lost."""
+    register_default_plugins()
+    body = {key: value for key, value in expressions.dashboards()[name].items() if not key.startswith("__")}
+    assert json.loads(json.dumps(Dashboard.from_json(body), cls=JSONEncoder)) == body
 
 
 @pytest.mark.parametrize("name", BOARD_NAMES)

@@ -196,6 +196,18 @@ def test_durations_are_within_their_bucket(prometheus: Prometheus) -> None:
     assert math.isfinite(shown)
 
 
+@pytest.mark.parametrize("expression", expressions.of_pages(), ids=lambda expression: expression.where)
+def test_page_can_be_pasted(expression: expressions.Expression, prometheus: Prometheus) -> None:
+    """What the runbooks and pages tell people to paste is taken by a real Prometheus."""
+    prometheus.query(expression.text)
+
+
+@pytest.mark.parametrize("name", expressions.recordings())
+def test_recording_has_data(name: str, prometheus: Prometheus) -> None:
+    """Each recorded series has something to record on a busy fleet; events that did not happen record nothing."""
+    assert prometheus.query(expressions.recordings()[name]) or name.startswith("slo:")
+
+
 @pytest.mark.parametrize("name", sorted(set(OF_OTHERS) - {"ALERTS"}))
 def test_series_of_others_exist(name: str, prometheus: Prometheus) -> None:
     """What the linter takes for granted of Prometheus and the collector is there."""

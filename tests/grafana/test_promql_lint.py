@@ -23,20 +23,11 @@ def known() -> dict[str, Series]:
     return found
 
 
-def _in_pages() -> list[Expression]:
-    pages = [*(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "runbooks").glob("*.md")]
-    return [
-        Expression(page.name, block)
-        for page in sorted(pages)
-        for block in re.findall(r"```promql\n(.*?)```", page.read_text(), re.DOTALL)
-    ]
-
-
 def _id(expression: Expression) -> str:
     return expression.where
 
 
-@pytest.mark.parametrize("expression", [*expressions.of_rules(), *_in_pages()], ids=_id)
+@pytest.mark.parametrize("expression", [*expressions.of_rules(), *expressions.of_pages()], ids=_id)
 def test_rule_is_sound(expression: Expression) -> None:
     """Metrics, labels and values exist; rates are of counters; environments stay apart; both sides match."""
     assert check(expression.text, known()) == []
@@ -111,4 +102,4 @@ def test_linter_finds(expression: str, complaint: str) -> None:
 def test_pages_hold_what_is_checked() -> None:
     """The runbooks have expressions to paste, so checking them is not empty."""
     assert len(list(Path(ROOT / "docs" / "runbooks").glob("*.md"))) == len(expressions.alerts())
-    assert len(_in_pages()) > len(expressions.alerts()) / 2
+    assert len(expressions.of_pages()) > len(expressions.alerts()) / 2
