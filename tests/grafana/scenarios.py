@@ -119,6 +119,7 @@ SCENARIOS: dict[str, Scenario] = {
             of("celery_active_workers", PROD, hostname="a"): "0x60",
             of("celery_active_workers", PROD, hostname="b"): "1x60",
         },
+        never=({of("up", {"instance": "collector:8890", "job": "fastapi-queue-system-now"}): "0x60"},),  # CollectorDown
         also_bad=(
             # The broker is away, so nobody knows of a worker, while the API goes on and another environment is well.
             answers("0x30", "0+10x30") | {of("celery_active_workers", {"environment": "stage"}, hostname="b"): "1x30"},
@@ -267,6 +268,7 @@ SCENARIOS: dict[str, Scenario] = {
         {},
         fires_after=5,
         ends_after=25,
+        never=({of("up", {"instance": "collector:8889", "job": "fastapi-queue-system"}): "0x60"},),  # CollectorDown
         just_below={
             of("http_requests_total", ROUTE, status_code="200"): "0x60",
             of("celery_tasks_submitted_total", TASK): "0x60",

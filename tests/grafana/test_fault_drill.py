@@ -164,6 +164,15 @@ def test_money_is_spent(drill: Drill) -> None:
     drill.calms_down()
 
 
+def test_collector_stops(drill: Drill) -> None:
+    """`CollectorDown`, and nothing that only follows from having no data; when it is back, counting goes on."""
+    drill.fleet.stop_process("collector")
+    fired = drill.becomes({"CollectorDown"})
+    drill.fleet.start_process("collector")
+    assert set(fired) == {"CollectorDown"}
+    drill.calms_down()
+
+
 def test_vendor_fails(drill: Drill) -> None:
     """Streams answer 502 and tasks fail: the alerts on both, and on what they use up, and nothing else.
 
