@@ -90,10 +90,28 @@ def queries() -> str:
     return _about("db") + "\n\n" + _table(["µs of CPU per query", "bare", *others], rows)
 
 
+def tasks() -> str:
+    """CPU of a whole worker per task that does nothing."""
+    variants = _result("celery")["variants"]
+    bare = variants["bare"]["cpu_us_per_task"]
+    rows = [
+        [
+            name,
+            *(f"{run[part]:.0f}" for part in ("cpu_us_per_task", "parent_us", "children_us")),
+            f"{run['cpu_us_per_task'] / bare - 1:+.1%}",
+            str(run["tasks_per_second"]),
+        ]
+        for name, run in variants.items()
+    ]
+    head = ["µs of CPU per task", "whole worker", "main process", "pool processes", "against bare", "tasks/s"]
+    return _about("celery") + "\n\n" + _table(head, rows)
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
     "requests": requests,
     "served": served,
     "events": events,
     "weights": weights,
     "queries": queries,
+    "tasks": tasks,
 }

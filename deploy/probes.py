@@ -13,6 +13,10 @@ Probe = Callable[[], str | None]
 _PATIENCE = 2.0  # seconds one question may take
 
 
+def running() -> None:
+    """Ready as soon as it runs; for processes that nobody talks to."""
+
+
 def http_ok(url: str) -> Probe:
     """Ready when a GET of the address is answered with a 2xx."""
 

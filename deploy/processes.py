@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from deploy import prometheus_program
-from deploy.probes import Probe, http_ok, redis_pong, worker_pong
+from deploy.probes import Probe, http_ok, redis_pong, running, worker_pong
 from deploy.settings import ROOT, FleetSettings
 
 PYTHON = sys.executable
@@ -46,6 +46,7 @@ def all_processes(settings: FleetSettings, secrets: Mapping[str, str]) -> list[P
         *_simulated_llm(settings, secrets),
         *_replicas(settings, environment),
         *_workers(settings, environment),
+        _beat(settings, environment),
         _flower(settings, environment, secrets),
         _prometheus(settings),
         _nginx(settings),
@@ -167,6 +168,18 @@ def _workers(settings: FleetSettings, environment: Mapping[str, str]) -> list[Pr
         )
         for name in names
     ]
+
+
+def _beat(settings: FleetSettings, environment: Mapping[str, str]) -> Process:
+    """Exactly one: two would publish every scheduled task twice."""
+    files = (f"--schedule={settings.data / 'beat-schedule'}", "--pidfile=")
+    return Process(
+        name="beat",
+        stage="beat",
+        command=_celery("beat", *files, "--loglevel", "INFO"),
+        ready=running,
+        environment={**environment, "OTEL_SERVICE_NAME": "chat-beat"},
+    )
 
 
 def _flower(settings: FleetSettings, environment: Mapping[str, str], secrets: Mapping[str, str]) -> Process:

@@ -73,8 +73,8 @@ _CONFIGURATION: dict[str, Any] = {
 
 celery_app = make_celery_app()
 
-# Flower and `celery inspect` load this module too; only a process that runs tasks reports as a worker.
+# Flower and `celery inspect` load this module too; only what runs or publishes tasks is measured.
 # The app reports as chat-app and instruments `celery_app` itself.
-if "worker" in sys.argv[1:]:
+if {"worker", "beat"} & set(sys.argv[1:]):
     telemetry.configure(service_name="chat-worker")
     telemetry.instrument_celery(celery_app)
