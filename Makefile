@@ -86,6 +86,7 @@ bench: install  ## cost of a request, an event, a query and of series, and docs/
 	$(PYTHON) -m benchmarks.load
 	$(PYTHON) -m benchmarks.record
 	$(PYTHON) -m benchmarks.db
+	$(PYTHON) -m benchmarks.celery
 	$(PYTHON) -m docs.generate
 
 bench-fleet: install  ## start-up time of the fleet and memory per process
