@@ -14,7 +14,7 @@ from time import perf_counter
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import Engine
+from sqlalchemy import Dialect, Engine
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telemetry import guard
@@ -25,7 +25,7 @@ from telemetry.instrumentation._sqlalchemy_statement import operation_and_table
 _logger = logging.getLogger("telemetry")
 
 _TO_THE_DRIVER = ("do_execute", "do_executemany", "do_execute_no_params")
-_instrumented: weakref.WeakSet[Engine] = weakref.WeakSet()
+_instrumented: weakref.WeakSet[Dialect] = weakref.WeakSet()
 
 
 def instrument_sqlalchemy(
@@ -39,9 +39,11 @@ def instrument_sqlalchemy(
         pool: The ``pool`` label.
     """
     sync_engine = engine.sync_engine if isinstance(engine, AsyncEngine) else engine
-    if sync_engine in _instrumented:
+    # An engine with other execution options shares dialect and pool with the one it came from, and may be gone earlier.
+    sync_engine = getattr(sync_engine, "_proxied", sync_engine)
+    if sync_engine.dialect in _instrumented:
         return
-    _instrumented.add(sync_engine)
+    _instrumented.add(sync_engine.dialect)
     for name in _TO_THE_DRIVER:
         setattr(sync_engine.dialect, name, _timed(getattr(sync_engine.dialect, name), recorder))
     ObservedPool(sync_engine, recorder, pool)

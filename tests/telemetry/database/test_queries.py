@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor
+from opentelemetry.trace import NoOpTracerProvider
 from sqlalchemy import (
     Column,
     Engine,
@@ -160,3 +162,30 @@ def test_refused_version_is_said(url: str, monkeypatch: pytest.MonkeyPatch, capl
     assert "pool=new" in caplog.text
     assert "wants 'sqlalchemy < 1'" in caplog.text
     assert "metrics are complete" in caplog.text
+
+
+def test_engine_with_options_is_the_same_engine(engine: Engine, captured: testing.Captured) -> None:
+    """An engine with other execution options is measured with the one it came from, and counts once."""
+    other = engine.execution_options(logging_token="other")
+    telemetry.instrument_sqlalchemy(other, pool="books")
+    with other.connect() as connection:
+        connection.execute(select(Author))
+        assert captured.value("db_connections_active", pool="books") == 1
+    del other
+    assert captured.series(DURATION) == {_key("SELECT", "authors"): 1}
+    assert captured.value("db_connections_idle", pool="books") == 1
+
+
+def test_instrumentor_and_hooks_count_once(engine: Engine, captured: testing.Captured) -> None:
+    """The auto-instrumentor beside our hooks adds nothing to queries or pools."""
+    instrumentor = SQLAlchemyInstrumentor()
+    instrumentor.instrument(
+        engine=engine, meter_provider=captured.telemetry.meter_provider, tracer_provider=NoOpTracerProvider()
+    )
+    try:
+        with engine.connect() as connection:
+            connection.execute(select(Author))
+            assert captured.value("db_connections_active", pool="books") == 1
+    finally:
+        instrumentor.uninstrument()
+    assert captured.series(DURATION) == {_key("SELECT", "authors"): 1}
