@@ -119,7 +119,9 @@ class ObservedRequest(RouteListener):
         """Nothing matched, or a middleware answered before the request was routed."""
         if self._status == _NOT_FOUND:
             return UNMATCHED
-        return route_it_would_take(self._app, self._scope) or self._open_mount or UNMATCHED
+        with guard.guarded("finding the route of a request that was not routed"):
+            return route_it_would_take(self._app, self._scope) or self._open_mount or UNMATCHED
+        return UNMATCHED
 
 
 def _has_left(receive: Receive) -> bool:

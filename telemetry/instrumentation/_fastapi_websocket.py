@@ -81,10 +81,14 @@ class ObservedWebSocket(RouteListener):
                 code = close_code if self._close_code is None else self._close_code
                 self._recorder.websockets.closed(self._accepted_endpoint, code, seconds)
             else:
-                endpoint = self._endpoint or route_it_would_take(self._app, self._scope)
-                self._recorder.websockets.rejected(endpoint or UNMATCHED)
+                self._recorder.websockets.rejected(self._endpoint or self._refused_endpoint())
         except Exception as error:
             guard.swallow(error, "counting a WebSocket connection")
+
+    def _refused_endpoint(self) -> str:
+        with guard.guarded("finding the route of a WebSocket that was not routed"):
+            return route_it_would_take(self._app, self._scope) or UNMATCHED
+        return UNMATCHED
 
     def _counted_endpoint(self) -> str:
         return self._endpoint or UNMATCHED

@@ -18,7 +18,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 import telemetry
-from telemetry import testing
+from telemetry import guard, testing
 
 
 async def _hello(request: Request) -> PlainTextResponse:
@@ -182,3 +182,27 @@ async def test_in_progress_inside_a_mount(captured: testing.Captured) -> None:
         await client.get("/sub/look/here")
     assert seen == [1]
     assert captured.series("http_requests_in_progress") == {}
+
+
+class _Broken(Route):
+    """A route of the application's own whose matching fails, but only for telemetry's question."""
+
+    def matches(self, scope: Any) -> Any:
+        raise RuntimeError("no")
+
+
+async def test_route_that_cannot_be_found(captured: testing.Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where looking for the route fails, the request is counted all the same."""
+    monkeypatch.delenv(guard.STRICT_VARIABLE)
+    app = FastAPI()
+    app.router.routes.insert(0, _Broken("/x", _hello))
+
+    @app.middleware("http")
+    async def refuse(request: Request, call_next: Any) -> PlainTextResponse:
+        return PlainTextResponse("", status_code=401)
+
+    telemetry.instrument(app)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://test") as client:
+        assert (await client.get("/x")).status_code == 401
+    assert captured.value("http_requests_total", method="GET", endpoint="unmatched", status_code="401") == 1
+    assert captured.total("http_request_duration_seconds") == 1
