@@ -8,7 +8,8 @@ from typing import Any, TypeVar, cast
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from telemetry import guard
-from telemetry.bound import Bound, BoundCounter, BoundFact, BoundHistogram, BoundLevel
+from telemetry.bound import Bound, BoundCounter, BoundFact, BoundLevel
+from telemetry.bound_histogram import BoundHistogram
 from telemetry.catalogue import ALL, CounterSpec, FactSpec, HistogramSpec, LevelSpec, Spec
 from telemetry.catalogue import telemetry as own
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import NamedTuple, cast
 
 from telemetry import guard
-from telemetry.bound import HistogramSeries
+from telemetry.bound_histogram import HistogramSeries
 from telemetry.catalogue import database as catalogue
 from telemetry.catalogue.database import PoolLabels, QueryLabels
 from telemetry.domains.errors import ErrorsRecorder

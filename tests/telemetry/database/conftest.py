@@ -17,11 +17,11 @@ _SYNC = [pytest.param("sqlite", id="sqlite"), pytest.param("postgres", id="postg
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_url() -> Iterator[str]:
     """A server that lives as long as the tests."""
     if program("initdb") is None:
         pytest.skip("PostgreSQL is not installed")
-    with running_postgres(tmp_path_factory.mktemp("postgres")) as url:
+    with running_postgres() as url:
         yield url
 
 
