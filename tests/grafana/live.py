@@ -49,16 +49,17 @@ def environments_beside(fleet: Fleet) -> Iterator[None]:
     """A process for each other environment, exporting to the fleet's collector."""
     with ExitStack() as stack:
         for name in OTHERS:
-            stack.enter_context(_process_of(fleet, name))
+            stack.enter_context(process_of(name, fleet.settings.url("OTELCOL_HTTP_PORT")))
         yield
 
 
 @contextmanager
-def _process_of(fleet: Fleet, environment: str) -> Iterator[None]:
+def process_of(environment: str, endpoint: str) -> Iterator[None]:
+    """A process that has counted everything a known number of times, and goes on exporting."""
     variables = {
         "PYTHONPATH": str(ROOT),
         "OTEL_METRICS_EXPORTER": "otlp",
-        "OTEL_EXPORTER_OTLP_ENDPOINT": fleet.settings.url("OTELCOL_HTTP_PORT"),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
         "OTEL_METRIC_EXPORT_INTERVAL": "1000",
         "OTEL_RESOURCE_ATTRIBUTES": f"deployment.environment.name={environment}",
     }

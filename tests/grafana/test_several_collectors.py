@@ -1,0 +1,136 @@
+"""Two collectors, scraped as `prometheus-scrape-config.collectors.yml` says: totals add up, facts and levels count once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from deploy import prometheus_program
+from telemetry.catalogue import ALL, HistogramSpec
+from tests.fleet.conftest import eventually
+from tests.grafana import expressions
+from tests.grafana.another_environment import EACH, READING, label_sets
+from tests.grafana.expressions import GRAFANA, RULE_FILES
+from tests.grafana.live import Prometheus, as_of_last_scrape, process_of
+from tests.support.collector import CONFIG, Collector, running
+from tests.support.ports import free_port
+
+PROMETHEUS = Path(sys.prefix) / "bin" / "prometheus"
+# The two are scraped at different moments, so increases extrapolate a little; counting twice would be a factor of 2.
+EXTRAPOLATION = 0.3
+PORTS = {"8889": "TOTALS", "8890": "LEVELS", "8888": "METRICS"}
+
+
+def _config(collectors: list[Collector]) -> dict[str, Any]:
+    """The file users copy, with these collectors' addresses in place of the example's, and scraped each second."""
+    body: dict[str, Any] = yaml.safe_load((GRAFANA / "prometheus-scrape-config.collectors.yml").read_text())
+    for job in body["scrape_configs"]:
+        job |= {"scrape_interval": "1s", "scrape_timeout": "1s"}
+        for static in job["static_configs"]:
+            port = PORTS[static["targets"][0].rpartition(":")[2]]
+            static["targets"] = [f"127.0.0.1:{collector.ports[port]}" for collector in collectors]
+    return body | {"rule_files": [str(path) for path in RULE_FILES]}
+
+
+@contextmanager
+def _prometheus(directory: Path, config: dict[str, Any]) -> Iterator[str]:
+    file, address = directory / "prometheus.yml", f"127.0.0.1:{free_port()}"
+    file.write_text(yaml.safe_dump(config))
+    options = [f"--config.file={file}", f"--storage.tsdb.path={directory / 'data'}", f"--web.listen-address={address}"]
+    command = [str(PROMETHEUS), *options, *prometheus_program.flags(str(PROMETHEUS))]
+    with (directory / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
+        try:
+            assert eventually(lambda: _is_ready(address), bool), (directory / "log").read_text()[-2000:]
+            yield f"http://{address}"
+        finally:
+            process.terminate()
+
+
+def _is_ready(address: str) -> bool:
+    try:
+        return httpx.get(f"http://{address}/-/ready").status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """A Prometheus of two collectors; to each, one process of `prod` has exported everything."""
+    directory = tmp_path_factory.mktemp("two")
+    with (
+        running() as one,
+        running() as other,
+        _prometheus(directory, _config([one, other])) as url,
+        process_of("prod", one.endpoint),
+        process_of("prod", other.endpoint),
+    ):
+        series = {
+            "celery_queue_length": 6,
+            "messages_sent_total": 6,
+            "group by (instance) (celery_worker_pool_size)": 2,
+        }
+        everywhere = " and on () ".join(f"count({each}) == {number}" for each, number in series.items())
+        assert eventually(lambda: Prometheus(url).query("messages_sent_total"), bool)
+        complete = eventually(lambda: as_of_last_scrape(url), lambda seen: bool(seen.query(everywhere)))
+        assert complete.query(everywhere)
+        yield complete
+
+
+@pytest.mark.parametrize("spec", ALL, ids=lambda spec: spec.name)
+def test_recording_is_the_fleets(spec: Any, prometheus: Prometheus) -> None:
+    """`fleet:…` has each label set once: counters and levels of both processes, facts as they are."""
+    name = f"fleet:{spec.name.removesuffix('_total')}"
+    recorded = next(
+        expression
+        for record, expression in expressions.recordings().items()
+        if record in {f"{name}:rate5m", f"{name}_count:rate5m", f"{name}:sum", f"{name}:max"}
+    )
+    samples = prometheus.query(recorded.replace("rate(", "increase(").replace("[5m]", "[10m]"))
+    each = {"fact": READING, "level": 2 * READING}.get(spec.kind, 2 * EACH)
+    have = {tuple(sorted(labels.items())): value for labels, value in samples}
+    assert isinstance(spec, HistogramSpec) or len(have) == len(samples)
+    for labels in label_sets(spec):
+        key = tuple(sorted({**labels, "environment": "prod"}.items()))
+        assert have[key] == pytest.approx(each, rel=EXTRAPOLATION), labels
+
+
+@pytest.mark.parametrize(
+    ("board", "title", "expected"),
+    [
+        ("celery-monitoring", "Tasks waiting", 3 * READING),
+        ("celery-monitoring", "Active workers", READING),
+        ("application-performance", "In progress", None),
+        ("application-performance", "Messages in the time range", 3 * 2 * EACH),
+        ("telemetry-health", "Replicas reporting", 2),
+    ],
+)
+def test_panel_is_the_fleets(board: str, title: str, expected: float | None, prometheus: Prometheus) -> None:
+    """Panels of facts, levels and totals, none of them doubled by the second collector."""
+    levels = 2 * READING * len(list(label_sets(next(spec for spec in ALL if spec.name == "http_requests_in_progress"))))
+    assert prometheus.value(board, title) == pytest.approx(levels if expected is None else expected, rel=EXTRAPOLATION)
+
+
+def test_lost_points_are_seen(tmp_path: Path) -> None:
+    """A collector at its limit of series: the expressions of the alerts on that say so."""
+    small = tmp_path / "small.yaml"
+    text = CONFIG.read_text()
+    assert "max_streams: 100000" in text
+    small.write_text(text.replace("max_streams: 100000", "max_streams: 20"))
+    with (
+        running(small) as collector,
+        _prometheus(tmp_path, _config([collector])) as url,
+        process_of("prod", collector.endpoint),
+    ):
+        for name, labels in (("CollectorDropsPoints", {"error": "limit"}), ("CollectorSeriesBudget", {})):
+            expression = expressions.alerts()[name]["expr"]
+            found = eventually(lambda expression=expression: Prometheus(url).query(expression), bool)
+            assert found, name
+            assert labels.items() <= found[0][0].items()
