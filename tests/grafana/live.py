@@ -157,6 +157,13 @@ def busy_fleet(directory: Path) -> Iterator[tuple[Fleet, dict[str, Any], Prometh
         probes = sum(n for (_, route, _), n in truth["answers"].items() if route in {"/health", "/ready"})
         seen = eventually(lambda: Prometheus(url).query(everything), lambda found: found[0][1] >= asked - probes, 60)
         assert seen[0][1] == asked - probes
+        # Workers export by themselves, so what they count may come a little later than the answers to whoever asked them.
+        ended = 'sum({__name__=~"celery_tasks_(completed|failed)_total", environment="prod"})'
+        billed = 'sum(llm_tokens_used_total{environment="prod"})'
+        known = {ended: f'{ended} == sum(celery_tasks_submitted_total{{environment="prod"}})'}
+        known |= {billed: f"{billed} == {sum(truth['ledger']['tokens_total'].values())}"}
+        for what, condition in known.items():
+            assert eventually(lambda condition=condition: Prometheus(url).query(condition), bool), what
         quotas = 'storage_quota_used_bytes{environment="prod"}'
         assert eventually(lambda: Prometheus(url).query(quotas), bool, 30)
         yield fleet, truth, as_of_last_scrape(url)
