@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-NO_PROBES = 'endpoint!~"/health|/ready|/metrics"'
-PLAIN = 'endpoint!~"/health|/ready|/metrics|.*/stream"'
+NO_PROBES = 'endpoint!~"/(healthz?|livez?|readyz?|metrics)"'
+PLAIN = 'endpoint!~"/(healthz?|livez?|readyz?|metrics)|.*/stream"'
 FAST_ENOUGH = 'le="2.5"'
 _FAILED = "sum by (environment) (rate(celery_tasks_failed_total[5m]))"
 _COMPLETED = "sum by (environment) (rate(celery_tasks_completed_total[5m]))"
