@@ -70,7 +70,8 @@ def test_worker_and_publisher_agree_on_queues(fleet: Fleet) -> None:
     queue = Queue("routed", exchange=Exchange("routed-by", type="direct"), routing_key="key")
     with fleet.publisher.connection_for_write() as connection:
         queue(connection.default_channel).declare()
-    fleet.publisher.control.add_consumer("routed", exchange="routed-by", routing_key="key", reply=True)
+    add_consumer = fleet.publisher.control.add_consumer  # a worker that is ready may not listen to commands yet
+    assert eventually(lambda: add_consumer("routed", exchange="routed-by", routing_key="key", reply=True))
     fleet.send("succeed", exchange=queue.exchange, routing_key="key")
     name = f"{TASKS}.succeed"
     assert eventually(lambda: fleet.sink.total("celery_tasks_completed_total", task_name=name, queue="routed") == 1)

@@ -93,10 +93,19 @@ def test_tokens_are_the_vendors_bill(
     assert captured.total("llm_unpriced_requests_total") == 0
 
 
-def test_aborted_stream_is_estimated(captured: testing.Captured, vendor: RunningVendor) -> None:
+@pytest.fixture
+def patient() -> Iterator[RunningVendor]:
+    """A vendor that takes seconds for a long reply, so that a client can leave it before its end."""
+    process, vendor = start(SIMULATED_LLM_SPEED="5")
+    yield vendor
+    end(process)
+
+
+def test_aborted_stream_is_estimated(captured: testing.Captured, patient: RunningVendor) -> None:
     """A stream the client closes: reported tokens stay the reported ones, the estimate is near what was billed."""
+    vendor = patient
     with captured.telemetry.llm.request(**OPENAI, messages=[{"role": "user", "content": LONG}]) as call:
-        stream = vendor.say(f"{LONG} [[tokens:9000]]", stream=True, stream_options={"include_usage": True})
+        stream = vendor.say(f"{LONG} [[tokens:1000]]", stream=True, stream_options={"include_usage": True})
         for number, _ in enumerate(call.stream(stream)):
             if number == 40:
                 break
