@@ -1,24 +1,27 @@
 """What measuring a task costs: CPU time of whole prefork workers that do nothing, ours and peers, in turns.
 
-Every variant has a worker of its own with two children, all alive through the run; a round gives each of them the same
-number of tasks at once and waits until they are done. The CPU time is that of the worker's processes in that time.
+Two equal workers differ by several per cent for as long as they live (where their memory came to lie), so that no
+number of tasks tells variants apart. Hence many crews: each is a fresh worker of every variant, all alive at once; a
+round gives each of them the same number of tasks and waits until they are done. A worker's number is the median of its
+rounds, a variant's the mean of its workers. The CPU time is that of the worker's processes, children included.
 
-Usage: ``python -m benchmarks.celery [--rounds 15] [--tasks 1000]``
+Usage: ``python -m benchmarks.celery [--crews 24] [--rounds 4] [--tasks 1000]``
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import random
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+from statistics import mean, median, stdev
 from typing import Any
 
 import redis
@@ -27,6 +30,7 @@ from celery import Celery
 from benchmarks.measure import store
 from deploy.ports import free_port_run
 from deploy.processes import program
+from telemetry.instrumentation._celery_request import PUBLISHED_AT
 from tests.support.collector import running as running_collector
 
 ROOT = Path(__file__).parents[1]
@@ -50,6 +54,11 @@ class Turn:
     parent: float
     children: float
     seconds: float
+
+    @property
+    def cpu(self) -> float:
+        """Of the whole worker."""
+        return self.parent + self.children
 
 
 class Worker:
@@ -75,7 +84,10 @@ class Worker:
         command = [sys.executable, "-m", "celery", "-A", "benchmarks.celery_app", "worker", "-c", "2", "-l", "warning"]
         command += ["-n", f"w{database}@%h", "--without-mingle", "--without-gossip", *VARIANTS[name]]
         with log.open("wb") as output:
-            self._process = subprocess.Popen(command, env={**os.environ, **variables}, stdout=output, stderr=output)
+            self._process = subprocess.Popen(
+                command, cwd=ROOT, env={**os.environ, **variables}, stdout=output, stderr=output
+            )
+        self._dated = name == "ours"  # as a publisher of ours does
         self._redis: Any = redis.Redis(port=port, db=database)
         self._publisher = Celery(broker=url)
 
@@ -83,7 +95,10 @@ class Worker:
         """Give it tasks, all at once, and wait until they are done."""
         with self._publisher.connection_for_write() as connection, connection.Producer() as producer:
             for _ in range(tasks):
-                self._publisher.send_task("benchmarks.celery_app.nothing", queue=PARKED, producer=producer)
+                headers = {PUBLISHED_AT: time.time()} if self._dated else {}
+                self._publisher.send_task(
+                    "benchmarks.celery_app.nothing", queue=PARKED, producer=producer, headers=headers
+                )
         before = self._cpu()
         began = time.monotonic()
         self._redis.rename(PARKED, QUEUE)
@@ -112,48 +127,76 @@ def _seconds(pid: int) -> float:
         return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-@contextmanager
-def workers() -> Iterator[dict[str, Worker]]:
-    """One worker of each variant, with Redis and a collector, ended with the block."""
-    with ExitStack() as stack:
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        port = free_port_run(1)[0]
-        options = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(directory), "--save", ""]
+class Site:
+    """What all crews share: a Redis, a collector and a directory for logs."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        self._port = free_port_run(1)[0]
+        options = ["--port", str(self._port), "--bind", "127.0.0.1", "--dir", str(self._directory), "--save", ""]
         broker = subprocess.Popen([program(Path("redis-server")), *options], stdout=subprocess.DEVNULL)
         stack.callback(broker.wait)
         stack.callback(broker.terminate)
-        collector = stack.enter_context(running_collector())
-        made = {}
-        for number, name in enumerate(VARIANTS):
-            made[name] = Worker(name, number, port, collector.endpoint, directory / f"{number}.log")
-            stack.callback(made[name].stop)
-        yield made
+        self._collector = stack.enter_context(running_collector())
+
+    @contextmanager
+    def crew(self, names: Sequence[str]) -> Iterator[dict[str, Worker]]:
+        """A fresh worker of each variant, ended with the block."""
+        with ExitStack() as stack:
+            made = {}
+            for number, name in enumerate(names):
+                log = self._directory / f"{number}.log"
+                made[name] = Worker(name, number, self._port, self._collector.endpoint, log)
+                stack.callback(made[name].stop)
+            yield made
 
 
-def measure(rounds: int, tasks: int) -> dict[str, dict[str, float]]:
-    """Medians over the rounds, by variant."""
-    turns: dict[str, list[Turn]] = {name: [] for name in VARIANTS}
-    with workers() as made:
-        for number in range(rounds + 1):
-            for name in list(made) if number % 2 else list(reversed(made)):
-                turn = made[name].run(tasks)
-                if number:  # the first round warms up
-                    turns[name].append(turn)
-    return {
-        name: {
-            "cpu_us_per_task": round(median(turn.parent + turn.children for turn in of_variant), 1),
-            "parent_us": round(median(turn.parent for turn in of_variant), 1),
-            "children_us": round(median(turn.children for turn in of_variant), 1),
-            "tasks_per_second": round(1 / median(turn.seconds for turn in of_variant)),
+def measure(crews: int, rounds: int, tasks: int) -> dict[str, list[Turn]]:
+    """A turn for each crew by variant: the median of the worker's rounds."""
+    found: dict[str, list[Turn]] = {name: [] for name in VARIANTS}
+    with ExitStack() as stack:
+        site = Site(stack)
+        for number in range(crews):
+            names = random.Random(number).sample(list(VARIANTS), len(VARIANTS))
+            turns: dict[str, list[Turn]] = {name: [] for name in names}
+            with site.crew(names) as workers:
+                for round_number in range(rounds + 1):
+                    for name in names if round_number % 2 else reversed(names):
+                        turn = workers[name].run(tasks)
+                        if round_number:  # the first round warms up
+                            turns[name].append(turn)
+            for name, of_worker in turns.items():
+                found[name].append(_median(of_worker))
+    return found
+
+
+def summary(found: Mapping[str, Sequence[Turn]]) -> dict[str, dict[str, float]]:
+    """Means over the workers of each variant, and what it adds to bare with the standard error of that."""
+    bare = [turn.cpu for turn in found["bare"]]
+    result = {}
+    for name, turns in found.items():
+        added = [turn.cpu / without - 1 for turn, without in zip(turns, bare, strict=True)]
+        result[name] = {
+            "cpu_us_per_task": round(mean(turn.cpu for turn in turns), 1),
+            "parent_us": round(mean(turn.parent for turn in turns), 1),
+            "children_us": round(mean(turn.children for turn in turns), 1),
+            "added_percent": round(mean(added) * 100, 2),
+            "standard_error": round(stdev(added) / len(added) ** 0.5 * 100, 2),
+            "tasks_per_second": round(1 / mean(turn.seconds for turn in turns)),
         }
-        for name, of_variant in turns.items()
-    }
+    return result
+
+
+def _median(turns: Sequence[Turn]) -> Turn:
+    parts = ([getattr(turn, part) for turn in turns] for part in ("parent", "children", "seconds"))
+    return Turn(*map(median, parts))
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--crews", type=int, default=24)
+    parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--tasks", type=int, default=1000)
     chosen = parser.parse_args()
-    found = measure(chosen.rounds, chosen.tasks)
-    store("celery", {"rounds": chosen.rounds, "tasks": chosen.tasks, "variants": found}, PACKAGES)
+    variants = summary(measure(chosen.crews, chosen.rounds, chosen.tasks))
+    store("celery", {**vars(chosen), "variants": variants}, PACKAGES)

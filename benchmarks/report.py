@@ -92,16 +92,14 @@ def queries() -> str:
 
 def tasks() -> str:
     """CPU of a whole worker per task that does nothing."""
-    variants = _result("celery")["variants"]
-    bare = variants["bare"]["cpu_us_per_task"]
     rows = [
         [
             name,
             *(f"{run[part]:.0f}" for part in ("cpu_us_per_task", "parent_us", "children_us")),
-            f"{run['cpu_us_per_task'] / bare - 1:+.1%}",
+            "" if name == "bare" else f"{run['added_percent']:+.1f} % ± {run['standard_error']:.1f}",
             str(run["tasks_per_second"]),
         ]
-        for name, run in variants.items()
+        for name, run in _result("celery")["variants"].items()
     ]
     head = ["µs of CPU per task", "whole worker", "main process", "pool processes", "against bare", "tasks/s"]
     return _about("celery") + "\n\n" + _table(head, rows)

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader, MetricsData, NumberDataPoint
+from opentelemetry.sdk.metrics.export import (
+    Histogram,
+    HistogramDataPoint,
+    InMemoryMetricReader,
+    MetricsData,
+    NumberDataPoint,
+)
 
 from telemetry import setup
 from telemetry.pipeline.reader import DELTA_FOR_TOTALS
@@ -54,7 +60,7 @@ class Captured:
         for resource in data.resource_metrics if data else ():
             for scope in resource.scope_metrics:
                 for metric in scope.metrics:
-                    is_total = metric.name.endswith("_total") or metric.name.endswith("_seconds")
+                    is_total = isinstance(metric.data, Histogram) or getattr(metric.data, "is_monotonic", False)
                     for point in metric.data.data_points:
                         if isinstance(point, NumberDataPoint | HistogramDataPoint):
                             self._take(metric.name, point, is_total)

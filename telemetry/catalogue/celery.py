@@ -21,6 +21,22 @@ class DroppedLabels(TaskLabels):
     reason: Literal["revoked", "expired", "terminated", "ignored", "rejected", "other"]
 
 
+Outcome = Literal["completed", "failed", "retried", "dropped"]
+
+
+class RuntimeLabels(TypedDict):
+    """Which task, and how its run ended."""
+
+    task_name: TaskName
+    outcome: Outcome
+
+
+class ScheduledLabels(TypedDict):
+    """Which task of the beat schedule."""
+
+    task_name: TaskName
+
+
 class PriorityLabels(TypedDict):
     """Which queue, and how urgent."""
 
@@ -45,6 +61,12 @@ class WorkerLabels(TypedDict):
     """Which worker node."""
 
     hostname: Annotated[str, Budget(500, "worker nodes seen within the last hour")]
+
+
+class LostLabels(WorkerLabels):
+    """Which worker node lost a process, and to what."""
+
+    ended_by: Annotated[str, Budget(20, "signals and exit codes of pool processes")]
 
 
 class HeldLabels(WorkerLabels):
@@ -117,6 +139,14 @@ EXCEPTIONS = CounterSpec(
     unit="{task}",
     documented=False,
 )
+RUNTIME = HistogramSpec(
+    name="celery_task_runtime_seconds",
+    help="Seconds a run of a task took in the pool, by how it ended; retries and terminated runs included.",
+    labels=RuntimeLabels,
+    unit="s",
+    buckets=DURATION.buckets,
+    documented=False,
+)
 WAIT = HistogramSpec(
     name="celery_task_wait_seconds",
     help="Seconds from publishing (from the ETA, where there is one) until a pool process took the task.",
@@ -141,7 +171,7 @@ UNACKED = FactSpec(
 )
 HELD = LevelSpec(
     name="celery_worker_tasks",
-    help="Tasks a worker node holds: running, fetched in advance, or waiting for their time.",
+    help="Tasks a worker node holds: active (each keeps a process busy), fetched in advance, or waiting for an ETA.",
     labels=HeldLabels,
     unit="{task}",
     documented=False,
@@ -151,5 +181,34 @@ POOL_SIZE = LevelSpec(
     help="Tasks a worker node can run at the same time.",
     labels=WorkerLabels,
     unit="{process}",
+    documented=False,
+)
+PREFETCH = LevelSpec(
+    name="celery_worker_prefetch_limit",
+    help="Tasks a worker node may take from the broker without acknowledging them; 0 is no limit.",
+    labels=WorkerLabels,
+    unit="{task}",
+    documented=False,
+)
+LOST = CounterSpec(
+    name="celery_pool_processes_lost_total",
+    help="Pool processes that ended without being told to: killed, crashed, or past a hard time limit.",
+    labels=LostLabels,
+    unit="{process}",
+    documented=False,
+)
+BEAT_LAG = HistogramSpec(
+    name="celery_beat_lag_seconds",
+    help="Seconds from the moment a task of the schedule was due until beat published it.",
+    labels=ScheduledLabels,
+    unit="s",
+    buckets=WAIT.buckets,
+    documented=False,
+)
+BEAT_OVERDUE = LevelSpec(
+    name="celery_beat_overdue_seconds",
+    help="Seconds the next task of the schedule is due and not published; it grows while beat is stuck.",
+    labels=NoLabels,
+    unit="s",
     documented=False,
 )

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, cast
 
 from telemetry.catalogue import FactSpec
 from telemetry.catalogue import celery as catalogue
-from telemetry.catalogue.celery import DroppedLabels, HeldLabels, TaskLabels, WorkerLabels
+from telemetry.catalogue.celery import HeldLabels, WorkerLabels
+from telemetry.domains.celery_beat import BeatRecorder
+from telemetry.domains.celery_task import TaskInstruments, TaskSeries
 from telemetry.domains.errors import ErrorsRecorder
 from telemetry.instruments import Instruments
+from telemetry.labels import MAX_SERIES
 
 _OVERFLOW = "other"
 
@@ -19,70 +23,65 @@ class CeleryRecorder:
     """Submissions where they are published, outcomes where the pool is owned, queues and workers as read."""
 
     def __init__(self, instruments: Instruments, errors: ErrorsRecorder) -> None:
-        self._submitted = instruments.counter(catalogue.SUBMITTED)
-        self._completed = instruments.counter(catalogue.COMPLETED)
-        self._failed = instruments.counter(catalogue.FAILED)
-        self._retried = instruments.counter(catalogue.RETRIED)
-        self._dropped = instruments.counter(catalogue.DROPPED)
-        self._duration = instruments.histogram(catalogue.DURATION)
+        self.beat = BeatRecorder(instruments)
+        self._tasks = TaskInstruments(instruments)
+        self._series: dict[tuple[str, str], TaskSeries] = {}
+        instruments.on_reset(self._series.clear)
         self._priorities = instruments.counter(catalogue.PRIORITIES)
-        self._exceptions = instruments.counter(catalogue.EXCEPTIONS)
-        self._wait = instruments.histogram(catalogue.WAIT)
         self._oldest = instruments.fact(catalogue.OLDEST)
         self._unacked = instruments.fact(catalogue.UNACKED)
         self._held = instruments.level(catalogue.HELD)
         self._pool_size = instruments.level(catalogue.POOL_SIZE)
+        self._prefetch = instruments.level(catalogue.PREFETCH)
+        self._lost = instruments.counter(catalogue.LOST)
         self._queue_length = instruments.fact(catalogue.QUEUE_LENGTH)
         self._active_workers = instruments.fact(catalogue.ACTIVE_WORKERS)
         self._errors = errors
 
+    def task(self, task_name: str, queue: str) -> TaskSeries:
+        """The series of a task and the queue it came through, looked up once; hold on to them for one event only."""
+        series = self._series.get((task_name, queue))
+        if series is None:
+            series = TaskSeries(self._tasks, task_name, queue)
+            if len(self._series) < MAX_SERIES:
+                self._series[task_name, queue] = series
+        return series
+
+    def unknown(self, task_name: str, queue: str) -> None:
+        """A worker got a task that it does not know; its name takes no place in the budgets of tasks that run."""
+        TaskSeries(self._tasks, task_name, queue).failed(None, "NotRegistered")
+
+    def refused(self, task_name: str, queue: str) -> None:
+        """A worker got a message that it cannot understand."""
+        TaskSeries(self._tasks, task_name, queue).dropped(None, "rejected")
+
     def declare_submissions(self, task_names: Iterable[str], queues: Iterable[str]) -> None:
         """Let the series of tasks a publisher knows exist; unknown names cannot take their place in the budget."""
-        known_queues = list(queues)
-        for task_name in task_names:
-            for queue in known_queues:
-                self._submitted.declare({"task_name": task_name, "queue": queue})
+        self._declare(("submitted",), task_names, queues)
 
     def declare(self, task_names: Iterable[str], queues: Iterable[str]) -> None:
         """Let the series of known tasks and queues exist before their first event."""
+        self._declare(self._tasks.counters, task_names, queues)
+
+    def _declare(self, kinds: Iterable[str], task_names: Iterable[str], queues: Iterable[str]) -> None:
         known_queues = list(queues)
         for task_name in task_names:
             for queue in known_queues:
-                labels: TaskLabels = {"task_name": task_name, "queue": queue}
-                for counter in (self._submitted, self._completed, self._failed, self._retried):
-                    counter.declare(labels)
+                for kind in kinds:
+                    self._tasks.counters[kind].declare({"task_name": task_name, "queue": queue})
 
     def submitted(self, task_name: str, queue: str, priority: str = "none") -> None:
         """A task was published; not called for a retry."""
-        self._submitted.add(1, {"task_name": task_name, "queue": queue})
+        self._tasks.counters["submitted"].add(1, {"task_name": task_name, "queue": queue})
         self._priorities.add(1, {"queue": queue, "priority": priority})
 
-    def waited(self, task_name: str, queue: str, seconds: float) -> None:
-        """A task was taken by a pool process ``seconds`` after it could have been."""
-        self._wait.record(max(0.0, seconds), {"task_name": task_name, "queue": queue})
+    def process_lost(self, hostname: str, ended_by: str) -> None:
+        """A pool process of a worker node ended that was not told to; ``ended_by`` is a signal or an exit code."""
+        self._lost.add(1, {"hostname": hostname, "ended_by": ended_by})
 
-    def completed(self, task_name: str, queue: str, seconds: float | None) -> None:
-        """A task ended successfully after ``seconds`` in the pool."""
-        labels: TaskLabels = {"task_name": task_name, "queue": queue}
-        self._completed.add(1, labels)
-        if seconds is not None:
-            self._duration.record(seconds, labels)
-
-    def failed(self, task_name: str, queue: str, seconds: float | None, exception: str) -> None:
-        """A task ended with an error, a hard time limit or a lost process after ``seconds`` in the pool."""
-        labels: TaskLabels = {"task_name": task_name, "queue": queue}
-        self._failed.add(1, labels)
-        self._exceptions.add(1, {"task_name": task_name, "exception": exception})
-        if seconds is not None:
-            self._duration.record(seconds, labels)
-
-    def retried(self, task_name: str, queue: str) -> None:
-        """An attempt of a task ended by asking for a retry."""
-        self._retried.add(1, {"task_name": task_name, "queue": queue})
-
-    def dropped(self, task_name: str, queue: str, reason: str) -> None:
-        """A task left without an outcome: ``revoked``, ``expired``, ``terminated``, ``ignored`` or ``rejected``."""
-        self._dropped.add(1, cast("DroppedLabels", {"task_name": task_name, "queue": queue, "reason": reason}))
+    def declare_processes(self, hostname: str) -> None:
+        """Let the series of the most usual loss (a kill, for want of memory as a rule) exist before the first one."""
+        self._lost.declare({"hostname": hostname, "ended_by": "SIGKILL"})
 
     def observe_queue_lengths(self, lengths: Mapping[str, int]) -> None:
         """How many tasks wait in each queue of the broker; replaces the last reading."""
@@ -104,7 +103,13 @@ class CeleryRecorder:
         shown = list(oldest.items())[: _budget(catalogue.OLDEST)]
         self._oldest.set_all([({"queue": queue}, max(0.0, age)) for queue, age in shown])
 
-    def read_worker_from(self, hostname: str, held: Callable[[], Mapping[str, int]], size: Callable[[], int]) -> None:
+    def read_worker_from(
+        self,
+        hostname: str,
+        held: Callable[[], Mapping[str, int]],
+        size: Callable[[], int],
+        prefetch: Callable[[], int | None],
+    ) -> None:
         """Take what the worker node of this process holds from the worker itself, at each collection.
 
         A forked child inherits the readers; the worker is its parent's to report.
@@ -115,11 +120,13 @@ class CeleryRecorder:
             states = held() if os.getpid() == own else {}
             return [(cast("HeldLabels", {"hostname": hostname, "state": state}), n) for state, n in states.items()]
 
-        def read_size() -> list[tuple[WorkerLabels, float]]:
-            return [({"hostname": hostname}, size())] if os.getpid() == own else []
+        def read_number(number: Callable[[], int | None]) -> list[tuple[WorkerLabels, float]]:
+            found = number() if os.getpid() == own else None
+            return [] if found is None else [({"hostname": hostname}, found)]
 
         self._held.read_from(read_held)
-        self._pool_size.read_from(read_size)
+        self._pool_size.read_from(partial(read_number, size))
+        self._prefetch.read_from(partial(read_number, prefetch))
 
     def forget_readings(self) -> None:
         """This process has no reading of queues and workers: absent, which is not 0."""

@@ -12,6 +12,7 @@ from celery.exceptions import Ignore, Reject, Retry
 from kombu.utils.imports import symbol_by_name
 
 from telemetry import guard
+from telemetry.domains.celery_task import TaskSeries
 from telemetry.instrumentation._celery_queues import QueueNames
 from telemetry.setup import get
 
@@ -30,8 +31,10 @@ def metered(base: type | str, queues: QueueNames) -> type:
 def _counting(on_success: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(on_success)
     def counted(self: MeteredRequest, failed__retval__runtime: Any, **kwargs: Any) -> Any:
-        with guard.guarded("counting a completed task"):
+        try:
             self.count_success(failed__retval__runtime)
+        except Exception as error:
+            guard.swallow(error, "counting a completed task")
         return on_success(self, failed__retval__runtime, **kwargs)
 
     return counted
@@ -60,8 +63,10 @@ class MeteredRequest:
     def on_accepted(self, pid: int, time_accepted: float) -> None:
         """A pool process took the task."""
         self._accepted_at = time_accepted
-        with guard.guarded("timing the wait of a task"):
+        try:
             self._record_wait()
+        except Exception as error:
+            guard.swallow(error, "timing the wait of a task")
         super().on_accepted(pid, time_accepted)  # type: ignore[misc]
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
@@ -147,23 +152,23 @@ class MeteredRequest:
         if published is not None and not self.delivery_info.get("redelivered"):  # type: ignore[attr-defined]
             eta = self.eta  # type: ignore[attr-defined]
             could_start = float(published) if eta is None else max(float(published), eta.timestamp())
-            get().celery.waited(*self._labels(), time.time() - could_start)
+            self._series().waited(time.time() - could_start)
 
     def _end_completed(self, seconds: float | None) -> None:
         if self._is_first_end():
-            get().celery.completed(*self._labels(), seconds)
+            self._series().completed(seconds)
 
     def _end_failed(self, exception: str) -> None:
         if self._is_first_end():
-            get().celery.failed(*self._labels(), self._seconds(), exception)
+            self._series().failed(self._seconds(), exception)
 
     def _end_retried(self) -> None:
         if self._is_first_end():
-            get().celery.retried(*self._labels())
+            self._series().retried(self._seconds())
 
     def _end_dropped(self, reason: str) -> None:
         if self._is_first_end():
-            get().celery.dropped(*self._labels(), reason)
+            self._series().dropped(self._seconds(), reason)
 
     def _is_first_end(self) -> bool:
         first, self._ended = not self._ended, True
@@ -172,8 +177,8 @@ class MeteredRequest:
     def _seconds(self) -> float | None:
         return None if self._accepted_at is None else max(0.0, time.monotonic() - self._accepted_at)
 
-    def _labels(self) -> tuple[str, str]:
-        return str(self._type), self.metered_queues.received_from(self.delivery_info)  # type: ignore[attr-defined]
+    def _series(self) -> TaskSeries:
+        return get().celery.task(self._type, self.metered_queues.received_from(self.delivery_info))  # type: ignore[attr-defined]
 
 
 def _exception_of(exc_info: Any) -> BaseException:

@@ -10,12 +10,13 @@ from contextvars import ContextVar
 from typing import Any
 
 from celery import Celery, signals
-from celery.worker import state
 
 from telemetry import guard
+from telemetry.instrumentation._celery_beat import measure_beat
 from telemetry.instrumentation._celery_broker import BrokerObserver
 from telemetry.instrumentation._celery_queues import QueueNames
 from telemetry.instrumentation._celery_request import PUBLISHED_AT, metered
+from telemetry.instrumentation._celery_worker import count_lost_processes, is_prefork, measure_worker
 from telemetry.pipeline.handover import Handover
 from telemetry.setup import Telemetry, get
 
@@ -71,6 +72,7 @@ class _Hooks:
             signals.worker_shutdown: self.worker_ends,
             signals.worker_process_init: self.child_begins,
             signals.worker_process_shutdown: self.child_ends,
+            signals.beat_init: self.beat_begins,
             signals.task_unknown: self.unknown,
             signals.task_rejected: self.refused,
         }
@@ -124,19 +126,25 @@ class _Hooks:
             self._observe_at_collections()
             self._meter_requests()
             get().celery.declare(self._own_tasks(), self._queues.declared())
-            get().celery.read_worker_from(str(sender), _held, lambda: _pool_size(instance))
-            self._observer.worker_set_up(str(sender), beats_from_loop=_is_prefork(instance))
+            measure_worker(str(sender), instance)
+            self._observer.worker_set_up(str(sender), beats_from_loop=is_prefork(instance))
 
     def worker_ready(self, sender: Any, **_: Any) -> None:
         if _same(sender.app, self._app):
             with guard.guarded("observing the broker from a worker"):
                 self._meter_late_tasks(sender)
+                count_lost_processes(str(sender.hostname), sender)
                 self._observer.worker_ready()
 
     def worker_ends(self, sender: Any, **_: Any) -> None:
         if _same(sender.app, self._app):
             with guard.guarded("ending the observation of a worker"):
                 self._observer.stop()
+
+    def beat_begins(self, sender: Any, **_: Any) -> None:
+        if _same(sender.app, self._app):
+            with guard.guarded("watching the schedule of beat"):
+                measure_beat(sender.scheduler)
 
     def child_begins(self, **_: Any) -> None:
         self._observer.pool_child()
@@ -152,14 +160,14 @@ class _Hooks:
         """A worker got a task it does not know; Celery stores a failure."""
         if _same(sender.app, self._app):
             with guard.guarded("counting an unknown task"):
-                get().celery.failed(str(name), self._queues.received_from(message.delivery_info), None, "NotRegistered")
+                get().celery.unknown(str(name), self._queues.received_from(message.delivery_info))
 
     def refused(self, sender: Any, message: Any, **_: Any) -> None:
         """A worker got a message that it cannot understand."""
         if _same(sender.app, self._app):
             with guard.guarded("counting a refused message"):
                 name = str((message.headers or {}).get("task") or "unknown")
-                get().celery.dropped(name, self._queues.received_from(message.delivery_info), "rejected")
+                get().celery.refused(name, self._queues.received_from(message.delivery_info))
 
     def _prepare_handover(self) -> None:
         """Only where collections are sure to come: they take what children leave."""
@@ -215,20 +223,6 @@ def _send_task(app: Celery, *args: Any, **kwargs: Any) -> Any:
         _publication.reset(token)
 
 
-def _held() -> dict[str, int]:
-    active = len(state.active_requests)
-    return {
-        "active": active,
-        "reserved": max(0, len(state.reserved_requests) - active),
-        "scheduled": len(state.scheduled_requests) if hasattr(state, "scheduled_requests") else 0,
-    }
-
-
-def _pool_size(worker: Any) -> int:
-    """0 before the pool is there and after it is gone; Celery's property raises then."""
-    return int(getattr(getattr(worker, "pool", None), "num_processes", 0))
-
-
 def _is_retry(body: Any, headers: Mapping[str, Any]) -> bool:
     in_body = body.get("retries") if isinstance(body, Mapping) else None  # task protocol 1
     return bool(headers.get("retries") or in_body)
@@ -237,7 +231,3 @@ def _is_retry(body: Any, headers: Mapping[str, Any]) -> bool:
 def _same(app: Any, own: Celery) -> bool:
     """Celery hands out proxies of the current application as well."""
     return getattr(app, "_get_current_object", lambda: app)() is own
-
-
-def _is_prefork(worker: Any) -> bool:
-    return "prefork" in str(worker.pool_cls)

@@ -1,45 +1,95 @@
-"""What beat publishes is counted in beat, and once: the real scheduler, a real worker."""
+"""What beat publishes is counted in beat, and once, and how late it was: the real scheduler, a real worker."""
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from tests.telemetry.celery.fleet import ROOT, TASKS, Broker, eventually, running
+import pytest
+from celery import Celery
+from celery.beat import Scheduler
+
+from telemetry import testing
+from telemetry.catalogue.celery import BEAT_LAG
+from telemetry.instrumentation._celery_beat import measure_beat
+from tests.telemetry.celery.fleet import ROOT, TASKS, Broker, Fleet, eventually, running
+
+OFTEN = {"often": {"task": f"{TASKS}.succeed", "schedule": 0.2}}
 
 
-def test_scheduled_tasks_are_submissions(broker: Broker, tmp_path: Path) -> None:
-    """Every task that beat published before it was stopped is submitted once and completed once."""
-    schedule = {"often": {"task": f"{TASKS}.succeed", "schedule": 0.2}}
-    with running(broker, tmp_path, beat_schedule=schedule, beat_max_loop_interval=0.1) as fleet:
-        fleet.start_worker()
-        command = [
-            sys.executable,
-            "-m",
-            "celery",
-            "-A",
-            TASKS,
-            "beat",
-            "--pidfile=",
-            "-l",
-            "info",
-            "-s",
-            str(tmp_path / "schedule"),
-        ]
-        with (tmp_path / "beat.log").open("wb") as log:
-            beat = subprocess.Popen(command, env=fleet.env(), cwd=ROOT, stdout=log, stderr=log)
-            try:
-                assert eventually(lambda: fleet.counted(f"{TASKS}.succeed").get("completed", 0) >= 5), fleet.counted(
-                    "succeed"
-                )
-            finally:
-                beat.terminate()
-                beat.wait(20)
-        published = (tmp_path / "beat.log").read_text().count("Sending due task")
+@pytest.fixture
+def scheduled(broker: Broker, tmp_path: Path) -> Iterator[Fleet]:
+    """A fleet with a task that beat publishes five times a second."""
+    with running(broker, tmp_path, beat_schedule=OFTEN, beat_max_loop_interval=0.1) as fleet:
+        yield fleet
+
+
+@contextmanager
+def beat(fleet: Fleet, logs: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Beat as a process, ended with the block."""
+    command = [sys.executable, "-m", "celery", "-A", TASKS, "beat", "--pidfile=", "-l", "info"]
+    with (logs / "beat.log").open("wb") as log:
+        command += ["-s", str(logs / "schedule")]
+        process = subprocess.Popen(command, env=fleet.env(), cwd=ROOT, stdout=log, stderr=log)
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def test_scheduled_tasks_are_submissions(scheduled: Fleet, tmp_path: Path) -> None:
+    """Every task that beat published before it was stopped is submitted, timed and completed once."""
+    scheduled.start_worker()
+    with beat(scheduled, tmp_path):
+        assert eventually(lambda: scheduled.counted(f"{TASKS}.succeed").get("completed", 0) >= 5)
+        assert eventually(lambda: scheduled.sink.fact("celery_beat_overdue_seconds") is not None)
+    published = (tmp_path / "beat.log").read_text().count("Sending due task")
+    truth = {"submitted": published, "completed": published}
+    assert eventually(lambda: scheduled.counted(f"{TASKS}.succeed") == truth), (truth, scheduled.counted("succeed"))
+    assert scheduled.sink.total("celery_beat_lag_seconds", task_name=f"{TASKS}.succeed") == published
+
+
+def test_embedded_beat_is_counted(scheduled: Fleet) -> None:
+    """Beat inside a worker (`-B`) counts what it publishes, too, and is not taken for a pool process."""
+    worker = scheduled.start_worker("-B")
+    assert eventually(lambda: scheduled.counted(f"{TASKS}.succeed").get("completed", 0) >= 5)
+    scheduled.end(worker)
+    published = scheduled.log("w1").read_text().count("Sending due task")
+    counted = scheduled.counted(f"{TASKS}.succeed")
+    assert counted["submitted"] == published == scheduled.sink.total("celery_beat_lag_seconds")
+    assert counted["completed"] + scheduled.broker.client.llen("celery") == published
+
+
+def test_late_publications_are_seen(scheduled: Fleet, tmp_path: Path) -> None:
+    """A beat that is held up for two seconds shows a task that was at least a second late."""
+    with beat(scheduled, tmp_path) as process:
+        assert eventually(lambda: scheduled.sink.total("celery_beat_lag_seconds") >= 2)
+        process.send_signal(signal.SIGSTOP)
+        resumed = time.monotonic() + 2
+        assert not eventually(lambda: process.poll() is not None, resumed - time.monotonic())
+        process.send_signal(signal.SIGCONT)
+        late = BEAT_LAG.buckets.index(1.0) + 1
         assert eventually(
-            lambda: fleet.counted(f"{TASKS}.succeed") == {"submitted": published, "completed": published}
-        ), (
-            published,
-            fleet.counted(f"{TASKS}.succeed"),
+            lambda: any(sum(b[late:]) for (name, _), b in scheduled.sink.buckets.items() if "lag" in name)
         )
+
+
+def test_stuck_schedule_is_overdue() -> None:
+    """A scheduler that does not tick is overdue by the time since its next task was due."""
+    app = Celery(broker="memory://")
+    app.conf.beat_schedule = OFTEN
+    scheduler = Scheduler(app)
+    with testing.capture() as captured:
+        measure_beat(scheduler)
+        assert captured.value("celery_beat_overdue_seconds") == 0
+        scheduler.populate_heap()
+        assert eventually(lambda: (captured.value("celery_beat_overdue_seconds") or 0) > 0.5)
+        scheduler.tick()
+        assert captured.total("celery_beat_lag_seconds", task_name=f"{TASKS}.succeed") == 1
+        assert captured.value("celery_beat_overdue_seconds") < 0.3

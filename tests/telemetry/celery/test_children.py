@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from pathlib import Path
 
-from tests.telemetry.celery.fleet import Fleet, eventually
+from tests.telemetry.celery.fleet import TASKS, Fleet, eventually
 
 COUNT = 12
 
@@ -54,3 +56,33 @@ def test_idle_child_has_no_thread_of_ours(fleet: Fleet) -> None:
     assert eventually(lambda: len(fleet.sink.instances) == 2)
     sizes = [value for (_, (metric, _)), value in fleet.sink.levels.items() if metric == "celery_worker_pool_size"]
     assert sizes == [1]  # of the worker alone
+
+
+def lost(fleet: Fleet, ended_by: str) -> float:
+    """The pool processes that the worker lost in this way."""
+    labels = {"hostname": "w1@test", "ended_by": ended_by}
+    return fleet.sink.total("celery_pool_processes_lost_total", **labels)
+
+
+def test_lost_processes_are_counted(fleet: Fleet) -> None:
+    """A killed process counts, idle or not; one that was recycled, terminated on request or stopped does not."""
+    worker = fleet.start_worker("--max-tasks-per-child", "2")
+    children = f"/proc/{worker.pid}/task/{worker.pid}/children"
+    os.kill(int(Path(children).read_text().split()[0]), signal.SIGKILL)
+    assert eventually(lambda: lost(fleet, "SIGKILL") == 1)
+    results = [fleet.send("succeed") for _ in range(8)]
+    assert eventually(lambda: all(result.ready() for result in results))
+    running = fleet.send("terminated")
+    assert eventually(lambda: fleet.flag(f"started:{running.id}"))
+    running.revoke(terminate=True, signal="SIGKILL")
+    assert eventually(lambda: fleet.counted(f"{TASKS}.terminated") == {"dropped": 1})
+    fleet.send("killed")
+    assert eventually(lambda: lost(fleet, "SIGKILL") == 2)
+    fleet.end(worker)
+    assert fleet.sink.total("celery_pool_processes_lost_total") == 2
+
+
+def test_prefetch_limit_is_the_workers(fleet: Fleet) -> None:
+    """The limit is what Celery asked the broker for: processes times multiplier."""
+    fleet.start_worker("--prefetch-multiplier", "3")
+    assert eventually(lambda: fleet.sink.fact("celery_worker_prefetch_limit", hostname="w1@test") == 6)

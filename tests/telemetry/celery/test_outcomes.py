@@ -156,6 +156,21 @@ def test_failures_are_counted_by_exception(storm: Storm) -> None:
     assert storm.fleet.sink.total("celery_task_exceptions_total") == failed
 
 
+def test_runs_are_timed_by_outcome(storm: Storm) -> None:
+    """Every run that a pool process began has one runtime, under what became of it."""
+    truth = {
+        ("succeed", "completed"): 20,
+        ("fail", "failed"): 5,
+        ("ignored", "dropped"): 2,
+        ("terminated", "dropped"): 1,
+    }
+    truth |= {("retry_in_vain", "retried"): 4, ("retry_in_vain", "failed"): 2, ("hard_limit", "failed"): 2}
+    for (task, outcome), count in truth.items():
+        labels = {"task_name": f"{TASKS}.{task}", "outcome": outcome}
+        assert storm.fleet.sink.total("celery_task_runtime_seconds", **labels) == count, labels
+    assert storm.fleet.sink.total("celery_task_runtime_seconds", task_name=f"{TASKS}.expired") == 0
+
+
 def test_waits_are_timed_without_eta(storm: Storm) -> None:
     """A task that was not ready waited for nothing; each first delivery has one wait."""
     assert storm.fleet.sink.total("celery_task_wait_seconds", task_name=f"{TASKS}.succeed") == 20

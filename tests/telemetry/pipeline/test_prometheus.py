@@ -19,7 +19,7 @@ t.http.started("GET", "/x"); timed(0.3); t.http.answered("POST", "/y", 500, 31.0
 message(); message("pro")
 t.business.observe_users_active({"free": 3, "pro": 1}); t.business.observe_conversations_active(7)
 t.errors.occurred("ValueError", component="http"); t.errors.rate_limit_exceeded(endpoint="/x", plan="free")
-t.celery.submitted("work", "high"); t.celery.completed("work", "high", 0.2)
+t.celery.submitted("work", "high"); t.celery.task("work", "high").completed(0.2)
 t.celery.observe_queue_lengths({"high": 2}); t.celery.observe_workers({"w1": True})
 t.storage.operation("upload", bucket="b", transferred_bytes=10)
 t.storage.observe_quota_used([("u1", "free", 5)])
