@@ -42,7 +42,7 @@ logs:  ## follow the logs; NAME=app-1 for one of them
 	@$(FLEET) logs $(NAME)
 
 test: install check  ## every check and test of a change, under 30 minutes
-	$(PYTHON) -m pytest -m "not slow and not accuracy and not postgres"
+	$(PYTHON) -m pytest -m "not slow and not accuracy and not brokers and not postgres"
 
 test-accuracy: install  ## the whole accuracy suite; run it alone
 	$(PYTHON) -m pytest -m accuracy tests/accuracy
@@ -52,8 +52,15 @@ accuracy-page: install  ## measure the accuracy suite and the alternatives, and 
 	$(PYTHON) -m tests.accuracy.alternatives docs/accuracy/alternatives.json
 	$(PYTHON) -m docs.generate
 
-test-slow: install  ## tests too long for every change, and those that need PostgreSQL
-	$(PYTHON) -m pytest -m "slow or postgres"
+test-brokers: install  ## Celery on RabbitMQ, of Debian's package rabbitmq-server
+	$(PYTHON) -m pytest -m brokers
+
+celery-page: install  ## measure what becomes of tasks, and write the table of docs/celery.md
+	CELERY_ROWS=docs/celery $(PYTHON) -m pytest -m "not slow" tests/telemetry/celery/test_outcomes.py
+	$(PYTHON) -m docs.generate
+
+test-slow: install  ## tests too long for every change, and those that need RabbitMQ or PostgreSQL
+	$(PYTHON) -m pytest -m "slow or brokers or postgres"
 
 check: install  ## format, lint, types, import rules, generated files, configuration files
 	.venv/bin/ruff format --check .

@@ -15,6 +15,7 @@ from grafana.rules import reference as alerts
 from telemetry.bridge import RULES, Rule
 from telemetry.catalogue import ALL, DOCUMENTED, HistogramSpec, Label, Spec
 from tests.accuracy.page import measured
+from tests.telemetry.celery.page import outcomes
 
 ROOT = Path(__file__).parent.parent
 PROMETHEUS_TYPE = {"counter": "Counter", "histogram": "Histogram", "level": "Gauge", "fact": "Gauge"}
@@ -79,6 +80,7 @@ GENERATED: dict[str, dict[str, Callable[[], str]]] = {
         "ours": lambda: measured("ours.json"),
         "alternatives": lambda: measured("alternatives.json"),
     },
+    "docs/celery.md": {"outcomes": outcomes},
     "docs/metrics.md": {
         "documented": lambda: reference(DOCUMENTED),
         "additional": lambda: reference(spec for spec in ALL if not spec.documented),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
@@ -16,6 +17,8 @@ from telemetry import guard
 from telemetry.batches import Batch
 from telemetry.bound import Bound, L, Owner
 from telemetry.catalogue import HistogramSpec
+
+_NOTED_AT_MOST = 1000
 
 _NO_METER = NoOpMeter("telemetry")
 
@@ -86,11 +89,25 @@ class BoundHistogram(Bound[L]):
 class HistogramSeries:
     """One series of a histogram: the values since the last collection, in buckets.
 
+    A recorded value waits in a queue, since sorting it into its bucket costs the host more than a note of it; both ends
+    of a ``deque`` are safe to use from several threads.
+
     Attributes:
         attributes: Its labels.
     """
 
-    __slots__ = ("_bounds", "_counts", "_largest", "_lock", "_reject", "_smallest", "_total", "attributes")
+    __slots__ = (
+        "_bounds",
+        "_counts",
+        "_largest",
+        "_lock",
+        "_note",
+        "_noted",
+        "_reject",
+        "_smallest",
+        "_total",
+        "attributes",
+    )
 
     def __init__(
         self,
@@ -103,6 +120,8 @@ class HistogramSeries:
         self._bounds = bounds
         self._lock = lock
         self._reject = reject
+        self._noted: deque[float] = deque()
+        self._note = self._noted.append
         self._clear()
 
     def _clear(self) -> None:
@@ -113,22 +132,39 @@ class HistogramSeries:
 
     def record(self, value: float) -> None:
         """Record ``value`` (0 or more); anything else is not recorded but reported."""
+        self._note(value)
+        if len(self._noted) > _NOTED_AT_MOST:
+            self._sort()
+
+    def _sort(self) -> None:
+        """Put what is noted into buckets."""
+        noted = self._noted
+        with self._lock:
+            for _ in range(len(noted)):
+                try:
+                    self._put(noted.popleft())
+                except IndexError:
+                    return
+                except Exception:  # no number at all
+                    self._reject()
+
+    def _put(self, value: float) -> None:
         total = self._total + value if 0 <= value < inf else inf
         if not total < inf:
             self._reject()
             return
         value = float(value)
-        with self._lock:
-            self._counts[bisect_left(self._bounds, value)] += 1
-            self._total += value
-            if value < self._smallest:  # noqa: PLR1730 - a call of min() costs as much as the rest
-                self._smallest = value
-            if value > self._largest:  # noqa: PLR1730
-                self._largest = value
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self._total = total
+        if value < self._smallest:  # noqa: PLR1730 - a call of min() costs as much as the rest
+            self._smallest = value
+        if value > self._largest:  # noqa: PLR1730
+            self._largest = value
 
     def take(self) -> Batch | None:
         """What was recorded since the last call; ``None`` for nothing."""
         with self._lock:
+            self._sort()
             if self._largest < 0:
                 return None
             batch = Batch(self._total, self._counts, self._smallest, self._largest)

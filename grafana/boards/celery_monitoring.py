@@ -108,6 +108,22 @@ def _queues() -> tuple[Panel, ...]:
             "Messages workers hold. Not falling while nothing runs: a worker died; the broker redelivers them later.",
             {"{{environment}}": fact(celery.UNACKED)},
         ),
+        bars(
+            "Pool processes lost",
+            "none",
+            "Processes that were killed or crashed in the time range. SIGKILL: out of memory, as a rule.",
+            {"{{hostname}}: {{ended_by}} · {{environment}}": increase(celery.LOST, "hostname", "ended_by")},
+            alerts=("PoolProcessesLost",),
+            width=12,
+        ),
+        line(
+            "Beat overdue",
+            "s",
+            "How long the next task of the schedule is due. Rising: beat is stuck; no line: no beat runs.",
+            {"{{environment}}": level(celery.BEAT_OVERDUE)},
+            alerts=("BeatOverdue", "BeatGone"),
+            width=12,
+        ),
     )
 
 

@@ -192,7 +192,7 @@ PREFETCH = LevelSpec(
 )
 LOST = CounterSpec(
     name="celery_pool_processes_lost_total",
-    help="Pool processes that ended without being told to: killed, crashed, or past a hard time limit.",
+    help="Pool processes that were killed or crashed, by signal or exit code; hard time limits end them by SIGTERM.",
     labels=LostLabels,
     unit="{process}",
     documented=False,

@@ -39,7 +39,7 @@ class CeleryRecorder:
         self._errors = errors
 
     def task(self, task_name: str, queue: str) -> TaskSeries:
-        """The series of a task and the queue it came through, looked up once; hold on to them for one event only."""
+        """The series of a task and the queue it came through, looked up once; hold on to them for one task only."""
         series = self._series.get((task_name, queue))
         if series is None:
             series = TaskSeries(self._tasks, task_name, queue)
@@ -76,12 +76,13 @@ class CeleryRecorder:
         self._priorities.add(1, {"queue": queue, "priority": priority})
 
     def process_lost(self, hostname: str, ended_by: str) -> None:
-        """A pool process of a worker node ended that was not told to; ``ended_by`` is a signal or an exit code."""
+        """A pool process of a worker node was killed or crashed; ``ended_by`` is a signal or an exit code."""
         self._lost.add(1, {"hostname": hostname, "ended_by": ended_by})
 
     def declare_processes(self, hostname: str) -> None:
-        """Let the series of the most usual loss (a kill, for want of memory as a rule) exist before the first one."""
-        self._lost.declare({"hostname": hostname, "ended_by": "SIGKILL"})
+        """Let the series of the usual losses (no memory, a crash in an extension) exist before the first one."""
+        for ended_by in ("SIGKILL", "SIGSEGV"):
+            self._lost.declare({"hostname": hostname, "ended_by": ended_by})
 
     def observe_queue_lengths(self, lengths: Mapping[str, int]) -> None:
         """How many tasks wait in each queue of the broker; replaces the last reading."""

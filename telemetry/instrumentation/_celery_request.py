@@ -49,6 +49,7 @@ class MeteredRequest:
 
     metered_queues: QueueNames
     _accepted_at: float | None = None
+    _task_series: TaskSeries | None = None
     _ended = False
     _requeued = False
     _retried_after_loss = False
@@ -130,7 +131,7 @@ class MeteredRequest:
             return
         # A redelivered task that Celery did not run, because it had succeeded, has no runtime: it was counted then.
         if not failed and runtime is not None:
-            self._end_completed(float(runtime))
+            self._end_completed(runtime)
 
     def _count_failure(self, error: BaseException) -> None:
         if isinstance(error, Retry) or self._retried_after_loss:
@@ -178,7 +179,11 @@ class MeteredRequest:
         return None if self._accepted_at is None else max(0.0, time.monotonic() - self._accepted_at)
 
     def _series(self) -> TaskSeries:
-        return get().celery.task(self._type, self.metered_queues.received_from(self.delivery_info))  # type: ignore[attr-defined]
+        series = self._task_series
+        if series is None:
+            queue = self.metered_queues.received_from(self.delivery_info)  # type: ignore[attr-defined]
+            series = self._task_series = get().celery.task(self._type, queue)  # type: ignore[attr-defined]
+        return series
 
 
 def _exception_of(exc_info: Any) -> BaseException:

@@ -25,7 +25,7 @@ PLANS = ("free", "pro", "enterprise")
 OTHERS = ("dev", "stage")
 WINDOW = "10m"  # longer than the fleet has run
 WINDOW_SECONDS = 600
-_STAGES = ("redis", "collector", "simulated-llm", "app", "workers", "prometheus", "nginx")
+_STAGES = ("redis", "collector", "simulated-llm", "app", "workers", "beat", "prometheus", "nginx")
 Sample = tuple[dict[str, str], float]
 
 

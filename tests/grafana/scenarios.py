@@ -41,6 +41,7 @@ class Scenario:
 
 PROD = {"environment": "prod"}
 TASK = {**PROD, "queue": "high", "task_name": "reply"}
+LOST = {**PROD, "hostname": "celery@a", "ended_by": "SIGKILL"}
 ROUTE = {**PROD, "endpoint": "/chats", "method": "POST"}
 MODEL = {**PROD, "model": "gpt-4o-mini", "provider": "openai"}
 METRIC = {**PROD, "metric": "errors_total"}
@@ -208,6 +209,35 @@ SCENARIOS: dict[str, Scenario] = {
         fires_after=6,
         ends_after=25,
         just_below={of("celery_tasks_dropped_total", TASK, reason="revoked"): "0+1x60"},
+    ),
+    "PoolProcessesLost": jump("celery_pool_processes_lost_total", LOST, LOST),
+    "BeatOverdue": Scenario(
+        {of("celery_beat_overdue_seconds", PROD, instance="beat"): "0x4 61x20 0x20"},
+        PROD,
+        fires_after=7,
+        ends_after=28,
+        just_below={of("celery_beat_overdue_seconds", PROD, instance="beat"): "60x60"},
+    ),
+    "BeatGone": Scenario(
+        {
+            of("celery_beat_overdue_seconds", PROD, instance="beat"): "0x10 stale",
+            of("celery_worker_pool_size", PROD, hostname="a", instance="w"): "4x200",
+        },
+        PROD,
+        fires_after=16,
+        ends_after=75,
+        just_below={
+            of("celery_beat_overdue_seconds", PROD, instance="beat"): "0x10 stale",
+            of("celery_beat_overdue_seconds", PROD, instance="another"): "_x14 0x90",
+            of("celery_worker_pool_size", PROD, hostname="a", instance="w"): "4x200",
+        },
+        never=(
+            {  # SendersSilent
+                of("celery_beat_overdue_seconds", PROD, instance="beat"): "0x10 stale",
+                of("celery_worker_pool_size", PROD, hostname="a", instance="w"): "4x10 stale",
+            },
+            {of("celery_worker_pool_size", PROD, hostname="a", instance="w"): "4x200"},  # a fleet without beat
+        ),
     ),
     "HttpAvailabilityBurnsFast": Scenario(
         answers("0+8x60 480x400", "0+92x460"),

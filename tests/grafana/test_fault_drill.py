@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import pytest
@@ -136,6 +139,25 @@ def test_all_workers_killed(drill: Drill) -> None:
     for name in names:
         drill.fleet.start_process(name)
     assert set(fired) == {"NoActiveWorkers"}
+    drill.calms_down()
+
+
+def test_pool_process_killed(drill: Drill) -> None:
+    """A pool process that the kernel kills: `PoolProcessesLost`, and nothing else."""
+    worker = drill.fleet.pid("worker1")
+    children = Path(f"/proc/{worker}/task/{worker}/children").read_text().split()
+    os.kill(int(children[0]), signal.SIGKILL)
+    fired = drill.becomes({"PoolProcessesLost"})
+    assert set(fired) == {"PoolProcessesLost"}
+    drill.calms_down()
+
+
+def test_beat_is_gone(drill: Drill) -> None:
+    """`BeatGone` and nothing else, once the collector has forgotten its last word; it ends when beat is back."""
+    drill.fleet.stop_process("beat")
+    fired = drill.becomes({"BeatGone"})
+    drill.fleet.start_process("beat")
+    assert set(fired) == {"BeatGone"}
     drill.calms_down()
 
 

@@ -15,7 +15,7 @@ from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMet
 from telemetry import Settings, guard, testing
 from telemetry.catalogue import ALL, CounterSpec
 from telemetry.catalogue.database import CONNECTIONS_ACTIVE
-from telemetry.catalogue.http import DURATION
+from telemetry.catalogue.http import DURATION, EndpointLabels
 from telemetry.setup import Telemetry
 
 
@@ -241,3 +241,16 @@ def test_every_open_label_is_bounded(captured: testing.Captured) -> None:
         assert len(captured.series(spec.name)) <= label.budget.limit + 1
         if not spec.name.startswith("telemetry_"):
             assert captured.total(spec.name) == 2_000
+
+
+def test_a_series_notes_a_bounded_number_of_values(captured: testing.Captured) -> None:
+    """Between two collections thousands of values are sorted, none is lost, and what is no number is rejected."""
+    labels: EndpointLabels = {"method": "GET", "endpoint": "/a"}
+    series = captured.telemetry.instruments.histogram(DURATION).bind(labels)
+    for _ in range(10_000):
+        series.record(0.3)
+    series.record("0.3")  # type: ignore[arg-type]
+    assert len(series._noted) <= 1001
+    assert captured.total(DURATION.name) == 10_000
+    assert captured.histogram_sum(DURATION.name, method="GET", endpoint="/a") == pytest.approx(3000)
+    assert captured.total("telemetry_rejected_values_total", metric=DURATION.name) == 1

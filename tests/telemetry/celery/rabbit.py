@@ -23,6 +23,8 @@ class Rabbit:
     """
 
     def __init__(self) -> None:
+        if not PROGRAM.exists():
+            raise FileNotFoundError(f"{PROGRAM} is missing: install Debian's package rabbitmq-server")
         self._directory = tempfile.mkdtemp(prefix="rabbit")
         self._port, distribution, names = free_port_run(3)
         self.url = f"amqp://guest:guest@127.0.0.1:{self._port}//"

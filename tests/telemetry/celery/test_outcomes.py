@@ -2,92 +2,24 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable, Iterator
+import json
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 import pytest
-from celery import Task, chain, chord, group
 
 from telemetry import instrument_celery, testing
 from telemetry.instrumentation.celery import uninstrument_celery
 from tests.telemetry.celery.fleet import TASKS, Broker, Fleet, eventually, running
+from tests.telemetry.celery.scenarios import SCENARIOS, Counts, Scenario
 
-Counts = dict[str, float]
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """Something that happens to a task, and the truth about it."""
-
-    task: str
-    publish: Callable[[Fleet], Any]
-    truth: Counts
-    reason: str | None = None
-
-
-def times(count: int, task: str, *args: Any, **options: Any) -> Callable[[Fleet], Any]:
-    """Publish a task several times."""
-    return lambda fleet: [fleet.send(task, *args, **options) for _ in range(count)]
-
-
-def revoke_waiting(fleet: Fleet) -> None:
-    """Revoke a task that waits for its time."""
-    result = fleet.send("revoked", countdown=3)
-    fleet.publisher.control.revoke(result.id)
-
-
-def terminate_running(fleet: Fleet) -> None:
-    """Terminate a task that runs."""
-    identity = str(uuid.uuid4())
-    fleet.send("terminated", task_id=identity)
-    assert eventually(lambda: fleet.flag(f"started:{identity}"))
-    fleet.publisher.control.revoke(identity, terminate=True, signal="SIGKILL")
-
-
-def canvas(fleet: Fleet) -> None:
-    """A group of 3, a chain of 3 and a chord of 3 and its callback: 10 tasks."""
-    add = lambda *n: fleet.signature("add", *n)  # noqa: E731
-    group([add(i) for i in range(3)], app=fleet.publisher).apply_async()
-    chain(add(1), add(2), add(3), app=fleet.publisher).apply_async()
-    chord([add(i) for i in range(3)], app=fleet.publisher)(add())
-
-
-# Celery 5.4 throws the message away instead of giving it out again; then the task has failed.
-GIVEN_OUT_AGAIN = {"completed": 1} if hasattr(Task, "acks_on_timeout") else {"failed": 1}
-SCENARIOS: list[Scenario] = [
-    Scenario("succeed", times(20, "succeed"), {"submitted": 20, "completed": 20}),
-    Scenario("fail", times(5, "fail"), {"submitted": 5, "failed": 5}),
-    Scenario("retry_in_vain", times(2, "retry_in_vain"), {"submitted": 2, "retried": 4, "failed": 2}),
-    Scenario("retry_with_luck", times(2, "retry_with_luck"), {"submitted": 2, "retried": 4, "completed": 2}),
-    Scenario("hard_limit", times(2, "hard_limit"), {"submitted": 2, "failed": 2}),
-    Scenario("hard_limit_late", times(1, "hard_limit_late"), {"submitted": 1, **GIVEN_OUT_AGAIN}),
-    Scenario("soft_limit", times(2, "soft_limit"), {"submitted": 2, "failed": 2}),
-    Scenario("soft_limit_handled", times(1, "soft_limit_handled"), {"submitted": 1, "completed": 1}),
-    Scenario("killed", times(2, "killed"), {"submitted": 2, "failed": 2}),
-    Scenario("killed_late", times(2, "killed_late"), {"submitted": 2, "completed": 2}),
-    Scenario("exits", times(1, "exits"), {"submitted": 1, "failed": 1}),
-    Scenario("unencodable", times(1, "unencodable"), {"submitted": 1, "failed": 1}),
-    Scenario("rejected", times(2, "rejected"), {"submitted": 2, "failed": 2}),
-    Scenario("rejected_late", times(1, "rejected_late"), {"submitted": 1, "completed": 1}),
-    Scenario("rejected_early", times(1, "rejected_early"), {"submitted": 1, "dropped": 1}, "rejected"),
-    Scenario("ignored", times(2, "ignored"), {"submitted": 2, "dropped": 2}, "ignored"),
-    Scenario("replaced", times(1, "replaced"), {"submitted": 1, "dropped": 1}, "ignored"),
-    Scenario("replacement", times(0, "replacement"), {"submitted": 1, "completed": 1}),
-    Scenario("expired", times(2, "expired", expires=-1), {"submitted": 2, "dropped": 2}, "expired"),
-    Scenario("revoked", revoke_waiting, {"submitted": 1, "dropped": 1}, "revoked"),
-    Scenario("terminated", terminate_running, {"submitted": 1, "dropped": 1}, "terminated"),
-    Scenario("later", times(2, "later", countdown=1), {"submitted": 2, "completed": 2}),
-    Scenario("spread", times(2, "spread", 5), {"submitted": 2, "completed": 2}),
-    Scenario("spread_out", times(0, "spread_out"), {"submitted": 10, "completed": 10}),
-    Scenario("publish_and_die", times(2, "publish_and_die", 5), {"submitted": 2, "failed": 2}),
-    Scenario("published_by_killed", times(0, "published_by_killed"), {"submitted": 10, "completed": 10}),
-    Scenario("add", canvas, {"submitted": 10, "completed": 10}),
-    Scenario("measured", times(12, "measured"), {"submitted": 12, "completed": 12}),
-    Scenario("own_request", times(2, "own_request"), {"submitted": 2, "completed": 2}),
-    Scenario("not_there", times(2, "not_there"), {"submitted": 2, "failed": 2}),
-]
+OPTIONS = {
+    "steady": (),
+    "recycled": ("--max-tasks-per-child", "1"),
+    "grown": ("--max-memory-per-child", "1"),
+}
 
 
 @dataclass(frozen=True)
@@ -105,18 +37,34 @@ class Storm:
         return {"submitted": counts.pop("submitted", 0) + here, **counts}
 
 
-@pytest.fixture(scope="module", params=["steady", "recycled"])
+def keep(processes: str, storm: Storm) -> None:
+    """Write down what was counted, for the table in `docs/celery.md` (`make celery-page`)."""
+    if directory := os.environ.get("CELERY_ROWS"):
+        rows = [
+            {
+                "event": s.event,
+                "where": s.where,
+                "truth": s.truth,
+                "counted": storm.counted(s.task),
+                "reason": s.reason,
+            }
+            for s in SCENARIOS
+        ]
+        Path(directory, f"{processes}.json").write_text(json.dumps(rows, indent=1) + "\n")
+
+
+@pytest.fixture(scope="module", params=list(OPTIONS))
 def storm(request: pytest.FixtureRequest, broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storm]:
-    """All scenarios at once on one worker, whose processes live long or for one task only."""
-    options = ("--max-tasks-per-child", "1") if request.param == "recycled" else ()
+    """All scenarios at once on one worker, whose processes live long, for one task, or until they have grown."""
     with running(broker, tmp_path_factory.mktemp("logs")) as fleet, testing.capture() as captured:
         instrument_celery(fleet.publisher)
-        worker = fleet.start_worker(*options)
+        worker = fleet.start_worker(*OPTIONS[request.param])
         for scenario in SCENARIOS:
             scenario.publish(fleet)
         made = Storm(fleet, captured)
         eventually(lambda: all(made.counted(s.task) == s.truth for s in SCENARIOS), 90)
         fleet.end(worker)
+        keep(str(request.param), made)
         yield made
         uninstrument_celery(fleet.publisher)
 

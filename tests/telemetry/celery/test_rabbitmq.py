@@ -11,9 +11,9 @@ import pytest
 from telemetry.instrumentation import _celery_board_amqp
 from telemetry.instrumentation._celery_board_amqp import AmqpBoard
 from tests.telemetry.celery.fleet import TASKS, Broker, Fleet, eventually, running
-from tests.telemetry.celery.rabbit import PROGRAM, Rabbit
+from tests.telemetry.celery.rabbit import Rabbit
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(not PROGRAM.exists(), reason="rabbitmq-server is not installed")]
+pytestmark = pytest.mark.brokers
 
 
 @pytest.fixture(scope="module")
