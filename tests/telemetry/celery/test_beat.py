@@ -55,9 +55,9 @@ def test_scheduled_tasks_are_submissions(scheduled: Fleet, tmp_path: Path) -> No
     assert scheduled.sink.total("celery_beat_lag_seconds", task_name=f"{TASKS}.succeed") == published
 
 
-def test_embedded_beat_is_counted(scheduled: Fleet) -> None:
+def test_embedded_beat_is_counted(scheduled: Fleet, tmp_path: Path) -> None:
     """Beat inside a worker (`-B`) counts what it publishes, too, and is not taken for a pool process."""
-    worker = scheduled.start_worker("-B")
+    worker = scheduled.start_worker("-B", "-s", str(tmp_path / "schedule"))
     assert eventually(lambda: scheduled.counted(f"{TASKS}.succeed").get("completed", 0) >= 5)
     scheduled.end(worker)
     published = scheduled.log("w1").read_text().count("Sending due task")
