@@ -174,6 +174,12 @@ class BoundLevel(_Cells[L]):
     def __init__(self, spec: LevelSpec[L], owner: Owner) -> None:
         super().__init__(spec, owner)
         self._readers: list[Callable[[], Iterable[tuple[L, float]]]] = []
+        self._not_for_children: list[Callable[[], Iterable[tuple[L, float]]]] = []
+
+    def reset(self) -> None:
+        """Drop everything recorded, and the readers that are their parent's."""
+        super().reset()
+        self._not_for_children = []
 
     def add(self, amount: float, labels: L) -> None:
         """Move the level by ``amount``, which may be negative."""
@@ -185,14 +191,19 @@ class BoundLevel(_Cells[L]):
         except Exception as error:
             guard.swallow(error, f"moving {self.spec.name}")
 
-    def read_from(self, reader: Callable[[], Iterable[tuple[L, float]]]) -> None:
-        """Take the level from ``reader`` at each collection; readers with equal labels add up."""
-        self._readers.append(reader)
+    def read_from(self, reader: Callable[[], Iterable[tuple[L, float]]], *, in_children: bool = True) -> None:
+        """Take the level from ``reader`` at each collection; readers with equal labels add up.
+
+        Args:
+            reader: Series with their values.
+            in_children: Whether a forked child reads as well; what it inherits may be its parent's to report.
+        """
+        (self._readers if in_children else self._not_for_children).append(reader)
 
     def observe(self, options: CallbackOptions | None = None) -> Iterable[Observation]:
         """Every series as an observation; called by the SDK at collection."""
         levels: dict[Key, float] = {}
-        for reader in self._readers:
+        for reader in (*self._readers, *self._not_for_children):
             with guard.guarded(f"reading {self.spec.name}"):
                 for labels, value in reader():
                     key = self._clamp.clamp(labels)

@@ -96,18 +96,7 @@ class HistogramSeries:
         attributes: Its labels.
     """
 
-    __slots__ = (
-        "_bounds",
-        "_counts",
-        "_largest",
-        "_lock",
-        "_note",
-        "_noted",
-        "_reject",
-        "_smallest",
-        "_total",
-        "attributes",
-    )
+    __slots__ = ("_bounds", "_counts", "_largest", "_lock", "_noted", "_reject", "_smallest", "_total", "attributes")
 
     def __init__(
         self,
@@ -121,7 +110,6 @@ class HistogramSeries:
         self._lock = lock
         self._reject = reject
         self._noted: deque[float] = deque()
-        self._note = self._noted.append
         self._clear()
 
     def _clear(self) -> None:
@@ -132,7 +120,7 @@ class HistogramSeries:
 
     def record(self, value: float) -> None:
         """Record ``value`` (0 or more); anything else is not recorded but reported."""
-        self._note(value)
+        self._noted.append(value)
         if len(self._noted) > _NOTED_AT_MOST:
             self._sort()
 
@@ -143,7 +131,7 @@ class HistogramSeries:
             for _ in range(len(noted)):
                 try:
                     self._put(noted.popleft())
-                except IndexError:
+                except IndexError:  # a signal handler that recorded, too, has sorted the rest
                     return
                 except Exception:  # no number at all
                     self._reject()

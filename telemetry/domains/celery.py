@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from itertools import product
 from typing import Any, cast
 
+from telemetry.bound import BoundCounter
 from telemetry.catalogue import FactSpec
 from telemetry.catalogue import celery as catalogue
-from telemetry.catalogue.celery import HeldLabels, WorkerLabels
+from telemetry.catalogue.celery import HeldLabels, TaskLabels, WorkerLabels
 from telemetry.domains.celery_beat import BeatRecorder
 from telemetry.domains.celery_task import TaskInstruments, TaskSeries
 from telemetry.domains.errors import ErrorsRecorder
@@ -57,22 +58,23 @@ class CeleryRecorder:
 
     def declare_submissions(self, task_names: Iterable[str], queues: Iterable[str]) -> None:
         """Let the series of tasks a publisher knows exist; unknown names cannot take their place in the budget."""
-        self._declare(("submitted",), task_names, queues)
+        self._declare([self._tasks.submitted], task_names, queues)
 
     def declare(self, task_names: Iterable[str], queues: Iterable[str]) -> None:
         """Let the series of known tasks and queues exist before their first event."""
-        self._declare(self._tasks.counters, task_names, queues)
+        tasks = self._tasks
+        self._declare([tasks.submitted, tasks.completed, tasks.failed, tasks.retried], task_names, queues)
 
-    def _declare(self, kinds: Iterable[str], task_names: Iterable[str], queues: Iterable[str]) -> None:
-        known_queues = list(queues)
-        for task_name in task_names:
-            for queue in known_queues:
-                for kind in kinds:
-                    self._tasks.counters[kind].declare({"task_name": task_name, "queue": queue})
+    @staticmethod
+    def _declare(
+        counters: Iterable[BoundCounter[TaskLabels]], task_names: Iterable[str], queues: Iterable[str]
+    ) -> None:
+        for task_name, queue, counter in product(task_names, queues, counters):
+            counter.declare({"task_name": task_name, "queue": queue})
 
     def submitted(self, task_name: str, queue: str, priority: str = "none") -> None:
         """A task was published; not called for a retry."""
-        self._tasks.counters["submitted"].add(1, {"task_name": task_name, "queue": queue})
+        self._tasks.submitted.add(1, {"task_name": task_name, "queue": queue})
         self._priorities.add(1, {"queue": queue, "priority": priority})
 
     def process_lost(self, hostname: str, ended_by: str) -> None:
@@ -111,23 +113,18 @@ class CeleryRecorder:
         size: Callable[[], int],
         prefetch: Callable[[], int | None],
     ) -> None:
-        """Take what the worker node of this process holds from the worker itself, at each collection.
-
-        A forked child inherits the readers; the worker is its parent's to report.
-        """
-        own = os.getpid()
+        """Take what the worker node of this process holds from the worker itself, at each collection."""
 
         def read_held() -> list[tuple[HeldLabels, float]]:
-            states = held() if os.getpid() == own else {}
-            return [(cast("HeldLabels", {"hostname": hostname, "state": state}), n) for state, n in states.items()]
+            return [(cast("HeldLabels", {"hostname": hostname, "state": state}), n) for state, n in held().items()]
 
         def read_number(number: Callable[[], int | None]) -> list[tuple[WorkerLabels, float]]:
-            found = number() if os.getpid() == own else None
+            found = number()
             return [] if found is None else [({"hostname": hostname}, found)]
 
-        self._held.read_from(read_held)
-        self._pool_size.read_from(partial(read_number, size))
-        self._prefetch.read_from(partial(read_number, prefetch))
+        self._held.read_from(read_held, in_children=False)
+        self._pool_size.read_from(partial(read_number, size), in_children=False)
+        self._prefetch.read_from(partial(read_number, prefetch), in_children=False)
 
     def forget_readings(self) -> None:
         """This process has no reading of queues and workers: absent, which is not 0."""

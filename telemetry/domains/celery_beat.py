@@ -20,11 +20,10 @@ class BeatRecorder:
         """Beat published a task ``lag`` seconds after it was due."""
         self._lag.record(max(0.0, lag), {"task_name": task_name})
 
-    def read_overdue_from(self, overdue: Callable[[], float | None]) -> None:
-        """Take the overdue seconds from the scheduler at each collection; ``None`` is no reading."""
+    def read_overdue_from(self, overdue: Callable[[], float]) -> None:
+        """Take the overdue seconds from the scheduler at each collection."""
 
         def read() -> list[tuple[NoLabels, float]]:
-            seconds = overdue()
-            return [] if seconds is None else [({}, max(0.0, seconds))]
+            return [({}, max(0.0, overdue()))]
 
-        self._overdue.read_from(read)
+        self._overdue.read_from(read, in_children=False)

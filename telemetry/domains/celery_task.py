@@ -15,12 +15,10 @@ class TaskInstruments:
     """The instruments whose series belong to a task and a queue."""
 
     def __init__(self, instruments: Instruments) -> None:
-        self.counters = {
-            "submitted": instruments.counter(catalogue.SUBMITTED),
-            "completed": instruments.counter(catalogue.COMPLETED),
-            "failed": instruments.counter(catalogue.FAILED),
-            "retried": instruments.counter(catalogue.RETRIED),
-        }
+        self.submitted = instruments.counter(catalogue.SUBMITTED)
+        self.completed = instruments.counter(catalogue.COMPLETED)
+        self.failed = instruments.counter(catalogue.FAILED)
+        self.retried = instruments.counter(catalogue.RETRIED)
         self.dropped = instruments.counter(catalogue.DROPPED)
         self.exceptions = instruments.counter(catalogue.EXCEPTIONS)
         self.duration = instruments.histogram(catalogue.DURATION)
@@ -54,7 +52,7 @@ class TaskSeries:
 
     def failed(self, seconds: float | None, exception: str) -> None:
         """A run ended with an error, a hard time limit or a lost process."""
-        self._instruments.counters["failed"].add(1, self._labels)
+        self._instruments.failed.add(1, self._labels)
         self._instruments.exceptions.add(1, {"task_name": self._task_name, "exception": exception})
         if seconds is not None:
             self._instruments.duration.record(seconds, self._labels)
@@ -62,7 +60,7 @@ class TaskSeries:
 
     def retried(self, seconds: float | None) -> None:
         """A run ended by asking for a retry."""
-        self._instruments.counters["retried"].add(1, self._labels)
+        self._instruments.retried.add(1, self._labels)
         if seconds is not None:
             self._runtime("retried").record(seconds)
 
@@ -80,7 +78,7 @@ class TaskSeries:
         return series
 
     def _look_up_succeeding(self) -> tuple[Series, HistogramSeries, HistogramSeries]:
-        completed, duration = self._instruments.counters["completed"], self._instruments.duration
+        completed, duration = self._instruments.completed, self._instruments.duration
         series = completed.bind(self._labels), duration.bind(self._labels), self._runtime("completed")
         if completed.is_exact(self._labels) and duration.is_exact(self._labels):
             self._succeeding = series

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import time
 from typing import Any
 
@@ -16,8 +15,7 @@ def measure_beat(scheduler: Any) -> None:
     if not hasattr(scheduler, "telemetry_apply_async"):
         scheduler.telemetry_apply_async = scheduler.apply_async
         scheduler.apply_async = functools.partial(_apply_async, scheduler)
-        own = os.getpid()
-        get().celery.beat.read_overdue_from(lambda: _overdue(scheduler) if os.getpid() == own else None)
+        get().celery.beat.read_overdue_from(lambda: _overdue(scheduler))
 
 
 def _apply_async(scheduler: Any, entry: Any, *args: Any, **kwargs: Any) -> Any:

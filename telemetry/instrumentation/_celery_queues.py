@@ -37,10 +37,7 @@ class QueueNames:
     def received_from(self, delivery_info: Mapping[str, Any] | None) -> str:
         """The queue a worker got the message from; of several possible ones, one that this worker consumes."""
         info = delivery_info or {}
-        exchange, key = info.get("exchange"), info.get("routing_key")
-        if exchange == "" and key:
-            return str(key)
-        names = self.published_to(exchange, key)
+        names = self.published_to(info.get("exchange"), info.get("routing_key"))
         if len(names) > 1:
             consumed = self._app.amqp.queues.consume_from
             return next((name for name in names if name in consumed), names[0])
