@@ -56,7 +56,7 @@ test-brokers: install  ## Celery on RabbitMQ, of Debian's package rabbitmq-serve
 	$(PYTHON) -m pytest -m brokers
 
 celery-page: install  ## measure what becomes of tasks, and write the table of docs/celery.md
-	CELERY_ROWS=docs/celery $(PYTHON) -m pytest -m "not slow" tests/telemetry/celery/test_outcomes.py
+	CELERY_ROWS=docs/celery $(PYTHON) -m pytest tests/telemetry/celery/test_outcomes.py
 	$(PYTHON) -m docs.generate
 
 test-slow: install  ## tests too long for every change, and those that need RabbitMQ or PostgreSQL

@@ -32,6 +32,7 @@ from deploy.ports import free_port_run
 from deploy.processes import program
 from telemetry.instrumentation._celery_request import PUBLISHED_AT
 from tests.support.collector import running as running_collector
+from tests.support.processes import children
 
 ROOT = Path(__file__).parents[1]
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -84,9 +85,7 @@ class Worker:
         command = [sys.executable, "-m", "celery", "-A", "benchmarks.celery_app", "worker", "-c", "2", "-l", "warning"]
         command += ["-n", f"w{database}@%h", "--without-mingle", "--without-gossip", *VARIANTS[name]]
         with log.open("wb") as output:
-            self._process = subprocess.Popen(
-                command, cwd=ROOT, env={**os.environ, **variables}, stdout=output, stderr=output
-            )
+            self._process = subprocess.Popen(command, env={**os.environ, **variables}, stdout=output, stderr=output)
         self._dated = name == "ours"  # as a publisher of ours does
         self._redis: Any = redis.Redis(port=port, db=database)
         self._publisher = Celery(broker=url)
@@ -114,8 +113,7 @@ class Worker:
         self._process.wait(30)
 
     def _cpu(self) -> tuple[float, float]:
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
-        return _seconds(self._process.pid), sum(_seconds(int(child)) for child in children)
+        return _seconds(self._process.pid), sum(map(_seconds, children(self._process.pid)))
 
 
 def _seconds(pid: int) -> float:

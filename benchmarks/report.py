@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+from docs.markdown import table
 
 RESULTS = Path(__file__).parent / "results"
 PEER = "prometheus-fastapi-instrumentator"
@@ -13,12 +15,6 @@ PEER = "prometheus-fastapi-instrumentator"
 
 def _result(name: str) -> Any:
     return json.loads((RESULTS / f"{name}.json").read_text())
-
-
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    lines = [list(head), *(list(row) for row in rows)]
-    lines.insert(1, ["---"] + ["--:"] * (len(lines[0]) - 1))
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def _about(name: str) -> str:
@@ -40,7 +36,7 @@ def requests() -> str:
     shares = [(cpu["ours"] - cpu["bare"]) / (cpu[PEER] - cpu["bare"]) for cpu in by_routes.values()]
     rows.append([f"**ours / {PEER}**", *(f"**{share:.0%}**" for share in shares)])
     head = ["µs of CPU added to a request", *(f"{n} route{'s' * (n != '1')}" for n in by_routes)]
-    return _about("http") + "\n\n" + _table(head, rows)
+    return _about("http") + "\n\n" + table(head, rows, numbers=True)
 
 
 def served() -> str:
@@ -58,14 +54,14 @@ def served() -> str:
         for name, run in result["variants"].items()
     ]
     head = ["uvicorn under wrk", "requests/s", "kept", "p99 ms", "server CPU µs/request"]
-    return _about("load") + "\n\n" + _table(head, rows)
+    return _about("load") + "\n\n" + table(head, rows, numbers=True)
 
 
 def events() -> str:
     """CPU per event."""
     by_kind = _result("record")["cpu_us_per_event"]
     rows = [[kind, *(f"{value:.2f}" for value in ways.values())] for kind, ways in by_kind.items()]
-    return _about("record") + "\n\n" + _table(["µs of CPU per event", *by_kind["counter"]], rows)
+    return _about("record") + "\n\n" + table(["µs of CPU per event", *by_kind["counter"]], rows, numbers=True)
 
 
 def weights() -> str:
@@ -76,7 +72,7 @@ def weights() -> str:
         for size, ways in sizes.items()
     ]
     ways = _result("record")["series"]["counter"]["1000"]
-    return _table(["memory, and CPU of one collection", *ways], rows)
+    return table(["memory, and CPU of one collection", *ways], rows, numbers=True)
 
 
 def queries() -> str:
@@ -87,7 +83,7 @@ def queries() -> str:
         for kind, cpu in by_kind.items()
     ]
     others = [name for name in by_kind["core"] if name != "bare"]
-    return _about("db") + "\n\n" + _table(["µs of CPU per query", "bare", *others], rows)
+    return _about("db") + "\n\n" + table(["µs of CPU per query", "bare", *others], rows, numbers=True)
 
 
 def tasks() -> str:
@@ -102,7 +98,7 @@ def tasks() -> str:
         for name, run in _result("celery")["variants"].items()
     ]
     head = ["µs of CPU per task", "whole worker", "main process", "pool processes", "against bare", "tasks/s"]
-    return _about("celery") + "\n\n" + _table(head, rows)
+    return _about("celery") + "\n\n" + table(head, rows, numbers=True)
 
 
 PARTS: Mapping[str, Callable[[], str]] = {

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from docs.markdown import table
+
 ROWS = Path(__file__).parents[2] / "docs" / "accuracy"
 
 
@@ -18,9 +20,7 @@ def measured(name: str) -> str:
     if with_system:
         head.insert(0, "System")
         lines.sort(key=lambda line: line[1])
-    return "\n".join(
-        ["| " + " | ".join(head) + " |", "|---" * len(head) + "|", *("| " + " | ".join(line) + " |" for line in lines)]
-    )
+    return table(head, lines)
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

@@ -18,6 +18,7 @@ import pytest
 
 from tests.app.conftest import ROOT, RedisServer
 from tests.app.fake_vendor import Vendor
+from tests.support.processes import children
 from worker.celery_app import celery_app
 
 CONVERSATIONS = "/api/v1/chat/conversations"
@@ -47,10 +48,6 @@ async def _until(client: httpx.AsyncClient, url: str, *states: str) -> dict[str,
         assert time.monotonic() < deadline, task
         await asyncio.sleep(0.05)
     return dict(task)
-
-
-def _children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 async def _send(client: httpx.AsyncClient, text: str) -> str:
@@ -85,7 +82,7 @@ async def test_killed_task_is_settled(
     vendor.delay = 1.5
     url = await _send(client, "first")
     await _until(client, url, "running")
-    os.kill(_children(worker_process.pid)[0], signal.SIGKILL)
+    os.kill(children(worker_process.pid)[0], signal.SIGKILL)
     task = await _until(client, url, "failed")
     assert "WorkerLostError" in task["error"]
     vendor.delay = 0

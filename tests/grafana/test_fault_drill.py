@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 import pytest
@@ -144,20 +143,9 @@ def test_all_workers_killed(drill: Drill) -> None:
 
 def test_pool_process_killed(drill: Drill) -> None:
     """A pool process that the kernel kills: `PoolProcessesLost`, and nothing else."""
-    worker = drill.fleet.pid("worker1")
-    children = Path(f"/proc/{worker}/task/{worker}/children").read_text().split()
-    os.kill(int(children[0]), signal.SIGKILL)
+    os.kill(processes.children(drill.fleet.pid("worker1"))[0], signal.SIGKILL)
     fired = drill.becomes({"PoolProcessesLost"})
     assert set(fired) == {"PoolProcessesLost"}
-    drill.calms_down()
-
-
-def test_beat_is_gone(drill: Drill) -> None:
-    """`BeatGone` and nothing else, once the collector has forgotten its last word; it ends when beat is back."""
-    drill.fleet.stop_process("beat")
-    fired = drill.becomes({"BeatGone"})
-    drill.fleet.start_process("beat")
-    assert set(fired) == {"BeatGone"}
     drill.calms_down()
 
 
@@ -186,12 +174,13 @@ def test_money_is_spent(drill: Drill) -> None:
     drill.calms_down()
 
 
-def test_collector_stops(drill: Drill) -> None:
-    """`CollectorDown`, and nothing that only follows from having no data; when it is back, counting goes on."""
-    drill.fleet.stop_process("collector")
-    fired = drill.becomes({"CollectorDown"})
-    drill.fleet.start_process("collector")
-    assert set(fired) == {"CollectorDown"}
+@pytest.mark.parametrize(("process", "alert"), [("beat", "BeatGone"), ("collector", "CollectorDown")])
+def test_process_stops(drill: Drill, process: str, alert: str) -> None:
+    """Its alert, and nothing that only follows from having no data; when it is back, counting goes on."""
+    drill.fleet.stop_process(process)
+    fired = drill.becomes({alert})
+    drill.fleet.start_process(process)
+    assert set(fired) == {alert}
     drill.calms_down()
 
 

@@ -98,10 +98,15 @@ def started(code: str, endpoint: str, *, begin: str = BEGIN, **env: str) -> Iter
 
 def end(process: subprocess.Popen[str]) -> int:
     """Kill a program and what it forked; how many of these there were."""
-    children = len(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split())
+    forked = len(children(process.pid))
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    return children
+    return forked
+
+
+def children(pid: int) -> list[int]:
+    """What the main thread of a process forked and is still there."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def line(process: subprocess.Popen[str]) -> str:

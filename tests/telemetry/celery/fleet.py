@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -104,11 +104,7 @@ class Fleet:
         """A worker with two pool processes that is ready for its first task."""
         command = [sys.executable, "-m", "celery", "-A", TASKS, "worker", "-l", "info", "-n", f"{name}@test"]
         command += ["-c", "2", *options]
-        with self.log(name).open("ab") as log:
-            process = subprocess.Popen(
-                command, env=self.env(**env), cwd=ROOT, stdout=log, stderr=log, start_new_session=True
-            )
-        self._processes.append(process)
+        process = self._start(name, command, env)
         if wait:
             assert eventually(lambda: f"{name}@test ready" in self.log(name).read_text(), 40), self.log(
                 name
@@ -118,9 +114,22 @@ class Fleet:
     def start_publisher(self, name: str = "publisher", **env: str) -> Process:
         """A process that knows its queues, as one that has published, and stays until its input is closed."""
         program = f"import sys\nfrom {TASKS} import app\napp.amqp.queues\nsys.stdin.read()"
+        return self._start(name, [sys.executable, "-c", program], env, stdin=subprocess.PIPE)
+
+    def start_beat(self) -> Process:
+        """The scheduler, with a schedule file of its own."""
+        command = [sys.executable, "-m", "celery", "-A", TASKS, "beat", "--pidfile=", "-l", "info"]
+        return self._start("beat", [*command, "-s", str(self.schedule_file)], {})
+
+    @property
+    def schedule_file(self) -> Path:
+        """Where beat notes what it has published."""
+        return self._logs / "schedule"
+
+    def _start(self, name: str, command: list[str], env: Mapping[str, str], stdin: int | None = None) -> Process:
         with self.log(name).open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-c", program], env=self.env(**env), stdin=subprocess.PIPE, stdout=log, stderr=log
+                command, env=self.env(**env), cwd=ROOT, stdin=stdin, stdout=log, stderr=log, start_new_session=True
             )
         self._processes.append(process)
         return process
@@ -140,7 +149,7 @@ class Fleet:
     def kill(self, process: Process) -> None:
         """Kill a process and its pool processes all at once."""
         with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL) if process.stdin is None else process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
     def close(self) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+
+from docs.markdown import table
+from tests.telemetry.celery.scenarios import SCENARIOS, Counts, Scenario
 
 ROWS = Path(__file__).parents[3] / "docs" / "celery"
-
-
 WORKERS = {
     "steady": "two processes that live long",
     "recycled": "a process for each task",
@@ -17,28 +17,21 @@ WORKERS = {
 
 
 def outcomes() -> str:
-    """The rows that `make celery-page` measured, a column for each kind of worker."""
-    columns = [json.loads((ROWS / f"{name}.json").read_text()) for name in WORKERS]
+    """What `make celery-page` counted, a column for each kind of worker."""
+    counted = [json.loads((ROWS / f"{name}.json").read_text()) for name in WORKERS]
     head = ["Event", "Where its end is counted", "Truth", *(f"Counted, {worker}" for worker in WORKERS.values())]
     rows = [
-        [
-            of_each[0]["event"],
-            of_each[0]["where"],
-            _counts(of_each[0]["truth"], of_each[0]["reason"]),
-            *map(_verdict, of_each),
-        ]
-        for of_each in zip(*columns, strict=True)
+        [s.event, s.where, _counts(s.truth, s.reason), *(_verdict(s, of_worker[s.task]) for of_worker in counted)]
+        for s in SCENARIOS
     ]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *rows))
+    return table(head, rows)
 
 
-def _counts(counts: dict[str, float], reason: str | None) -> str:
+def _counts(counts: Counts, reason: str | None) -> str:
     return ", ".join(
         f"{count:g} {kind}" + (f" (`{reason}`)" if kind == "dropped" else "") for kind, count in counts.items()
     )
 
 
-def _verdict(row: dict[str, Any]) -> str:
-    if row["counted"] == row["truth"]:
-        return "exact"
-    return f"**{_counts(row['counted'], row['reason'])}**"
+def _verdict(scenario: Scenario, counted: Counts) -> str:
+    return "exact" if counted == scenario.truth else f"**{_counts(counted, scenario.reason)}**"

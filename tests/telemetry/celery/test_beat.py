@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,7 +13,7 @@ from celery.beat import Scheduler
 from telemetry import testing
 from telemetry.catalogue.celery import BEAT_LAG
 from telemetry.instrumentation._celery_beat import measure_beat
-from tests.telemetry.celery.fleet import ROOT, TASKS, Broker, Fleet, eventually, running
+from tests.telemetry.celery.fleet import TASKS, Broker, Fleet, eventually, running
 
 OFTEN = {"often": {"task": f"{TASKS}.succeed", "schedule": 0.2}}
 
@@ -29,35 +25,22 @@ def scheduled(broker: Broker, tmp_path: Path) -> Iterator[Fleet]:
         yield fleet
 
 
-@contextmanager
-def beat(fleet: Fleet, logs: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Beat as a process, ended with the block."""
-    command = [sys.executable, "-m", "celery", "-A", TASKS, "beat", "--pidfile=", "-l", "info"]
-    with (logs / "beat.log").open("wb") as log:
-        command += ["-s", str(logs / "schedule")]
-        process = subprocess.Popen(command, env=fleet.env(), cwd=ROOT, stdout=log, stderr=log)
-        try:
-            yield process
-        finally:
-            process.terminate()
-            process.wait(20)
-
-
-def test_scheduled_tasks_are_submissions(scheduled: Fleet, tmp_path: Path) -> None:
+def test_scheduled_tasks_are_submissions(scheduled: Fleet) -> None:
     """Every task that beat published before it was stopped is submitted, timed and completed once."""
     scheduled.start_worker()
-    with beat(scheduled, tmp_path):
-        assert eventually(lambda: scheduled.counted(f"{TASKS}.succeed").get("completed", 0) >= 5)
-        assert eventually(lambda: scheduled.sink.fact("celery_beat_overdue_seconds") is not None)
-    published = (tmp_path / "beat.log").read_text().count("Sending due task")
+    beat = scheduled.start_beat()
+    assert eventually(lambda: scheduled.counted(f"{TASKS}.succeed").get("completed", 0) >= 5)
+    assert eventually(lambda: scheduled.sink.fact("celery_beat_overdue_seconds") is not None)
+    scheduled.end(beat)
+    published = scheduled.log("beat").read_text().count("Sending due task")
     truth = {"submitted": published, "completed": published}
     assert eventually(lambda: scheduled.counted(f"{TASKS}.succeed") == truth), (truth, scheduled.counted("succeed"))
     assert scheduled.sink.total("celery_beat_lag_seconds", task_name=f"{TASKS}.succeed") == published
 
 
-def test_embedded_beat_is_counted(scheduled: Fleet, tmp_path: Path) -> None:
+def test_embedded_beat_is_counted(scheduled: Fleet) -> None:
     """Beat inside a worker (`-B`) counts what it publishes, too, and is not taken for a pool process."""
-    worker = scheduled.start_worker("-B", "-s", str(tmp_path / "schedule"))
+    worker = scheduled.start_worker("-B", "-s", str(scheduled.schedule_file))
     assert eventually(lambda: scheduled.counted(f"{TASKS}.succeed").get("completed", 0) >= 5)
     scheduled.end(worker)
     published = scheduled.log("w1").read_text().count("Sending due task")
@@ -66,18 +49,15 @@ def test_embedded_beat_is_counted(scheduled: Fleet, tmp_path: Path) -> None:
     assert counted["completed"] + scheduled.broker.client.llen("celery") == published
 
 
-def test_late_publications_are_seen(scheduled: Fleet, tmp_path: Path) -> None:
+def test_late_publications_are_seen(scheduled: Fleet) -> None:
     """A beat that is held up for two seconds shows a task that was at least a second late."""
-    with beat(scheduled, tmp_path) as process:
-        assert eventually(lambda: scheduled.sink.total("celery_beat_lag_seconds") >= 2)
-        process.send_signal(signal.SIGSTOP)
-        resumed = time.monotonic() + 2
-        assert not eventually(lambda: process.poll() is not None, resumed - time.monotonic())
-        process.send_signal(signal.SIGCONT)
-        late = BEAT_LAG.buckets.index(1.0) + 1
-        assert eventually(
-            lambda: any(sum(b[late:]) for (name, _), b in scheduled.sink.buckets.items() if "lag" in name)
-        )
+    beat = scheduled.start_beat()
+    assert eventually(lambda: scheduled.sink.total("celery_beat_lag_seconds") >= 2)
+    beat.send_signal(signal.SIGSTOP)
+    assert not eventually(lambda: beat.poll() is not None, 2)
+    beat.send_signal(signal.SIGCONT)
+    late = BEAT_LAG.buckets.index(1.0) + 1
+    assert eventually(lambda: any(sum(b[late:]) for (name, _), b in scheduled.sink.buckets.items() if "lag" in name))
 
 
 def test_stuck_schedule_is_overdue() -> None:

@@ -7,6 +7,7 @@ import signal
 import time
 from pathlib import Path
 
+from tests.support.processes import children
 from tests.telemetry.celery.fleet import TASKS, Fleet, eventually
 
 COUNT = 12
@@ -67,8 +68,7 @@ def lost(fleet: Fleet, ended_by: str) -> float:
 def test_lost_processes_are_counted(fleet: Fleet) -> None:
     """A killed process counts, idle or not; one that was recycled, terminated on request or stopped does not."""
     worker = fleet.start_worker("--max-tasks-per-child", "2")
-    children = f"/proc/{worker.pid}/task/{worker.pid}/children"
-    os.kill(int(Path(children).read_text().split()[0]), signal.SIGKILL)
+    os.kill(children(worker.pid)[0], signal.SIGKILL)
     assert eventually(lambda: lost(fleet, "SIGKILL") == 1)
     results = [fleet.send("succeed") for _ in range(8)]
     assert eventually(lambda: all(result.ready() for result in results))
