@@ -55,6 +55,15 @@ accuracy-page: install  ## measure the accuracy suite and the alternatives, and 
 test-brokers: install  ## Celery on RabbitMQ, of Debian's package rabbitmq-server
 	$(PYTHON) -m pytest -m brokers
 
+test-celery-versions: install  ## Celery's tests on each older series that is supported (10 minutes; needs uv)
+	@set -e; for pins in tests/telemetry/celery/versions/*.txt; do \
+		venv=.fleet/celery-$$(basename $$pins .txt); echo "Celery $$(basename $$pins .txt)"; \
+		uv venv -q --clear --python $(PYTHON) $$venv; \
+		uv pip install -q --python $$venv -r requirements.lock; \
+		uv pip install -q --python $$venv -r $$pins; \
+		PATH=$(CURDIR)/.venv/bin:$$PATH $$venv/bin/python -m pytest -m "not slow and not brokers" tests/telemetry/celery; \
+	done
+
 celery-page: install  ## measure what becomes of tasks, and write the table of docs/celery.md
 	CELERY_ROWS=docs/celery $(PYTHON) -m pytest tests/telemetry/celery/test_outcomes.py
 	$(PYTHON) -m docs.generate

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from billiard.einfo import ExceptionWithTraceback
-from celery.exceptions import Ignore, Reject, Retry
+from celery.exceptions import Ignore, Reject, Retry, Terminated, WorkerLostError
+from celery.worker import state
 from kombu.utils.imports import symbol_by_name
 
 from telemetry import guard
@@ -17,6 +18,7 @@ from telemetry.instrumentation._celery_queues import QueueNames
 from telemetry.setup import get
 
 PUBLISHED_AT = "telemetry_published_at"
+_LOST_WITH_POOL = (WorkerLostError, Terminated, SystemExit)
 
 
 @functools.cache
@@ -106,9 +108,7 @@ class MeteredRequest:
     def _announce_cancelled(self, *args: Any, **kwargs: Any) -> None:
         """A cold shutdown or a lost connection ended the run; a message that is not acknowledged comes back."""
         with guard.guarded("counting a cancelled task"):
-            if self.acknowledged:  # type: ignore[attr-defined]
-                self._end_dropped("terminated")
-            self._requeued = True
+            self.count_lost_with_pool()
         super()._announce_cancelled(*args, **kwargs)  # type: ignore[misc]
 
     def _retry_worker_lost(self, *args: Any) -> bool:
@@ -133,6 +133,12 @@ class MeteredRequest:
         if not failed and runtime is not None:
             self._end_completed(runtime)
 
+    def count_lost_with_pool(self) -> None:
+        """Count a run that a cold shutdown ended; a message that is not acknowledged comes back."""
+        if self.acknowledged:  # type: ignore[attr-defined]
+            self._end_dropped("terminated")
+        self._requeued = True
+
     def _count_failure(self, error: BaseException) -> None:
         if isinstance(error, Retry) or self._retried_after_loss:
             self._end_retried()
@@ -140,6 +146,8 @@ class MeteredRequest:
             return
         elif self._succeeded_before_loss:
             self._end_completed(None)
+        elif isinstance(error, _LOST_WITH_POOL) and state.should_terminate not in {None, False}:
+            self.count_lost_with_pool()
         elif isinstance(error, Ignore):
             self._end_dropped("ignored")
         elif isinstance(error, Reject) and error.requeue:

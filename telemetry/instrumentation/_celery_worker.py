@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import signal
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,6 +12,7 @@ from billiard.pool import EX_OK, EX_RECYCLE, RUN
 from celery.worker import state
 
 from telemetry import guard
+from telemetry.instrumentation._celery_request import MeteredRequest
 from telemetry.setup import get
 
 
@@ -21,11 +23,23 @@ def measure_worker(hostname: str, worker: Any) -> None:
         get().celery.declare_processes(hostname)
 
 
-def count_lost_processes(hostname: str, worker: Any) -> None:
-    """Listen to the pool for processes that end; only a pool of processes has any."""
-    pool = getattr(getattr(worker, "pool", None), "_pool", None)
-    if pool is not None and hasattr(pool, "on_process_down"):
-        pool.on_process_down = _counting(hostname, pool, pool.on_process_down)
+def watch_pool(hostname: str, worker: Any) -> None:
+    """Listen to the pool for processes that end, and for its own end; only a pool of processes has any."""
+    processes = getattr(getattr(worker, "pool", None), "_pool", None)
+    if processes is not None and hasattr(processes, "on_process_down"):
+        processes.on_process_down = _counting(hostname, processes, processes.on_process_down)
+        worker.pool.terminate = functools.partial(_terminate, worker.pool.terminate)
+
+
+def _terminate(terminate: Callable[[], Any]) -> Any:
+    """Celery before 5.5 does not say of a task that it ends with the pool."""
+    running = [request for request in list(state.active_requests) if isinstance(request, MeteredRequest)]
+    try:
+        return terminate()
+    finally:
+        with guard.guarded("counting the tasks that a cold shutdown ended"):
+            for request in running:
+                request.count_lost_with_pool()
 
 
 def held() -> dict[str, int]:

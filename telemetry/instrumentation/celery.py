@@ -16,7 +16,7 @@ from telemetry.instrumentation._celery_beat import measure_beat
 from telemetry.instrumentation._celery_broker import BrokerObserver
 from telemetry.instrumentation._celery_queues import QueueNames
 from telemetry.instrumentation._celery_request import PUBLISHED_AT, metered
-from telemetry.instrumentation._celery_worker import count_lost_processes, is_prefork, measure_worker
+from telemetry.instrumentation._celery_worker import is_prefork, measure_worker, watch_pool
 from telemetry.pipeline.handover import Handover
 from telemetry.setup import Telemetry, get
 
@@ -80,16 +80,20 @@ class _Hooks:
     def connect(self) -> None:
         """Receive the signals, and let ``send_task`` (the one way to publish) say which application publishes."""
         for signal, receiver in self._receivers.items():
-            signal.connect(receiver, weak=False)
+            signal.connect(receiver, weak=False, dispatch_uid=self._dispatch_uid(receiver))
         self._app.send_task = functools.wraps(type(self._app).send_task)(functools.partial(_send_task, self._app))
         self._observe_at_collections()
 
     def disconnect(self) -> None:
         """Receive no signal any more."""
         for signal, receiver in self._receivers.items():
-            signal.disconnect(receiver)
+            signal.disconnect(receiver, dispatch_uid=self._dispatch_uid(receiver))
         vars(self._app).pop("send_task", None)
         self._observer.stop()
+
+    def _dispatch_uid(self, receiver: Any) -> str:
+        """Celery before 5.5 takes the same method of two objects for one receiver."""
+        return f"telemetry-{id(self)}-{receiver.__name__}"
 
     def publishes(self, headers: dict[str, Any], properties: Mapping[str, Any], **_: Any) -> None:
         """A message is about to go out: it carries when, and says how urgent it is."""
@@ -133,7 +137,7 @@ class _Hooks:
         if _same(sender.app, self._app):
             with guard.guarded("observing the broker from a worker"):
                 self._meter_late_tasks(sender)
-                count_lost_processes(str(sender.hostname), sender)
+                watch_pool(str(sender.hostname), sender)
                 self._observer.worker_ready()
 
     def worker_ends(self, sender: Any, **_: Any) -> None:
