@@ -113,12 +113,14 @@ class Telemetry:
 
     def force_flush(self, timeout: float = 5.0) -> bool:
         """Export what is recorded now; whether everything was acknowledged within ``timeout`` seconds."""
+        self._settle()
         delivered = [reader.force_flush(timeout * 1000) for reader in self._readers]
         return all(delivered)
 
     def deliver_before_exit(self) -> None:
         """Export what is recorded, for servers that end without exit handlers; ``shutdown()`` waits no second time."""
         begun = time.monotonic()
+        self._settle()
         with guard.guarded("delivering what a server recorded before its end"):
             for reader in self._readers:
                 if isinstance(reader, DeltaReader) and not reader.deliver_before_exit(self.settings.exit_deadline):
@@ -129,6 +131,7 @@ class Telemetry:
         """Export what is left, within the exit deadline; safe to call more than once."""
         if self._closed:
             return
+        self._settle()
         self._closed = True
         for reader in self._readers:
             with guard.guarded("delivering the last metrics"):
@@ -144,10 +147,15 @@ class Telemetry:
         if not handover.is_possible():
             self.shutdown()
             return
+        self._settle()
         self._closed = True
         for reader in self._readers:
             if isinstance(reader, DeltaReader):
                 handover.leave(reader.drain(_DRAIN_SECONDS))
+
+    def _settle(self) -> None:
+        with guard.guarded("pricing the last LLM calls"):
+            self.llm.settle()
 
     def adopt(self, recorded: Recorded) -> None:
         """Export what a child handed over as this process's own; called at a collection."""

@@ -56,6 +56,7 @@ class Captured:
         return {key: value for (name, key), value in self._points.items() if name == metric and value}
 
     def _collect(self) -> None:
+        self.telemetry.llm.settle()
         data: MetricsData | None = self._reader.get_metrics_data()
         for resource in data.resource_metrics if data else ():
             for scope in resource.scope_metrics:

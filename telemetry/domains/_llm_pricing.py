@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
@@ -9,13 +11,40 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from telemetry.domains._llm_usage import TokenUsage
 
+# Hold it to use the library, which imports its modules when it needs them: who forked in the middle of an import
+# would leave a child that waits for that import for ever.
+lock = threading.RLock()
+os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
+
+
+class _Library:
+    was_loaded = False
+
+
+def was_loaded() -> bool:
+    """Whether a look-up is quick; also where the library cannot be loaded."""
+    return _Library.was_loaded
+
+
+def load() -> None:
+    """Load the library and its table: half a second that no call, and no start of a process, should pay.
+
+    Raises:
+        ImportError: If the library is missing.
+    """
+    try:
+        from genai_prices.data_snapshot import get_snapshot
+
+        get_snapshot()
+    finally:
+        _Library.was_loaded = True
+
 
 def cost_in_usd(provider: str, model: str, usage: TokenUsage) -> float | None:
     """US dollars the vendor bills for ``usage``, ``None`` where the library has no price for the model.
 
     Models are priced by the token or, where they listen, by the second.
     """
-    # Imported at the first call: half a second that the start of a process should not pay.
     from genai_prices import Usage, calc_price
 
     by_time = usage.audio_seconds > 0 and not usage.tokens

@@ -8,15 +8,13 @@ from telemetry import guard
 from telemetry.bound import BoundCounter
 from telemetry.catalogue import llm as catalogue
 from telemetry.catalogue.llm import ModelLabels, TokenLabels
+from telemetry.domains._llm_billing import Bill, LlmBilling
 from telemetry.domains._llm_call import LlmCall
-from telemetry.domains._llm_pricing import cost_in_usd, price_table
 from telemetry.domains._llm_usage import TokenUsage
 from telemetry.domains.errors import ErrorsRecorder
 from telemetry.instruments import Instruments
-from telemetry.labels import clean
 
 _MOST_PROVIDERS = 100
-_MOST_LOOK_UPS = 1000
 
 
 class LlmRecorder:
@@ -33,15 +31,9 @@ class LlmRecorder:
         self._aborted = instruments.counter(catalogue.STREAMS_ABORTED)
         self._estimated = instruments.counter(catalogue.TOKENS_ESTIMATED)
         self._estimated_cost = instruments.counter(catalogue.COST_ESTIMATED)
-        self._price_table = instruments.fact(catalogue.PRICE_TABLE)
+        self._billing = LlmBilling(instruments)
         self._errors = errors
-        self._shows_price_table = False
         self._own_providers: set[str] = set()
-        self._looked_up: set[tuple[str, str]] = set()
-        instruments.on_reset(self._forget_price_table)
-
-    def _forget_price_table(self) -> None:
-        self._shows_price_table = False
 
     def measures(self, provider: str) -> bool:
         """Whether the application itself records the calls to a vendor; instrumentors' records are then dropped."""
@@ -86,14 +78,13 @@ class LlmRecorder:
             usage: What it reported; ``None`` where it reported none.
             new_call: Whether this is not the rest of what another record said; a call is unpriced once.
         """
-        cost = None if usage is None else self._price(provider, model, usage)
         labels: ModelLabels = {"provider": provider, "model": model}
+        unpriced = self._unpriced if new_call else None
         if usage is not None:
             self._count_tokens(self._tokens, labels, usage)
-        if cost is not None:
-            self._cost.add(cost, labels)
-        elif new_call:
-            self._unpriced.add(1, labels)
+            self._billing.add(Bill(provider, model, usage, self._cost, unpriced))
+        elif unpriced is not None:
+            unpriced.add(1, labels)
 
     def first_token(self, provider: str, model: str, seconds: float) -> None:
         """The first text of a streamed reply arrived."""
@@ -114,28 +105,12 @@ class LlmRecorder:
         """
         labels: ModelLabels = {"provider": provider, "model": model}
         self._count_tokens(self._estimated, labels, usage)
-        cost = self._price(provider, model, usage) if with_input and usage.tokens else None
-        if cost is not None:
-            self._estimated_cost.add(cost, labels)
+        if with_input and usage.tokens:
+            self._billing.add(Bill(provider, model, usage, self._estimated_cost, unpriced=None))
 
-    def _price(self, provider: str, model: str, usage: TokenUsage) -> float | None:
-        with guard.guarded("looking up a price"):
-            if not self._may_be_priced(provider, model):
-                return None
-            cost = cost_in_usd(provider, model, usage)
-            if not self._shows_price_table:
-                self._shows_price_table = True
-                version, date = price_table()
-                self._price_table.set_all([({"version": version, "date": date}, 1)])
-            return cost
-        return None
-
-    def _may_be_priced(self, provider: str, model: str) -> bool:
-        """The price library remembers every name it was asked for: names without end must not reach it."""
-        pair = (clean(provider), clean(model))
-        if pair not in self._looked_up and len(self._looked_up) < _MOST_LOOK_UPS:
-            self._looked_up.add(pair)
-        return pair in self._looked_up and pair == (provider, model)
+    def settle(self) -> None:
+        """Price the calls that have no price yet; before the last collection of a process, and where one is awaited."""
+        self._billing.settle()
 
     def _count_tokens(self, counter: BoundCounter[TokenLabels], labels: ModelLabels, usage: TokenUsage) -> None:
         counts: tuple[tuple[Literal["prompt", "cached", "completion"], int], ...] = (

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from datetime import UTC, datetime
 from importlib.metadata import version
 
 import pytest
 
-from telemetry import testing
+from telemetry import guard, testing
+from telemetry.domains import _llm_pricing
 
 WHISPER = {"provider": "openai", "model": "whisper-1"}
 
@@ -41,3 +44,30 @@ def test_price_table_says_its_date(captured: testing.Captured) -> None:
     assert dict(labels)["version"] == version("genai-prices")
     day = datetime.fromisoformat(dict(labels)["date"]).date()
     assert datetime(2025, 1, 1, tzinfo=UTC).date() < day <= datetime.now(UTC).date()
+
+
+def test_call_does_not_wait_for_prices(captured: testing.Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the price library loads, calls return at once and count their tokens; their costs follow."""
+    load, loaded = _llm_pricing.load, threading.Event()
+    monkeypatch.setattr(_llm_pricing, "load", lambda: loaded.wait(30) and load())
+    monkeypatch.setattr(_llm_pricing, "was_loaded", loaded.is_set)
+    for _ in range(3):
+        with captured.telemetry.llm.request(provider="openai", model="gpt-4o") as call:
+            call.usage(prompt_tokens=1_000_000)
+    assert [t.name for t in threading.enumerate()].count("telemetry-prices") == 1
+    loaded.set()
+    assert captured.total("llm_tokens_used_total") == 3_000_000
+    assert captured.total("llm_cost_usd_total") == pytest.approx(3 * 2.5)
+
+
+def test_missing_price_library_is_unpriced(captured: testing.Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the library every call counts as unpriced, and nothing is kept for it."""
+    monkeypatch.delenv(guard.STRICT_VARIABLE)
+    monkeypatch.setitem(sys.modules, "genai_prices", None)
+    monkeypatch.setitem(sys.modules, "genai_prices.data_snapshot", None)
+    monkeypatch.setattr(_llm_pricing._Library, "was_loaded", False)
+    for _ in range(3):
+        with captured.telemetry.llm.request(provider="openai", model="gpt-4o") as call:
+            call.usage(prompt_tokens=1_000_000)
+    assert captured.total("llm_unpriced_requests_total") == 3
+    assert captured.series("llm_cost_usd_total") == {}

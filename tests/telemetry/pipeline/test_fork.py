@@ -191,6 +191,27 @@ def test_lock_held_at_the_fork_is_not_inherited(sink: OtlpSink, lock: str) -> No
     assert sink.total("messages_sent_total", user_plan="pro") == 1
 
 
+def test_fork_while_prices_load(sink: OtlpSink) -> None:
+    """A child that is forked while a thread loads the price library prices its own calls, and does not hang."""
+    run(
+        """
+        def call():
+            with t.llm.request(provider="openai", model="gpt-4o") as vendor:
+                vendor.usage(prompt_tokens=1_000_000)
+        call()
+        assert "telemetry-prices" in [thread.name for thread in threading.enumerate()]
+        pid = os.fork()
+        if pid == 0:
+            call(); sys.exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+        """,
+        sink.url,
+        OTEL_METRIC_EXPORT_INTERVAL=LONG,
+    )
+    assert sink.total("llm_requests_total") == 2
+    assert sink.total("llm_cost_usd_total") == pytest.approx(2 * 2.5)
+
+
 def test_fork_storm(sink: OtlpSink) -> None:
     """Two hundred children, each with one count: two hundred counts, two hundred identities."""
     run(
