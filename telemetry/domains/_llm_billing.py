@@ -39,7 +39,7 @@ class Bill:
 
 
 class LlmBilling:
-    """Bills that wait for the next collection, or for the price library, which a thread of its own loads.
+    """Bills that wait for the next collection; the first one starts a thread that loads the price library meanwhile.
 
     Args:
         instruments: Has the series that say which prices are used.
@@ -66,7 +66,7 @@ class LlmBilling:
         self._waiting.append(bill)
         if len(self._waiting) >= _MOST_WAITING:
             self.settle()
-        elif self._loader is None and not prices.was_loaded():
+        elif self._loader is None and not prices.is_loaded():
             self._load()
 
     def _load(self) -> None:
@@ -77,16 +77,14 @@ class LlmBilling:
             self.settle()
 
     def settle(self) -> None:
-        """Price everything that waits; loads the price library where that has not been done."""
+        """Price everything that waits; the first look-up of a process loads the price library."""
         with prices.lock:
-            with guard.guarded("loading the prices of LLM vendors"):
-                if self._waiting:
-                    prices.load()
             while self._waiting:
                 self._settle(self._waiting.popleft())
 
     def _collecting(self) -> None:
-        if prices.was_loaded():
+        """Leave to the loader what it is at: an export waits for the library no more than a call does."""
+        if self._loader is None or not self._loader.is_alive():
             self.settle()
 
     def _settle(self, bill: Bill) -> None:

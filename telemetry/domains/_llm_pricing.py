@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
@@ -17,27 +18,9 @@ lock = threading.RLock()
 os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
 
 
-class _Library:
-    was_loaded = False
-
-
-def was_loaded() -> bool:
-    """Whether a look-up is quick; also where the library cannot be loaded."""
-    return _Library.was_loaded
-
-
-def load() -> None:
-    """Load the library and its table: half a second that no call, and no start of a process, should pay.
-
-    Raises:
-        ImportError: If the library is missing.
-    """
-    try:
-        from genai_prices.data_snapshot import get_snapshot
-
-        get_snapshot()
-    finally:
-        _Library.was_loaded = True
+def is_loaded() -> bool:
+    """Whether this process, or one it was forked from, has begun to load the library."""
+    return sys.modules.get("genai_prices") is not None
 
 
 def cost_in_usd(provider: str, model: str, usage: TokenUsage) -> float | None:
@@ -45,6 +28,7 @@ def cost_in_usd(provider: str, model: str, usage: TokenUsage) -> float | None:
 
     Models are priced by the token or, where they listen, by the second.
     """
+    # Half a second that no call, and no start of a process, should pay.
     from genai_prices import Usage, calc_price
 
     by_time = usage.audio_seconds > 0 and not usage.tokens

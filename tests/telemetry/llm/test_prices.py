@@ -48,9 +48,9 @@ def test_price_table_says_its_date(captured: testing.Captured) -> None:
 
 def test_call_does_not_wait_for_prices(captured: testing.Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the price library loads, calls return at once and count their tokens; their costs follow."""
-    load, loaded = _llm_pricing.load, threading.Event()
-    monkeypatch.setattr(_llm_pricing, "load", lambda: loaded.wait(30) and load())
-    monkeypatch.setattr(_llm_pricing, "was_loaded", loaded.is_set)
+    look_up, loaded = _llm_pricing.cost_in_usd, threading.Event()
+    monkeypatch.setattr(_llm_pricing, "cost_in_usd", lambda *bill: look_up(*bill) if loaded.wait(30) else None)
+    monkeypatch.setattr(_llm_pricing, "is_loaded", loaded.is_set)
     for _ in range(3):
         with captured.telemetry.llm.request(provider="openai", model="gpt-4o") as call:
             call.usage(prompt_tokens=1_000_000)
@@ -64,8 +64,6 @@ def test_missing_price_library_is_unpriced(captured: testing.Captured, monkeypat
     """Without the library every call counts as unpriced, and nothing is kept for it."""
     monkeypatch.delenv(guard.STRICT_VARIABLE)
     monkeypatch.setitem(sys.modules, "genai_prices", None)
-    monkeypatch.setitem(sys.modules, "genai_prices.data_snapshot", None)
-    monkeypatch.setattr(_llm_pricing._Library, "was_loaded", False)
     for _ in range(3):
         with captured.telemetry.llm.request(provider="openai", model="gpt-4o") as call:
             call.usage(prompt_tokens=1_000_000)
