@@ -16,7 +16,7 @@ from sqlalchemy import Engine, QueuePool, create_engine, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 import telemetry
-from benchmarks.measure import cpu_microseconds, in_memory, store
+from benchmarks.measure import cpu_microseconds, in_a_box, store
 
 PACKAGES = ("sqlalchemy", "opentelemetry-instrumentation-sqlalchemy", "opentelemetry-sdk")
 
@@ -44,7 +44,7 @@ def bare() -> Engine:
 def ours() -> Engine:
     """``telemetry.instrument_sqlalchemy`` with the SDK and a reader behind it."""
     engine = bare()
-    in_memory()
+    in_a_box()
     telemetry.instrument_sqlalchemy(engine)
     return engine
 

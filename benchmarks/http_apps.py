@@ -18,7 +18,7 @@ from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from starlette_exporter import PrometheusMiddleware
 
 import telemetry
-from benchmarks.measure import in_memory
+from benchmarks.measure import in_a_box
 
 
 def last_path(routes: int) -> str:
@@ -41,7 +41,7 @@ def bare(routes: int) -> FastAPI:
 def ours(routes: int) -> FastAPI:
     """``telemetry.instrument`` with the SDK and a reader behind it."""
     app = bare(routes)
-    in_memory()
+    in_a_box()
     telemetry.instrument(app)
     return app
 

@@ -60,8 +60,9 @@ def served() -> str:
 def events() -> str:
     """CPU per event."""
     by_kind = _result("record")["cpu_us_per_event"]
-    rows = [[kind, *(f"{value:.2f}" for value in ways.values())] for kind, ways in by_kind.items()]
-    return _about("record") + "\n\n" + table(["µs of CPU per event", *by_kind["counter"]], rows, numbers=True)
+    names = list(dict.fromkeys(name for ways in by_kind.values() for name in ways))
+    rows = [[kind, *(f"{ways[name]:.2f}" if name in ways else "" for name in names)] for kind, ways in by_kind.items()]
+    return _about("record") + "\n\n" + table(["µs of CPU per event", *names], rows, numbers=True)
 
 
 def weights() -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from telemetry.instrumentation.llm import llm_call
 from telemetry.pipeline.settings import Settings, SettingsError
@@ -24,6 +25,8 @@ __all__ = [
     "instrument_celery",
     "instrument_sqlalchemy",
     "llm_call",
+    "prometheus_asgi_app",
+    "prometheus_wsgi_app",
     "shutdown",
 ]
 
@@ -63,3 +66,25 @@ def instrument_sqlalchemy(engine: Engine | AsyncEngine, pool: str = "main") -> N
 
     get().own_sources.add("database")
     instrument_engine(engine, lambda: get().database, pool)
+
+
+def prometheus_asgi_app() -> Callable[..., Any]:
+    """The endpoint of ``OTEL_METRICS_EXPORTER=prometheus`` as an ASGI application, to mount into one's own.
+
+    Whichever process answers shows the totals of every process that shares ``TELEMETRY_STATE_DIR``, living and dead.
+    """
+    from telemetry.pipeline.prometheus import asgi_app
+
+    return asgi_app(_endpoint)
+
+
+def prometheus_wsgi_app() -> Callable[..., Sequence[bytes]]:
+    """The same as a WSGI application."""
+    from telemetry.pipeline.prometheus import wsgi_app
+
+    return wsgi_app(_endpoint)
+
+
+def _endpoint() -> Any:
+    get().start()
+    return get().pipeline.endpoint()

@@ -1,32 +1,49 @@
-"""The one table from foreign instruments to documented metrics: a MeterProvider to hand to any auto-instrumentor.
+"""The one table from foreign instruments to documented metrics.
 
 Instrumentors record by the semantic conventions; Views could rename their metrics but not their label keys, so each
-measurement is translated into a domain verb. An instrument outside the table is dropped unless
-``TELEMETRY_PASS_UNCATALOGUED`` is set. Where a hook of ours measures the same domain, the instrumentor's version is
-dropped, so two sources at once never count twice.
+measurement is translated into a domain verb. Where a hook of ours measures the same domain, the instrumentor's version
+is dropped, so two sources at once never count twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from opentelemetry import metrics as api
 from opentelemetry.context import Context
 from opentelemetry.util.types import Attributes
 
 from telemetry import guard
+from telemetry.box.identity import Scope
 from telemetry.catalogue import Spec, database, http, llm
 from telemetry.domains._llm_usage import TokenUsage
-from telemetry.domains.http import CLIENT_CLOSED_REQUEST, UNMATCHED
-from telemetry.setup import Telemetry
+from telemetry.domains.database import DatabaseRecorder
+from telemetry.domains.errors import ErrorsRecorder
+from telemetry.domains.http import CLIENT_CLOSED_REQUEST, UNMATCHED, HttpRecorder
+from telemetry.domains.llm import LlmRecorder
+from telemetry.metrics.meter import silent
+from telemetry.metrics.views import Instrument
+from telemetry.pipeline.settings import Settings
+
+
+class Recorders(Protocol):
+    """Where translated measurements go, and what says which of them do."""
+
+    settings: Settings
+    own_sources: set[str]
+    http: HttpRecorder
+    llm: LlmRecorder
+    database: DatabaseRecorder
+    errors: ErrorsRecorder
+
 
 Values = Mapping[str, Any]
-Record = Callable[[Telemetry, float, Values], None]
+Record = Callable[[Recorders, float, Values], None]
 
 _NOT_A_MODEL = frozenset({"create_agent", "execute_tool", "invoke_agent", "invoke_workflow", "retrieval"})
-_NO_METER = api.NoOpMeter("telemetry.bridge")
+_INSTRUMENTORS = "opentelemetry.instrumentation."
 
 
 @dataclass(frozen=True)
@@ -55,18 +72,18 @@ def _first(attributes: Values, *names: str, default: str = "unknown") -> str:
     return default
 
 
-def _http_request(telemetry: Telemetry, seconds: float, attributes: Values) -> None:
+def _http_request(telemetry: Recorders, seconds: float, attributes: Values) -> None:
     method = _first(attributes, "http.request.method", "http.method")
     endpoint = _first(attributes, "http.route", "http.target", default=UNMATCHED)
     status = _first(attributes, "http.response.status_code", "http.status_code", default=str(CLIENT_CLOSED_REQUEST))
     telemetry.http.answered(method, endpoint, int(status), seconds)
 
 
-def _old_http_request(telemetry: Telemetry, milliseconds: float, attributes: Values) -> None:
+def _old_http_request(telemetry: Recorders, milliseconds: float, attributes: Values) -> None:
     _http_request(telemetry, milliseconds / 1000, attributes)
 
 
-def _query(telemetry: Telemetry, seconds: float, attributes: Values) -> None:
+def _query(telemetry: Recorders, seconds: float, attributes: Values) -> None:
     operation = _first(attributes, "db.operation.name", "db.operation", default="other").upper()
     table = _first(attributes, "db.collection.name", "db.sql.table", default="other")
     telemetry.database.query_executed(operation if operation != "OTHER" else "other", table, seconds)
@@ -78,13 +95,13 @@ def _model(attributes: Values) -> tuple[str, str]:
     return provider, _first(attributes, "gen_ai.request.model", "gen_ai.response.model")
 
 
-def _is_recorded(telemetry: Telemetry, attributes: Values) -> bool:
+def _is_recorded(telemetry: Recorders, attributes: Values) -> bool:
     """Whether a record is of a call to a model, and of one that the application does not record itself."""
     operation = _first(attributes, "gen_ai.operation.name", default="chat")
     return operation not in _NOT_A_MODEL and not telemetry.llm.measures(_model(attributes)[0])
 
 
-def _llm_call(telemetry: Telemetry, seconds: float, attributes: Values) -> None:
+def _llm_call(telemetry: Recorders, seconds: float, attributes: Values) -> None:
     if not _is_recorded(telemetry, attributes):
         return
     telemetry.llm.call_ended(*_model(attributes), seconds)
@@ -93,12 +110,12 @@ def _llm_call(telemetry: Telemetry, seconds: float, attributes: Values) -> None:
         telemetry.errors.occurred(class_name, component="llm")
 
 
-def _llm_first_token(telemetry: Telemetry, seconds: float, attributes: Values) -> None:
+def _llm_first_token(telemetry: Recorders, seconds: float, attributes: Values) -> None:
     if _is_recorded(telemetry, attributes):
         telemetry.llm.first_token(*_model(attributes), seconds)
 
 
-def _llm_tokens(telemetry: Telemetry, count: float, attributes: Values) -> None:
+def _llm_tokens(telemetry: Recorders, count: float, attributes: Values) -> None:
     if not _is_recorded(telemetry, attributes):
         return
     provider, model = _model(attributes)
@@ -126,101 +143,53 @@ RULES: Mapping[str, Rule] = {
 }
 
 
-class BridgeMeterProvider(api.MeterProvider):
-    """Hand this to an auto-instrumentor as ``meter_provider``.
+class Bridge:
+    """Puts translating instruments in the place of those that instrumentors create.
 
     Args:
         telemetry: Whose recorders get the measurements.
-        passed: Provider for instruments outside the table; ``None`` drops them.
     """
 
-    def __init__(self, telemetry: Telemetry, passed: api.MeterProvider | None = None) -> None:
+    def __init__(self, telemetry: Recorders) -> None:
         self._telemetry = telemetry
-        self._passed = passed
+        self._created: dict[Scope, set[str]] = {}
 
-    def get_meter(
-        self,
-        name: str,
-        version: str | None = None,
-        schema_url: str | None = None,
-        attributes: Attributes = None,
-    ) -> api.Meter:
-        """A meter whose instruments translate."""
-        passed = self._passed.get_meter(name, version, schema_url, attributes) if self._passed else _NO_METER
-        return _BridgeMeter(name, self._telemetry, passed)
+    def substitute(self, instrument: Instrument) -> api.Instrument | None:
+        """What takes the place of a new instrument; ``None`` for one that counts as it is.
+
+        The table translates by name, whoever measures. What instrumentors measure beyond it goes nowhere, unless
+        ``TELEMETRY_PASS_UNCATALOGUED`` is set.
+        """
+        rule = RULES.get(instrument.name)
+        if rule is None:
+            is_foreign = instrument.scope.name.startswith(_INSTRUMENTORS)
+            return (
+                silent(instrument.kind, instrument.name)
+                if is_foreign and not self._telemetry.settings.pass_uncatalogued
+                else None
+            )
+        if instrument.kind != "Histogram":
+            return silent(instrument.kind, instrument.name)
+        created = self._created.setdefault(instrument.scope, set())
+        created.add(instrument.name)
+        return _TranslatedHistogram(instrument.name, self._telemetry, rule, created)
 
 
-class _Translated:
-    """One foreign instrument: each measurement becomes a domain verb."""
+class _TranslatedHistogram(api.Histogram):
+    """A foreign histogram: each measurement becomes a domain verb."""
 
-    def __init__(self, telemetry: Telemetry, rule: Rule, known_to_meter: set[str]) -> None:
+    def __init__(self, name: str, telemetry: Recorders, rule: Rule, created: set[str]) -> None:
+        self.name = name
         self._telemetry = telemetry
         self._rule = rule
-        self._known_to_meter = known_to_meter
+        self._created = created
 
     def record(self, amount: float, attributes: Attributes = None, context: Context | None = None) -> None:
         """Translate one measurement; never raises."""
         record = self._rule.record
         if record is None or self._rule.domain in self._telemetry.own_sources:
             return
-        if self._rule.unless in self._known_to_meter:
+        if self._rule.unless in self._created:
             return
         with guard.guarded("translating a foreign measurement"):
             record(self._telemetry, amount, attributes or {})
-
-
-class _TranslatedHistogram(_Translated, api.Histogram):
-    """A foreign histogram."""
-
-
-class _BridgeMeter(api.Meter):
-    """Creates translating instruments for the table's names; the rest goes to ``passed``."""
-
-    def __init__(self, name: str, telemetry: Telemetry, passed: api.Meter) -> None:
-        super().__init__(name)
-        self._telemetry = telemetry
-        self._passed = passed
-        self._created: set[str] = set()
-
-    def create_histogram(
-        self,
-        name: str,
-        unit: str = "",
-        description: str = "",
-        *,
-        explicit_bucket_boundaries_advisory: Sequence[float] | None = None,
-    ) -> api.Histogram:
-        rule = RULES.get(name)
-        if rule is not None:
-            self._created.add(name)
-            return _TranslatedHistogram(self._telemetry, rule, self._created)
-        return self._passed.create_histogram(
-            name, unit, description, explicit_bucket_boundaries_advisory=explicit_bucket_boundaries_advisory
-        )
-
-    def _meter(self, name: str) -> api.Meter:
-        return _NO_METER if name in RULES else self._passed
-
-    def create_counter(self, name: str, unit: str = "", description: str = "") -> api.Counter:
-        return self._meter(name).create_counter(name, unit, description)
-
-    def create_up_down_counter(self, name: str, unit: str = "", description: str = "") -> api.UpDownCounter:
-        return self._meter(name).create_up_down_counter(name, unit, description)
-
-    def create_gauge(self, name: str, unit: str = "", description: str = "") -> Any:
-        return self._meter(name).create_gauge(name, unit, description)
-
-    def create_observable_counter(
-        self, name: str, callbacks: Any = None, unit: str = "", description: str = ""
-    ) -> api.ObservableCounter:
-        return self._meter(name).create_observable_counter(name, callbacks, unit, description)
-
-    def create_observable_gauge(
-        self, name: str, callbacks: Any = None, unit: str = "", description: str = ""
-    ) -> api.ObservableGauge:
-        return self._meter(name).create_observable_gauge(name, callbacks, unit, description)
-
-    def create_observable_up_down_counter(
-        self, name: str, callbacks: Any = None, unit: str = "", description: str = ""
-    ) -> api.ObservableUpDownCounter:
-        return self._meter(name).create_observable_up_down_counter(name, callbacks, unit, description)

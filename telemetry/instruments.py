@@ -1,93 +1,79 @@
-"""Every instrument of the catalogue, bound once per process; what to record is the domains' business."""
+"""Every instrument of the catalogue, made once per process; what to record is the domains' business."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
-from opentelemetry.metrics import CallbackOptions, Meter, Observation
+from opentelemetry.metrics import Meter
 
-from telemetry import guard
-from telemetry.bound import Bound, BoundCounter, BoundFact, BoundLevel
-from telemetry.bound_histogram import BoundHistogram
+from telemetry.bound import Bound, BoundCounter, BoundFact, BoundHistogram, BoundLevel, ObservedLevel, Readings
 from telemetry.catalogue import ALL, CounterSpec, FactSpec, HistogramSpec, LevelSpec, Spec
 from telemetry.catalogue import telemetry as own
+from telemetry.metrics.stream import CataloguedStream
 
 L = TypeVar("L", bound=Mapping[str, object])
 
 
 class Instruments:
-    """Every instrument of the catalogue, bound once per process.
+    """The instruments of the catalogue, each made when it is first asked for.
 
     Args:
-        start: Starts the pipeline of this process; called at the first event, again after a fork.
-        constant_labels: Labels on every series (``environment``, where no collector adds it).
+        meter: Makes them.
     """
 
-    def __init__(
-        self, start: Callable[[], None] = lambda: None, constant_labels: Mapping[str, str] | None = None
-    ) -> None:
-        self.constant_labels = dict(constant_labels or {})
-        self._start = start
-        self._on_collect: list[Callable[[], None]] = []
-        self._on_reset: list[Callable[[], None]] = []
-        self._bound: dict[str, Bound[Any]] = {spec.name: _bind(spec, self) for spec in ALL}
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+        self._bound: dict[str, Bound[Any]] = {}
 
     def counter(self, spec: CounterSpec[L]) -> BoundCounter[L]:
-        """The bound instrument of a counter."""
-        return cast("BoundCounter[L]", self._bound[spec.name])
+        """The instrument of a counter."""
+        return cast("BoundCounter[L]", self._made(spec, self._counter))
 
     def histogram(self, spec: HistogramSpec[L]) -> BoundHistogram[L]:
-        """The bound instrument of a histogram."""
-        return cast("BoundHistogram[L]", self._bound[spec.name])
+        """The instrument of a histogram."""
+        return cast("BoundHistogram[L]", self._made(spec, self._histogram))
 
     def level(self, spec: LevelSpec[L]) -> BoundLevel[L]:
-        """The bound instrument of a level."""
-        return cast("BoundLevel[L]", self._bound[spec.name])
+        """The instrument of a level that is counted up and down."""
+        return cast("BoundLevel[L]", self._made(spec, self._level))
+
+    def observed_level(self, spec: LevelSpec[L]) -> ObservedLevel[L]:
+        """The instrument of a level that is read at each collection."""
+        return cast("ObservedLevel[L]", self._made(spec, self._observed_level))
 
     def fact(self, spec: FactSpec[L]) -> BoundFact[L]:
-        """The bound instrument of a fact."""
-        return cast("BoundFact[L]", self._bound[spec.name])
+        """The instrument of a fact."""
+        return cast("BoundFact[L]", self._made(spec, self._fact))
 
-    def on_collect(self, callback: Callable[[], None]) -> None:
-        """Call ``callback`` at each collection, before anything is read."""
-        self._on_collect.append(callback)
+    def _made(self, spec: Spec[Any], make: Callable[[Any], Bound[Any]]) -> Bound[Any]:
+        made = self._bound.get(spec.name)
+        if made is None:
+            made = self._bound[spec.name] = make(spec)
+        return made
 
-    def on_reset(self, callback: Callable[[], None]) -> None:
-        """Call ``callback`` when the series are dropped: whoever holds on to one must let go."""
-        self._on_reset.append(callback)
+    def _counter(self, spec: CounterSpec[Any]) -> Bound[Any]:
+        return BoundCounter(spec, _stream(self._meter.create_counter(spec.name, spec.unit, spec.help)))
 
-    def _collecting(self, options: CallbackOptions) -> Iterable[Observation]:
-        for callback in self._on_collect:
-            with guard.guarded("preparing a collection"):
-                callback()
-        for bound in self._bound.values():
-            if isinstance(bound, BoundHistogram):
-                bound.hand_over()
-        return ()
+    def _histogram(self, spec: HistogramSpec[Any]) -> Bound[Any]:
+        return BoundHistogram(spec, _stream(self._meter.create_histogram(spec.name, spec.unit, spec.help)))
 
-    def attach(self, meter: Meter) -> None:
-        """Create every SDK instrument with ``meter``."""
-        meter.create_observable_gauge("telemetry_collection", [self._collecting])
-        for bound in self._bound.values():
-            bound.attach(meter)
+    def _level(self, spec: LevelSpec[Any]) -> Bound[Any]:
+        return BoundLevel(spec, _stream(self._meter.create_up_down_counter(spec.name, spec.unit, spec.help)))
 
-    def reset(self) -> None:
-        """Drop everything recorded: the state of a new process."""
-        for bound in self._bound.values():
-            bound.reset()
-        for callback in self._on_reset:
-            callback()
+    def _observed_level(self, spec: LevelSpec[Any]) -> Bound[Any]:
+        readings: Readings[Any] = Readings(spec.name)
+        instrument = self._meter.create_observable_up_down_counter(spec.name, [readings.observe], spec.unit, spec.help)
+        return ObservedLevel(spec, readings, _stream(instrument))
+
+    def _fact(self, spec: FactSpec[Any]) -> Bound[Any]:
+        return BoundFact(spec, _stream(self._meter.create_gauge(spec.name, spec.unit, spec.help)))
 
     def declare_closed(self) -> None:
         """Declare the zero series of every counter whose label values are known from the catalogue."""
-        for bound in self._bound.values():
-            if isinstance(bound, BoundCounter):
-                bound.declare_closed()
-
-    def ensure_started(self) -> None:
-        """Start the pipeline where it is not running: at the first event of a process."""
-        self._start()
+        for spec in ALL:
+            if isinstance(spec, CounterSpec):
+                self.counter(spec).declare_closed()
 
     def label_overflowed(self, metric: str) -> None:
         """Count an event whose label value was replaced."""
@@ -104,19 +90,11 @@ class Instruments:
         self.counter(own.UNANSWERED_EXPORTS).add(1, {})
 
     def given_up(self, amounts: Mapping[str, float]) -> None:
-        """Count what the collector refuses for good, by metric."""
+        """Count what is not delivered any more, by metric."""
         for metric, amount in amounts.items():
             self.counter(own.UNDELIVERED).add(amount, {"metric": metric})
 
 
-def _bind(spec: Spec[Any], owner: Instruments) -> Bound[Any]:
-    match spec:
-        case CounterSpec():
-            return BoundCounter(spec, owner)
-        case HistogramSpec():
-            return BoundHistogram(spec, owner)
-        case LevelSpec():
-            return BoundLevel(spec, owner)
-        case FactSpec():
-            return BoundFact(spec, owner)
-    raise TypeError(f"{spec.name}: no instrument for {type(spec).__name__}")
+def _stream(instrument: Any) -> CataloguedStream:
+    """The one stream that the views of the catalogue give an instrument."""
+    return cast("CataloguedStream", instrument.streams[0])

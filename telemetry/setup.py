@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from opentelemetry.metrics import MeterProvider as MeterProviderApi
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import MetricReader
+from opentelemetry import metrics
 
 from telemetry import guard
+from telemetry.box.box import Box
+from telemetry.bridge import Bridge
+from telemetry.domains._llm_billing import LlmBilling
 from telemetry.domains.business import BusinessRecorder
 from telemetry.domains.celery import CeleryRecorder
 from telemetry.domains.database import DatabaseRecorder
@@ -22,16 +22,13 @@ from telemetry.domains.http import HttpRecorder
 from telemetry.domains.llm import LlmRecorder
 from telemetry.domains.storage import StorageRecorder
 from telemetry.instruments import Instruments
+from telemetry.metrics.catalogued import catalogue_views, clamp_of
+from telemetry.metrics.provider import MeterProvider
 from telemetry.pipeline import fork
-from telemetry.pipeline.handover import Handover, Recorded
-from telemetry.pipeline.provider import build_provider, build_readers
-from telemetry.pipeline.reader import DeltaReader
+from telemetry.pipeline.pipeline import Pipeline
 from telemetry.pipeline.settings import Settings
 
 _logger = logging.getLogger("telemetry")
-
-_DRAIN_SECONDS = 1.0
-_LEAST_EXIT_SECONDS = 0.5
 
 
 class Telemetry:
@@ -39,9 +36,10 @@ class Telemetry:
 
     Args:
         settings: How metrics leave the process.
-        readers: Readers used instead of those the settings ask for (tests).
 
     Attributes:
+        meter_provider: What counts: for auto-instrumentors, whose metrics land on the documented series, and for an
+            application's own instruments.
         http: Requests and responses.
         celery: Tasks, queues and workers.
         llm: Calls to LLM vendors.
@@ -52,128 +50,90 @@ class Telemetry:
         own_sources: Domains that hooks of ours measure in this process; the bridge leaves these alone.
     """
 
-    def __init__(self, settings: Settings, readers: Sequence[MetricReader] | None = None) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._given_readers = readers
-        self._provider: MeterProvider | None = None
-        self._readers: list[MetricReader] = []
-        self._start_lock = threading.RLock()
-        self._starting = self._started = False
-        self._closed = False
-        self._exit_seconds = settings.exit_deadline
-        self._on_shutdown: list[Callable[[], None]] = []
-        constant = {"environment": settings.environment} if settings.sink == "prometheus" else {}
-        self.instruments = Instruments(self.start, constant)
+        self._on_collect: list[Callable[[], None]] = []
+        self.own_sources: set[str] = set()
+        self.meter_provider = MeterProvider(catalogue_views(), clamp_of=clamp_of, owner=_Owner(self))
+        self.instruments = Instruments(self.meter_provider.get_meter("telemetry"))
+        self._billing = LlmBilling(self.instruments, self.meter_provider)
+        self.pipeline = Pipeline(settings, self.meter_provider, self.instruments, self.observe, self.settle_for)
         self.errors = ErrorsRecorder(self.instruments)
         self.http = HttpRecorder(self.instruments, self.errors)
         self.celery = CeleryRecorder(self.instruments, self.errors)
-        self.llm = LlmRecorder(self.instruments, self.errors)
+        self.llm = LlmRecorder(self.instruments, self.errors, self._billing)
         self.database = DatabaseRecorder(self.instruments, self.errors)
         self.business = BusinessRecorder(self.instruments)
         self.storage = StorageRecorder(self.instruments)
-        self.own_sources: set[str] = set()
         fork.register(self)
 
     def on_collect(self, callback: Callable[[], None]) -> None:
-        """Call ``callback`` at each collection, in the export thread."""
-        self.instruments.on_collect(callback)
+        """Call ``callback`` at each collection, in a thread of its own."""
+        self._on_collect.append(callback)
 
-    def on_shutdown(self, callback: Callable[[], None]) -> None:
-        """Call ``callback`` after the last export of this process; a forked child forgets it."""
-        self._on_shutdown.append(callback)
-
-    @property
-    def meter_provider(self) -> MeterProviderApi:
-        """A MeterProvider to hand to auto-instrumentors: their metrics land on the documented series."""
-        from telemetry.bridge import BridgeMeterProvider
-
-        return BridgeMeterProvider(self, self._provider if self.settings.pass_uncatalogued else None)
+    def observe(self) -> None:
+        """Ask the application for what is read at each collection."""
+        for callback in list(self._on_collect):
+            with guard.guarded("preparing a collection"):
+                callback()
+        with guard.guarded("pricing noted LLM calls"):
+            self._billing.collecting()
+        self.meter_provider.collect()
 
     def start(self) -> None:
         """Start the pipeline of this process where it does not run yet; never raises."""
-        if self._started or self._closed:
-            return
-        with self._start_lock:
-            if self._started or self._starting:
-                return
-            self._starting = True
-            with guard.guarded("starting the metrics pipeline"):
-                self._start()
-            # Only now: until its instruments are attached, another thread has to wait, or its histograms go nowhere.
-            self._started = True
-
-    def _start(self) -> None:
-        given = self._given_readers
-        self._readers = build_readers(self.settings, self.instruments) if given is None else list(given)
-        self._provider = build_provider(self.settings, self._readers, self.instruments.constant_labels)
-        self.instruments.attach(self._provider.get_meter("telemetry"))
-        for reader in self._readers:
-            if isinstance(reader, DeltaReader):
-                reader.start()
+        self.pipeline.start()
 
     def force_flush(self, timeout: float = 5.0) -> bool:
         """Export what is recorded now; whether everything was acknowledged within ``timeout`` seconds."""
-        self._settle()
-        delivered = [reader.force_flush(timeout * 1000) for reader in self._readers]
-        return all(delivered)
+        self.settle()
+        return self.pipeline.force_flush(timeout)
 
     def deliver_before_exit(self) -> None:
         """Export what is recorded, for servers that end without exit handlers; ``shutdown()`` waits no second time."""
-        begun = time.monotonic()
-        self._settle()
-        with guard.guarded("delivering what a server recorded before its end"):
-            for reader in self._readers:
-                if isinstance(reader, DeltaReader) and not reader.deliver_before_exit(self.settings.exit_deadline):
-                    left = self.settings.exit_deadline - (time.monotonic() - begun)
-                    self._exit_seconds = max(left, min(_LEAST_EXIT_SECONDS, self.settings.exit_deadline))
+        self.settle()
+        self.pipeline.deliver_before_exit()
 
     def shutdown(self) -> None:
         """Export what is left, within the exit deadline; safe to call more than once."""
-        if self._closed:
-            return
-        self._settle()
-        self._closed = True
-        for reader in self._readers:
-            with guard.guarded("delivering the last metrics"):
-                reader.shutdown(self._exit_seconds * 1000)
-        for callback in self._on_shutdown:
-            with guard.guarded("ending what shutdown ends"):
-                callback()
+        if not self.pipeline.has_heir():
+            self.settle()
+        self.pipeline.shutdown()
 
-    def hand_over(self, handover: Handover) -> None:
-        """Leave what a child did not deliver to its parent instead of waiting for a collector; ends the pipeline."""
-        if self._closed:
-            return
-        if not handover.is_possible():
-            self.shutdown()
-            return
-        self._settle()
-        self._closed = True
-        for reader in self._readers:
-            if isinstance(reader, DeltaReader):
-                handover.leave(reader.drain(_DRAIN_SECONDS))
+    def settle(self) -> None:
+        """Do now what was put off: price the LLM calls that had no price yet."""
+        with guard.guarded("pricing noted LLM calls"):
+            self._billing.settle()
 
-    def _settle(self) -> None:
-        with guard.guarded("pricing the last LLM calls"):
-            self.llm.settle()
-
-    def adopt(self, recorded: Recorded) -> None:
-        """Export what a child handed over as this process's own; called at a collection."""
-        for reader in self._readers:
-            if isinstance(reader, DeltaReader):
-                reader.adopt(recorded)
+    def settle_for(self, box: Box) -> bool:
+        """Do what a dead process had put off, in its own box; whether that worked."""
+        return self._billing.settle_for(box)
 
     def after_fork_in_child(self) -> None:
         """Forget what the parent recorded; the first event in the child starts a pipeline of its own."""
         _Process.lock = threading.RLock()
-        self._start_lock = threading.RLock()
-        self._starting = self._started = False
-        self._provider = None
-        self._readers = []
-        self._closed = False
-        self._exit_seconds = self.settings.exit_deadline
-        self._on_shutdown = []
-        self.instruments.reset()
+        self._billing.after_fork_in_child()
+        self.pipeline.after_fork_in_child()
+
+
+class _Owner:
+    """What the meter provider of a process asks, for the parts that are made after it."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+        self.substitute = Bridge(telemetry).substitute
+
+    def make_box(self) -> Box:
+        return self._telemetry.pipeline.make_box()
+
+    def first_counted(self) -> None:
+        self._telemetry.start()
+
+    def label_overflowed(self, metric: str) -> None:
+        self._telemetry.instruments.label_overflowed(metric)
+
+    def value_rejected(self, metric: str) -> None:
+        self._telemetry.instruments.value_rejected(metric)
 
 
 class _Process:
@@ -186,6 +146,8 @@ class _Process:
 
 def configure(service_name: str | None = None, *, settings: Settings | None = None) -> Telemetry:
     """Configure telemetry for this process; the first call wins, later calls return its result.
+
+    Its meter provider becomes OpenTelemetry's global one, where no other one is set.
 
     Args:
         service_name: Used where ``OTEL_SERVICE_NAME`` is not set.
@@ -209,6 +171,7 @@ def _configured(settings: Settings) -> Telemetry:
     telemetry.instruments.declare_closed()
     telemetry.start()
     fork.flush_at_exit(telemetry)
+    _set_globally(telemetry.meter_provider)
     _logger.info(
         "telemetry: service=%s environment=%s exporter=%s interval=%gs pid=%d",
         settings.service_name,
@@ -218,6 +181,19 @@ def _configured(settings: Settings) -> Telemetry:
         os.getpid(),
     )
     return telemetry
+
+
+def _set_globally(provider: MeterProvider) -> None:
+    """Let ``metrics.get_meter()`` lead here, unless the application has set a provider of its own."""
+    before = metrics.get_meter_provider()
+    if type(before).__name__ == "_ProxyMeterProvider":
+        metrics.set_meter_provider(provider)
+    elif before is not provider:
+        _logger.warning(
+            "telemetry: OpenTelemetry's meter provider is %s already: instruments of its meters do not count here; "
+            "configure telemetry first, or hand telemetry.get().meter_provider to who measures",
+            type(before).__name__,
+        )
 
 
 def get() -> Telemetry:

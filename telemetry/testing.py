@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from opentelemetry.sdk.metrics.export import (
-    Histogram,
-    HistogramDataPoint,
-    InMemoryMetricReader,
-    MetricsData,
-    NumberDataPoint,
-)
-
 from telemetry import setup
-from telemetry.pipeline.reader import DELTA_FOR_TOTALS
+from telemetry.box.header import Role
+from telemetry.box.identity import Kind, attributes_of
+from telemetry.box.segment import Moved
 from telemetry.pipeline.settings import Settings
 
 Labels = tuple[tuple[str, str], ...]
@@ -28,52 +22,49 @@ class Captured:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._reader = InMemoryMetricReader(preferred_temporality=DELTA_FOR_TOTALS)
-        self._points: dict[tuple[str, Labels], float] = {}
-        self._sums: dict[tuple[str, Labels], float] = {}
-        self.telemetry = setup.Telemetry(settings, [self._reader])
-        self.telemetry.start()
+        self.telemetry = setup.Telemetry(settings)
 
     def value(self, metric: str, /, **labels: str) -> float | None:
         """The series with exactly these labels: a number, or the count of a histogram; ``None`` if absent."""
-        self._collect()
-        return self._points.get((metric, _key(labels)))
+        return self._points().get((metric, _key(labels)))
 
     def total(self, metric: str, /, **labels: str) -> float:
         """Sum over the series of a metric that have at least these labels."""
-        self._collect()
         wanted = set(labels.items())
-        return sum(v for (name, key), v in self._points.items() if name == metric and wanted <= set(key))
+        return sum(v for (name, key), v in self._points().items() if name == metric and wanted <= set(key))
 
     def histogram_sum(self, metric: str, /, **labels: str) -> float | None:
         """Sum of the values recorded in one series of a histogram."""
-        self._collect()
-        return self._sums.get((metric, _key(labels)))
+        found = self._found(metric, labels)
+        return None if found is None else found.amounts[-1]
 
-    def series(self, metric: str) -> dict[Labels, float]:
-        """Every series of a metric that is not 0, by its labels."""
-        self._collect()
-        return {key: value for (name, key), value in self._points.items() if name == metric and value}
+    def buckets(self, metric: str, /, **labels: str) -> list[int]:
+        """How many values fell into each bucket of one series of a histogram, the last one without an upper bound."""
+        found = self._found(metric, labels)
+        return [] if found is None else [int(count) for count in found.amounts[:-1]]
 
-    def _collect(self) -> None:
-        self.telemetry.llm.settle()
-        data: MetricsData | None = self._reader.get_metrics_data()
-        for resource in data.resource_metrics if data else ():
-            for scope in resource.scope_metrics:
-                for metric in scope.metrics:
-                    is_total = isinstance(metric.data, Histogram) or getattr(metric.data, "is_monotonic", False)
-                    for point in metric.data.data_points:
-                        if isinstance(point, NumberDataPoint | HistogramDataPoint):
-                            self._take(metric.name, point, is_total)
+    def series(self, metric: str, *, zeros: bool = False) -> dict[Labels, float]:
+        """Every series of a metric that is not 0, or with ``zeros`` every one that exists, by its labels."""
+        points = self._points().items()
+        return {key: value for (name, key), value in points if name == metric and (value or zeros)}
 
-    def _take(self, name: str, point: NumberDataPoint | HistogramDataPoint, is_total: bool) -> None:
-        key = (name, _key(point.attributes or {}))
-        known = self._points.get(key, 0.0) if is_total else 0.0
-        if isinstance(point, HistogramDataPoint):
-            self._points[key] = known + point.count
-            self._sums[key] = self._sums.get(key, 0.0) + point.sum
-        else:
-            self._points[key] = known + point.value
+    def _found(self, metric: str, labels: Mapping[str, str]) -> Moved | None:
+        for moved in self.telemetry.meter_provider.box.standing(Role.TOTALS):
+            if (moved.entry.identity.name, _key(attributes_of(moved.entry))) == (metric, _key(labels)):
+                return moved
+        return None
+
+    def _points(self) -> dict[tuple[str, Labels], float]:
+        self.telemetry.settle()
+        self.telemetry.observe()
+        points: dict[tuple[str, Labels], float] = {}
+        for entry, cells in self.telemetry.meter_provider.box.standing(Role.TOTALS):
+            key = (entry.identity.name, _key(attributes_of(entry)))
+            is_histogram = entry.identity.kind is Kind.HISTOGRAM
+            points[key] = points.get(key, 0.0) + (sum(cells[:-1]) if is_histogram else cells[0])
+        for series in self.telemetry.meter_provider.standing():
+            points[series.identity.name, _key(attributes_of(series))] = series.standing()
+        return points
 
 
 def _key(labels: Mapping[str, object]) -> Labels:

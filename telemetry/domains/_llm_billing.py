@@ -1,25 +1,37 @@
-"""Prices calls to LLM vendors behind them: a call waits neither for a look-up nor for the price library to load."""
+"""Prices calls to LLM vendors: in the call, once the price library is loaded; until then it notes what to price.
+
+Loading takes half a second, which no call should wait for. What is noted is in the box, so that whoever delivers for a
+dead process prices its calls.
+"""
 
 from __future__ import annotations
 
+import json
 import threading
-from collections import deque
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, cast
 
 from telemetry import guard
 from telemetry.bound import BoundCounter
+from telemetry.box.box import Box
+from telemetry.box.identity import ReadEntry, attributes_of
 from telemetry.catalogue import llm as catalogue
 from telemetry.catalogue.llm import ModelLabels
 from telemetry.domains import _llm_pricing as prices
 from telemetry.domains._llm_usage import TokenUsage
 from telemetry.instruments import Instruments
-from telemetry.labels import clean
+from telemetry.metrics.clamp import clean
+from telemetry.metrics.provider import MeterProvider
+from telemetry.metrics.series import CounterSeries
 
-_MOST_WAITING = 1000
+NOTE = "llm_bill"
+
+_MOST_NOTED = 1000
 _MOST_LOOK_UPS = 1000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Bill:
     """What is to be priced, and where the amount goes.
 
@@ -27,46 +39,53 @@ class Bill:
         provider: The vendor.
         model: As sent to the vendor.
         usage: What the call is billed for.
-        cost: Gets the amount.
-        unpriced: Counts one where there is no price.
+        estimated: Whether the usage is an estimate.
+        counts_unpriced: Whether a call without a price counts as one; it does once.
     """
 
     provider: str
     model: str
     usage: TokenUsage
-    cost: BoundCounter[ModelLabels]
-    unpriced: BoundCounter[ModelLabels] | None
+    estimated: bool = False
+    counts_unpriced: bool = True
 
 
 class LlmBilling:
-    """Bills that wait for the next collection; the first one starts a thread that loads the price library meanwhile.
+    """Costs of calls, as they are made or as soon as the price library is there.
 
     Args:
-        instruments: Has the series that say which prices are used.
+        instruments: Have the series that amounts go to.
+        provider: Keeps the notes.
     """
 
-    def __init__(self, instruments: Instruments) -> None:
+    def __init__(self, instruments: Instruments, provider: MeterProvider) -> None:
         self._price_table = instruments.fact(catalogue.PRICE_TABLE)
-        self._waiting: deque[Bill] = deque()
+        self._cost = instruments.counter(catalogue.COST)
+        self._estimated_cost = instruments.counter(catalogue.COST_ESTIMATED)
+        self._unpriced = instruments.counter(catalogue.UNPRICED)
+        self._notes = provider.notes(NOTE)
         self._looked_up: set[tuple[str, str]] = set()
         self._begin()
-        instruments.on_collect(self._collecting)
-        instruments.on_reset(self._forget)
 
     def _begin(self) -> None:
         self._shows_price_table = False
         self._loader: threading.Thread | None = None
+        self._noted = 0
 
-    def _forget(self) -> None:
-        self._waiting.clear()
+    def after_fork_in_child(self) -> None:
+        """The loader is the parent's, and so are its notes."""
         self._begin()
 
     def add(self, bill: Bill) -> None:
-        """Let a call be priced soon."""
-        self._waiting.append(bill)
-        if len(self._waiting) >= _MOST_WAITING:
+        """Price a call, now or soon."""
+        if prices.is_ready():
+            self._count(bill)
+            return
+        self._notes.bind(_noted(bill)).update(1)
+        self._noted += 1
+        if self._noted >= _MOST_NOTED:
             self.settle()
-        elif self._loader is None and not prices.is_loaded():
+        elif self._loader is None:
             self._load()
 
     def _load(self) -> None:
@@ -76,37 +95,57 @@ class LlmBilling:
         except RuntimeError:  # no more threads, or the interpreter is ending
             self.settle()
 
-    def settle(self) -> None:
-        """Price everything that waits; the first look-up of a process loads the price library."""
-        with prices.lock:
-            while self._waiting:
-                self._settle(self._waiting.popleft())
-
-    def _collecting(self) -> None:
-        """Leave to the loader what it is at: an export waits for the library no more than a call does."""
-        if self._loader is None or not self._loader.is_alive():
+    def collecting(self) -> None:
+        """Price what is noted, but leave to the loader what it is at: nothing waits for the library."""
+        if self._noted and (self._loader is None or not self._loader.is_alive()):
             self.settle()
 
-    def _settle(self, bill: Bill) -> None:
+    def settle(self) -> None:
+        """Price everything that is noted; the first look-up of a process loads the price library."""
+        with prices.lock:
+            self._noted = 0
+            for note in self._notes.all():
+                while note.standing() > 0:
+                    with guard.guarded("pricing a noted LLM call"):
+                        self._count(_bill(attributes_of(note)))
+                    cast("CounterSeries", note).take_back(1)
+
+    def settle_for(self, box: Box) -> bool:
+        """Price what a dead process had noted, into its own box; whether that worked."""
+        with prices.lock:
+            for segment, (note, (count,)) in list(box.notes(NOTE)):
+                with guard.guarded("pricing an LLM call that a dead process had noted"):
+                    for counter, labels, amount in self._amounts(_bill(attributes_of(note))):
+                        series = counter.bind(labels)
+                        box.count(ReadEntry(series.identity, series.keys, series.values), amount * count)
+                segment.put(note, [0.0])
+        return True
+
+    def _count(self, bill: Bill) -> None:
+        for counter, labels, amount in self._amounts(bill):
+            counter.add(amount, labels)
+
+    def _amounts(self, bill: Bill) -> Iterator[tuple[BoundCounter[ModelLabels], ModelLabels, float]]:
+        """What a call adds to which counter."""
         labels: ModelLabels = {"provider": bill.provider, "model": bill.model}
         cost = None
         with guard.guarded("looking up a price"):
             cost = self._price(bill)
-        with guard.guarded("counting the cost of an LLM call"):
-            if cost is not None:
-                bill.cost.add(cost, labels)
-            elif bill.unpriced is not None:
-                bill.unpriced.add(1, labels)
+        if cost is not None:
+            yield (self._estimated_cost if bill.estimated else self._cost), labels, cost
+        elif bill.counts_unpriced:
+            yield self._unpriced, labels, 1
 
     def _price(self, bill: Bill) -> float | None:
-        if not self._may_be_priced(bill.provider, bill.model):
-            return None
-        cost = prices.cost_in_usd(bill.provider, bill.model, bill.usage)
-        if not self._shows_price_table:
-            self._shows_price_table = True
-            version, date = prices.price_table()
-            self._price_table.set_all([({"version": version, "date": date}, 1)])
-        return cost
+        with prices.lock:
+            if not self._may_be_priced(bill.provider, bill.model):
+                return None
+            cost = prices.cost_in_usd(bill.provider, bill.model, bill.usage)
+            if not self._shows_price_table:
+                self._shows_price_table = True
+                version, date = prices.price_table()
+                self._price_table.set_all([({"version": version, "date": date}, 1)])
+            return cost
 
     def _may_be_priced(self, provider: str, model: str) -> bool:
         """The price library remembers every name it was asked for: names without end must not reach it."""
@@ -114,3 +153,11 @@ class LlmBilling:
         if pair not in self._looked_up and len(self._looked_up) < _MOST_LOOK_UPS:
             self._looked_up.add(pair)
         return pair in self._looked_up and pair == (provider, model)
+
+
+def _noted(bill: Bill) -> Mapping[str, Any]:
+    return {**asdict(bill), "usage": json.dumps(asdict(bill.usage), default=repr)}
+
+
+def _bill(noted: Mapping[str, Any]) -> Bill:
+    return Bill(**{**noted, "usage": TokenUsage(**json.loads(noted["usage"]))})

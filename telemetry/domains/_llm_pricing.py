@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
@@ -12,15 +11,40 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from telemetry.domains._llm_usage import TokenUsage
 
+_LONGEST_WAIT = 2.0  # of a fork; loading takes half a second
+
 # Hold it to use the library, which imports its modules when it needs them: who forked in the middle of an import
 # would leave a child that waits for that import for ever.
 lock = threading.RLock()
-os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
+_held_for_fork = threading.local()
 
 
-def is_loaded() -> bool:
-    """Whether this process, or one it was forked from, has begun to load the library."""
-    return sys.modules.get("genai_prices") is not None
+def _before_fork() -> None:
+    _held_for_fork.now = lock.acquire(timeout=_LONGEST_WAIT)
+
+
+def _after_fork_in_parent() -> None:
+    if _held_for_fork.now:
+        lock.release()
+
+
+def _after_fork_in_child() -> None:
+    global lock  # noqa: PLW0603 - another thread may hold it for ever
+    lock = threading.RLock()
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
+
+
+class _Library:
+    """Whether this process, or one it was forked from, has used the library: from then on a look-up is quick."""
+
+    is_ready = False
+
+
+def is_ready() -> bool:
+    """Whether a look-up takes microseconds, and not the half second that loading the library takes."""
+    return _Library.is_ready
 
 
 def cost_in_usd(provider: str, model: str, usage: TokenUsage) -> float | None:
@@ -31,6 +55,7 @@ def cost_in_usd(provider: str, model: str, usage: TokenUsage) -> float | None:
     # Half a second that no call, and no start of a process, should pay.
     from genai_prices import Usage, calc_price
 
+    _Library.is_ready = True
     by_time = usage.audio_seconds > 0 and not usage.tokens
     if by_time:
         amount = Usage(audio_seconds=usage.audio_seconds)

@@ -15,7 +15,7 @@ from telemetry.domains.celery_beat import BeatRecorder
 from telemetry.domains.celery_task import TaskInstruments, TaskSeries
 from telemetry.domains.errors import ErrorsRecorder
 from telemetry.instruments import Instruments
-from telemetry.labels import MAX_SERIES
+from telemetry.metrics.stream import MOST_SERIES
 
 _OVERFLOW = "other"
 
@@ -27,13 +27,12 @@ class CeleryRecorder:
         self.beat = BeatRecorder(instruments)
         self._tasks = TaskInstruments(instruments)
         self._series: dict[tuple[str, str], TaskSeries] = {}
-        instruments.on_reset(self._series.clear)
         self._priorities = instruments.counter(catalogue.PRIORITIES)
         self._oldest = instruments.fact(catalogue.OLDEST)
         self._unacked = instruments.fact(catalogue.UNACKED)
-        self._held = instruments.level(catalogue.HELD)
-        self._pool_size = instruments.level(catalogue.POOL_SIZE)
-        self._prefetch = instruments.level(catalogue.PREFETCH)
+        self._held = instruments.observed_level(catalogue.HELD)
+        self._pool_size = instruments.observed_level(catalogue.POOL_SIZE)
+        self._prefetch = instruments.observed_level(catalogue.PREFETCH)
         self._lost = instruments.counter(catalogue.LOST)
         self._queue_length = instruments.fact(catalogue.QUEUE_LENGTH)
         self._active_workers = instruments.fact(catalogue.ACTIVE_WORKERS)
@@ -44,7 +43,7 @@ class CeleryRecorder:
         series = self._series.get((task_name, queue))
         if series is None:
             series = TaskSeries(self._tasks, task_name, queue)
-            if len(self._series) < MAX_SERIES:
+            if len(self._series) < MOST_SERIES:
                 self._series[task_name, queue] = series
         return series
 

@@ -14,7 +14,7 @@ class BeatRecorder:
 
     def __init__(self, instruments: Instruments) -> None:
         self._lag = instruments.histogram(catalogue.BEAT_LAG)
-        self._overdue = instruments.level(catalogue.BEAT_OVERDUE)
+        self._overdue = instruments.observed_level(catalogue.BEAT_OVERDUE)
 
     def published(self, task_name: str, lag: float) -> None:
         """Beat published a task ``lag`` seconds after it was due."""

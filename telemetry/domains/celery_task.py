@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import cast
 
-from telemetry.bound import Series
-from telemetry.bound_histogram import HistogramSeries
 from telemetry.catalogue import celery as catalogue
 from telemetry.catalogue.celery import DroppedLabels, Outcome, TaskLabels
 from telemetry.instruments import Instruments
+from telemetry.metrics.series import CounterSeries, HistogramSeries
 
 
 class TaskInstruments:
@@ -36,7 +35,7 @@ class TaskSeries:
         self._task_name = task_name
         self._labels: TaskLabels = {"task_name": task_name, "queue": queue}
         self._wait: HistogramSeries | None = None
-        self._succeeding: tuple[Series, HistogramSeries, HistogramSeries] | None = None
+        self._succeeding: tuple[CounterSeries, HistogramSeries, HistogramSeries] | None = None
 
     def waited(self, seconds: float) -> None:
         """A pool process took the task ``seconds`` after it could have."""
@@ -77,7 +76,7 @@ class TaskSeries:
             self._wait = series
         return series
 
-    def _look_up_succeeding(self) -> tuple[Series, HistogramSeries, HistogramSeries]:
+    def _look_up_succeeding(self) -> tuple[CounterSeries, HistogramSeries, HistogramSeries]:
         completed, duration = self._instruments.completed, self._instruments.duration
         series = completed.bind(self._labels), duration.bind(self._labels), self._runtime("completed")
         if completed.is_exact(self._labels) and duration.is_exact(self._labels):

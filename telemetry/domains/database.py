@@ -7,11 +7,11 @@ from functools import partial
 from typing import NamedTuple, cast
 
 from telemetry import guard
-from telemetry.bound_histogram import HistogramSeries
 from telemetry.catalogue import database as catalogue
 from telemetry.catalogue.database import PoolLabels, QueryLabels
 from telemetry.domains.errors import ErrorsRecorder
 from telemetry.instruments import Instruments
+from telemetry.metrics.series import HistogramSeries
 
 
 class PoolState(NamedTuple):
@@ -43,14 +43,13 @@ class DatabaseRecorder:
         self._errors = errors
         self._pools: list[tuple[str, ReadState]] = []
         self._named: dict[tuple[str, str], HistogramSeries] = {}
-        instruments.on_reset(self._named.clear)
         for spec, field in (
             (catalogue.CONNECTIONS_ACTIVE, "active"),
             (catalogue.CONNECTIONS_IDLE, "idle"),
             (catalogue.POOL_SIZE, "size"),
             (catalogue.POOL_OVERFLOW, "overflow"),
         ):
-            instruments.level(spec).read_from(partial(self._read_pools, field))
+            instruments.observed_level(spec).read_from(partial(self._read_pools, field))
 
     def query_executed(self, operation: str, table: str, seconds: float) -> None:
         """The database executed a statement, or refused it.

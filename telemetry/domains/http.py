@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import cast, get_args
 
 from telemetry import guard
-from telemetry.bound import Series
 from telemetry.catalogue import http as catalogue
 from telemetry.catalogue._labels import Method
 from telemetry.catalogue.http import EndpointLabels, ResponseLabels
 from telemetry.domains.errors import ErrorsRecorder
 from telemetry.domains.http_websocket import WebSocketRecorder
 from telemetry.instruments import Instruments
+from telemetry.metrics.series import CounterSeries, LevelSeries
 
 UNMATCHED = "unmatched"
 OTHER_METHOD = "_OTHER"
@@ -36,7 +36,6 @@ class HttpRecorder:
         self.websockets = WebSocketRecorder(instruments)
         self._errors = errors
         self._routes: dict[tuple[str, str], RouteSeries] = {}
-        instruments.on_reset(self._routes.clear)
 
     def route(self, method: str, endpoint: str) -> RouteSeries:
         """The series of a route, looked up once; hold on to them for one request only.
@@ -94,10 +93,10 @@ class RouteSeries:
     def __init__(self, recorder: HttpRecorder, labels: EndpointLabels) -> None:
         self._recorder = recorder
         self._labels = labels
-        self._in_progress: Series | None = None  # only where somebody says when requests start
+        self._in_progress: LevelSeries | None = None  # only where somebody says when requests start
         self._duration = recorder.duration.bind(labels)
         self._first_byte = recorder.first_byte.bind(labels)
-        self._statuses: dict[int, Series] = {}
+        self._statuses: dict[int, CounterSeries] = {}
 
     @property
     def is_exact(self) -> bool:
@@ -132,7 +131,7 @@ class RouteSeries:
         if first_byte is not None:
             self._first_byte.record(first_byte)
 
-    def _requests(self, status_code: int) -> Series:
+    def _requests(self, status_code: int) -> CounterSeries:
         labels: ResponseLabels = {**self._labels, "status_code": str(status_code)}
         series = self._recorder.requests.bind(labels)
         if self._recorder.requests.is_exact(labels):

@@ -20,18 +20,16 @@ _MOST_PROVIDERS = 100
 class LlmRecorder:
     """Calls to vendors, the tokens and money they take, and requests answered from the response cache."""
 
-    def __init__(self, instruments: Instruments, errors: ErrorsRecorder) -> None:
+    def __init__(self, instruments: Instruments, errors: ErrorsRecorder, billing: LlmBilling) -> None:
         self._requests = instruments.counter(catalogue.REQUESTS)
         self._tokens = instruments.counter(catalogue.TOKENS)
         self._duration = instruments.histogram(catalogue.DURATION)
-        self._cost = instruments.counter(catalogue.COST)
         self._cache_hits = instruments.counter(catalogue.CACHE_HITS)
         self._unpriced = instruments.counter(catalogue.UNPRICED)
         self._first_token = instruments.histogram(catalogue.FIRST_TOKEN)
         self._aborted = instruments.counter(catalogue.STREAMS_ABORTED)
         self._estimated = instruments.counter(catalogue.TOKENS_ESTIMATED)
-        self._estimated_cost = instruments.counter(catalogue.COST_ESTIMATED)
-        self._billing = LlmBilling(instruments)
+        self._billing = billing
         self._errors = errors
         self._own_providers: set[str] = set()
 
@@ -79,12 +77,11 @@ class LlmRecorder:
             new_call: Whether this is not the rest of what another record said; a call is unpriced once.
         """
         labels: ModelLabels = {"provider": provider, "model": model}
-        unpriced = self._unpriced if new_call else None
         if usage is not None:
             self._count_tokens(self._tokens, labels, usage)
-            self._billing.add(Bill(provider, model, usage, self._cost, unpriced))
-        elif unpriced is not None:
-            unpriced.add(1, labels)
+            self._billing.add(Bill(provider, model, usage, counts_unpriced=new_call))
+        elif new_call:
+            self._unpriced.add(1, labels)
 
     def first_token(self, provider: str, model: str, seconds: float) -> None:
         """The first text of a streamed reply arrived."""
@@ -106,11 +103,7 @@ class LlmRecorder:
         labels: ModelLabels = {"provider": provider, "model": model}
         self._count_tokens(self._estimated, labels, usage)
         if with_input and usage.tokens:
-            self._billing.add(Bill(provider, model, usage, self._estimated_cost, unpriced=None))
-
-    def settle(self) -> None:
-        """Price the calls that have no price yet; before the last collection of a process, and where one is awaited."""
-        self._billing.settle()
+            self._billing.add(Bill(provider, model, usage, estimated=True, counts_unpriced=False))
 
     def _count_tokens(self, counter: BoundCounter[TokenLabels], labels: ModelLabels, usage: TokenUsage) -> None:
         counts: tuple[tuple[Literal["prompt", "cached", "completion"], int], ...] = (

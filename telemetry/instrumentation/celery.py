@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import time
 from collections.abc import Mapping
 from contextvars import ContextVar
@@ -17,7 +16,6 @@ from telemetry.instrumentation._celery_broker import BrokerObserver
 from telemetry.instrumentation._celery_queues import QueueNames
 from telemetry.instrumentation._celery_request import PUBLISHED_AT, metered
 from telemetry.instrumentation._celery_worker import is_prefork, measure_worker, watch_pool
-from telemetry.pipeline.handover import Handover
 from telemetry.setup import Telemetry, get
 
 _instrumented: dict[Celery, _Hooks] = {}
@@ -32,12 +30,6 @@ class _Publication:
     def __init__(self, app: Celery) -> None:
         self.app = app
         self.priority = "none"
-
-
-class _Pool:
-    """How the pool processes of the worker that runs in this process reach it; there is one worker in a process."""
-
-    handover: Handover | None = None
 
 
 def instrument_celery(app: Celery) -> None:
@@ -115,8 +107,9 @@ class _Hooks:
         with guard.guarded("counting a published task"):
             self._observer.published()
             if not _is_retry(body, headers):
+                self._declare_submissions()
                 for queue in self._queues.published_to(exchange, routing_key):
-                    self._count_submission(str(sender), queue, publication.priority)
+                    get().celery.submitted(str(sender), queue, publication.priority)
 
     def worker_begins(self, instance: Any, **_: Any) -> None:
         if _same(instance.app, self._app):
@@ -126,7 +119,6 @@ class _Hooks:
         if not _same(instance.app, self._app):
             return
         with guard.guarded("hooking the requests of a worker"):
-            self._prepare_handover()
             self._observe_at_collections()
             self._meter_requests()
             get().celery.declare(self._own_tasks(), self._queues.declared())
@@ -155,10 +147,7 @@ class _Hooks:
 
     def child_ends(self, **_: Any) -> None:
         with guard.guarded("delivering the metrics of a pool process"):
-            if _Pool.handover is not None:
-                get().hand_over(_Pool.handover)
-            else:
-                get().shutdown()
+            get().shutdown()
 
     def unknown(self, sender: Any, name: str, message: Any, **_: Any) -> None:
         """A worker got a task it does not know; Celery stores a failure."""
@@ -173,12 +162,6 @@ class _Hooks:
                 name = str((message.headers or {}).get("task") or "unknown")
                 get().celery.refused(name, self._queues.received_from(message.delivery_info))
 
-    def _prepare_handover(self) -> None:
-        """Only where collections are sure to come: they take what children leave."""
-        if get().settings.sink == "otlp":
-            _Pool.handover = Handover()
-            get().on_shutdown(_Pool.handover.remove)
-
     def _observe_at_collections(self) -> None:
         if self._collected_by is not get():
             self._collected_by = get()
@@ -186,16 +169,6 @@ class _Hooks:
 
     def _collecting(self) -> None:
         self._observer.ensure_running()
-        if _Pool.handover is not None and self._collected_by is not None:
-            self._collected_by.adopt(_Pool.handover.take())
-            for line in _Pool.handover.told():
-                get().celery.submitted(*json.loads(line))
-
-    def _count_submission(self, *submission: str) -> None:
-        """A child of the pool lets its parent count: it may be killed before it exports what it published."""
-        if _Pool.handover is None or not _Pool.handover.tell(json.dumps(submission)):
-            self._declare_submissions()
-            get().celery.submitted(*submission)
 
     def _meter_requests(self) -> None:
         self._app.Task.Request = metered(self._app.Task.Request, self._queues)

@@ -1,4 +1,4 @@
-"""Loss-free delivery: what the collector did not acknowledge goes out with the next export; others decide when."""
+"""Hands prepared exports to a collector until each is acknowledged; what is in them is the box's, when is others'."""
 
 from __future__ import annotations
 
@@ -6,20 +6,26 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+from typing import Any, Protocol
 
 from opentelemetry.sdk.metrics.export import MetricsData
 
-from telemetry.pipeline.merge import merge
-from telemetry.pipeline.parts import count_points, deltas, join, sizes, split, totals, without_zeros
+from telemetry.box.identity import Entry
+from telemetry.box.segment import Segment
+from telemetry.pipeline.otlp import amounts_of, export_of, listed
+from telemetry.pipeline.outage import Outage
 from telemetry.pipeline.transport import EMPTY, Answer, Outcome, Transport
 
 _logger = logging.getLogger("telemetry")
 
-MAX_POINTS = 2_000  # about 200 kB of counters or 700 kB of histograms: below the limits of proxies and of gRPC
-MAX_REFUSALS = 64
-ANNOUNCE_EVERY = 30.0
+MOST_POINTS = 2_000  # in a request of several exports: about 200 kB of counters or 700 kB of histograms
+MOST_EXPORTS = 64  # in a request
+MOST_REFUSALS = 64
 REACHED_LATELY = 30.0
 LONGEST_PAUSE = 60.0
 
@@ -34,77 +40,65 @@ class Observer(Protocol):
         """The collector refuses these counts, by metric, for good."""
 
 
-class _Silent:
-    def export_unanswered(self) -> None:
-        pass
-
-    def given_up(self, amounts: Mapping[str, float]) -> None:
-        pass
-
-
 class _Collector:
     """When any process of this family last reached it; a forked child knows what its parent knew."""
 
     reached_at: float | None = None
 
 
-class Delivery:
-    """Hands exports to a transport and keeps what it could not deliver.
+@dataclass(frozen=True)
+class Export:
+    """An export that is prepared and not acknowledged.
 
-    Memory is bounded by the number of series, not by the length of an outage. A counter that did not move is left out
-    of an export, unless it is new. It is named again every ``ANNOUNCE_EVERY`` seconds and after an outage, so that a
-    collector that was restarted learns every series. Not thread-safe: the one export thread of a process owns it.
+    Attributes:
+        segment: The block it is prepared in.
+        resource: What its process said of itself.
+        is_part: Whether series were withheld from it.
+    """
+
+    segment: Segment
+    resource: Mapping[str, Any]
+    is_part: bool = False
+
+    @property
+    def route(self) -> str:
+        """By which name it goes to a collector."""
+        return self.segment.header.route.hex()
+
+    @cached_property
+    def carried(self) -> list[Entry]:
+        """The series it carries."""
+        return self.segment.carried()
+
+
+class Delivery:
+    """Sends exports and acknowledges them in their blocks. Not thread-safe: the one export thread of a process owns it.
+
+    An export keeps its sender, its sequence and its content until it is acknowledged, so a collector that remembers the
+    last sequence of a sender counts it once however often it comes.
 
     Args:
         transport: Made by this process, never inherited from its parent.
         observer: Who counts what did not go well.
+        lock: Held while an export is prepared.
         clock: Seconds that never go back.
     """
 
     def __init__(
-        self, transport: Transport, observer: Observer | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        transport: Transport,
+        observer: Observer,
+        lock: AbstractContextManager[Any],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._transport = transport
-        self._observer = observer or _Silent()
+        self._observer = observer
+        self._lock = lock
         self._clock = clock
-        self._pending: MetricsData | None = None
-        self._announced_at: float | None = None
-        self._announced: dict[str, int] = {}
         self._last = Answer(Outcome.TAKEN)
         self._in_doubt = False
-        self._outage = _Outage(clock)
+        self._outage = Outage(clock)
         self._refused_before: set[str] = set()
-
-    @property
-    def pending(self) -> MetricsData | None:
-        """What is recorded and not acknowledged."""
-        return self._pending
-
-    def deliver(self, collected: MetricsData | None, timeout: float) -> bool:
-        """Send what is pending and what was collected.
-
-        Args:
-            collected: The deltas since the last collection.
-            timeout: Seconds it may take.
-
-        Returns:
-            Whether the collector acknowledged everything.
-        """
-        deadline = self._clock() + timeout
-        announces = self._announces()
-        fresh = collected if announces else without_zeros(collected, self._announced)
-        self._announced = sizes(collected)
-        data = fresh if self._pending is None else self._pending if fresh is None else merge(self._pending, fresh)
-        self._pending = deltas(data)
-        if data is None:
-            return True
-        undelivered = self._send_all(data, deadline)
-        self._pending = join(undelivered)
-        if undelivered:
-            return False
-        if announces:
-            self._announced_at = self._clock()
-        return True
 
     def pause(self, interval: float) -> float:
         """Seconds until the next export: sooner than the interval after a failure, never at once."""
@@ -112,6 +106,11 @@ class Delivery:
             return interval
         soon = min(interval, 2.0 ** min(self._outage.failures - 1, 10)) * random.uniform(0.8, 1.0)  # noqa: S311
         return max(soon, min(self._last.retry_after, LONGEST_PAUSE))
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last exports were not acknowledged."""
+        return self._outage.failures > 0
 
     def is_worth_another_try(self) -> bool:
         """Whether a failed export may succeed within seconds: something answers, or did until a moment ago."""
@@ -124,74 +123,116 @@ class Delivery:
         """Release the connection and interrupt a retry that is waiting."""
         self._transport.close()
 
-    def _announces(self) -> bool:
-        if self._announced_at is None or self._outage.failures:
+    def send(self, exports: Iterable[Export], timeout: float) -> bool:
+        """Send exports, and acknowledge in its block each that the collector has.
+
+        Args:
+            exports: What is prepared.
+            timeout: Seconds it may take.
+
+        Returns:
+            Whether the collector has everything.
+        """
+        deadline = self._clock() + timeout
+        requests = deque(_requests(exports))
+        if not requests:
             return True
-        return self._clock() - self._announced_at >= ANNOUNCE_EVERY
-
-    def _send_all(self, data: MetricsData, deadline: float) -> list[MetricsData]:
-        """Send it in parts; what was not acknowledged."""
-        queue = deque(split(data, MAX_POINTS))
-        hopeless: list[MetricsData] = []
-        refusals = 0
-        reason = ""
-        # Once an export got no answer, nothing is sent again before the collector answers an empty one: so an outage
-        # that swallows answers doubles one export, not one per try.
-        while queue and (not self._in_doubt or self._takes_anything(deadline)):
-            answer = self._send(queue[0], deadline)
-            if answer.outcome is Outcome.TAKEN:
-                queue.popleft()
-                self._pending = join([*hopeless, *queue])  # a process may have to end between two parts
-            elif answer.outcome is Outcome.REFUSED and refusals < MAX_REFUSALS:
-                if not refusals and not self._takes_anything(deadline):
-                    break
-                refusals += 1
-                reason = answer.reason
-                self._take_apart(queue, hopeless)
-            else:
-                break
-        if hopeless:
-            self._give_up(hopeless, reason)
-        if queue:
-            self._outage.failed(self._last)
-        else:
+        if self._send_all(requests, deadline):
             self._outage.ended()
-        return list(queue)
+            return True
+        self._outage.failed(self._last)
+        return False
 
-    def _send(self, data: MetricsData, deadline: float) -> Answer:
+    def send_levels(self, levels: MetricsData, timeout: float, route: str) -> bool:
+        """Send how things stand, once: the next export says it anew."""
+        answer = self._attempt(levels, self._clock() + timeout, route)
+        if answer.outcome is Outcome.TAKEN:
+            self._outage.ended()
+        elif answer.outcome is not Outcome.REFUSED:
+            self._outage.failed(answer)
+        return answer.outcome is Outcome.TAKEN
+
+    def _send_all(self, requests: deque[list[Export]], deadline: float) -> bool:
+        left = False
+        refusals = 0
+        busy: set[str] = set()
+        # Once an export got no answer, nothing is sent again before the collector answers an empty one: where it does
+        # not remember sequences, an outage that swallows answers doubles one export, not one per try.
+        while requests and (not self._in_doubt or self._takes_anything(deadline, requests[0][0].route)):
+            request = requests.popleft()
+            if request[0].route in busy:
+                left = True
+                continue
+            answer = self._attempt(_data(request), deadline, request[0].route)
+            match answer.outcome:
+                case Outcome.TAKEN:
+                    requests.extendleft(self._acknowledged(request))
+                case Outcome.REFUSED if refusals < MOST_REFUSALS:
+                    if not refusals and not self._takes_anything(deadline, request[0].route):
+                        return False
+                    refusals += 1
+                    requests.extendleft(reversed(self._taken_apart(request, answer.reason)))
+                case Outcome.BUSY if self._clock() < deadline:
+                    busy.add(request[0].route)
+                    left = True
+                case _:
+                    if answer.outcome is Outcome.UNANSWERED:
+                        self._in_doubt = True
+                        self._outage.unanswered += len(request)
+                        self._observer.export_unanswered()
+                    return False
+        return not (requests or left)
+
+    def _attempt(self, data: MetricsData, deadline: float, route: str) -> Answer:
         remaining = deadline - self._clock()
         if remaining <= 0:
-            return Answer(Outcome.BUSY, "no time is left")
-        self._last = self._transport.send(data, remaining)
+            self._last = Answer(Outcome.BUSY, "no time is left")
+            return self._last
+        self._last = self._transport.send(data, remaining, route)
         if self._last.outcome is Outcome.TAKEN:
             self._in_doubt = False
-        elif self._last.outcome is Outcome.UNANSWERED and data is not EMPTY:
-            self._in_doubt = True
-            self._outage.unanswered += 1
-            self._observer.export_unanswered()
         if self._last.outcome in {Outcome.TAKEN, Outcome.BUSY, Outcome.REFUSED}:
             _Collector.reached_at = self._clock()
         if self._last.outcome is Outcome.TAKEN and self._last.reason:
             _logger.error("the collector took an export only in part: %s", self._last.reason)
         return self._last
 
-    def _takes_anything(self, deadline: float) -> bool:
+    def _takes_anything(self, deadline: float, route: str) -> bool:
         """Whether the collector takes an empty export; what answers 400 even to that is none."""
-        answer = self._send(EMPTY, deadline)
+        answer = self._attempt(EMPTY, deadline, route)
         if answer.outcome is Outcome.REFUSED:
             self._last = Answer(Outcome.BUSY, answer.reason)
         return answer.outcome is Outcome.TAKEN
 
-    def _take_apart(self, queue: deque[MetricsData], hopeless: list[MetricsData]) -> None:
-        refused = queue.popleft()
-        points = count_points(refused)
-        if points == 1:
-            hopeless.append(refused)
-        else:
-            queue.extendleft(reversed(split(refused, (points + 1) // 2)))
+    def _acknowledged(self, request: Iterable[Export]) -> list[list[Export]]:
+        """What was withheld from exports that the collector has."""
+        rest: list[list[Export]] = []
+        for export in request:
+            export.segment.acknowledge()
+            if export.is_part:
+                rest += self._rest_of(export)
+        return rest
 
-    def _give_up(self, hopeless: list[MetricsData], reason: str) -> None:
-        amounts = totals(join(hopeless))
+    def _rest_of(self, export: Export) -> list[list[Export]]:
+        with self._lock:
+            if export.segment.prepare(export.segment.header.route):
+                return [[Export(export.segment, export.resource)]]
+        return []
+
+    def _taken_apart(self, request: Sequence[Export], reason: str) -> list[list[Export]]:
+        """Refused exports one by one, a refused one by half; a series that is refused alone is given up."""
+        if len(request) > 1:
+            return [[export] for export in request]
+        (export,) = request
+        carried = export.carried
+        if len(carried) > 1:
+            export.segment.withhold(carried[(len(carried) + 1) // 2 :])
+            return [[Export(export.segment, export.resource, is_part=True)]]
+        self._give_up(amounts_of(export.segment.moved(carried)), reason)
+        export.segment.acknowledge()
+        return self._rest_of(export)
+
+    def _give_up(self, amounts: Mapping[str, float], reason: str) -> None:
         self._observer.given_up(amounts)
         new = {name: amount for name, amount in amounts.items() if name not in self._refused_before}
         if new:
@@ -199,37 +240,19 @@ class Delivery:
             _logger.error("the collector refuses some counts for good: %s; lost: %s", reason, listed(new))
 
 
-class _Outage:
-    """One line in the log when it begins and one when it ends."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._began = 0.0
-        self.unanswered = 0
-        self.failures = 0
-
-    def failed(self, answer: Answer) -> None:
-        self.failures += 1
-        if self.failures == 1:
-            self._began = self._clock()
-            _logger.warning(
-                "metrics cannot be delivered to the collector: %s; they are kept and sent again", answer.reason
-            )
-
-    def ended(self) -> None:
-        if self.failures:
-            lost = "nothing was lost"
-            if self.unanswered:
-                lost += f"; {self.unanswered} got no answer, what those carried may be counted twice"
-            _logger.warning(
-                "metrics are delivered again after %.0f s and %d failed exports; %s",
-                self._clock() - self._began,
-                self.failures,
-                lost,
-            )
-        self.failures = self.unanswered = 0
+def _data(request: Iterable[Export]) -> MetricsData:
+    return MetricsData([export_of(export.segment, export.carried, export.resource) for export in request])
 
 
-def listed(amounts: Mapping[str, float]) -> str:
-    """Amounts by metric, for the log."""
-    return ", ".join(f"{name} {amount:g}" for name, amount in sorted(amounts.items()))
+def _requests(exports: Iterable[Export]) -> Iterator[list[Export]]:
+    """Exports of one route together, as many as fit into one request."""
+    for _, of_route in groupby(sorted(exports, key=lambda export: export.route), key=lambda export: export.route):
+        request: list[Export] = []
+        points = 0
+        for export in of_route:
+            if request and (points + len(export.carried) > MOST_POINTS or len(request) == MOST_EXPORTS):
+                yield request
+                request, points = [], 0
+            request.append(export)
+            points += len(export.carried)
+        yield request

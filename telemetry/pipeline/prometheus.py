@@ -1,98 +1,281 @@
-"""The one-process sink: an endpoint of this process that shows the documented series without a collector."""
+"""The sink without a collector: any process of the host serves the totals of all, living and dead.
+
+Every process counts into its box and publishes its levels; whichever has the port, or a route in the application, reads
+the boxes of the state directory. What dead processes counted is added up by whoever notices first.
+"""
 
 from __future__ import annotations
 
+import errno
+import gzip
 import logging
 import threading
-from collections.abc import Iterable
-from dataclasses import replace
-from wsgiref.simple_server import WSGIServer
+import time
+from asyncio import to_thread
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from opentelemetry.exporter.prometheus import PrometheusMetricReader
-from opentelemetry.sdk.metrics.export import MetricReader, MetricsData
-from prometheus_client import CollectorRegistry, Metric, start_http_server
+from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.exposition import ThreadingWSGIServer, choose_encoder
+from prometheus_client.registry import Collector
 
-from telemetry.pipeline import fork
-from telemetry.pipeline.resource import is_forked_child
+from telemetry import guard
+from telemetry.box.box import Box
+from telemetry.box.header import Role
+from telemetry.box.host import Host, Standing
+from telemetry.box.identity import Entry, Identity, Kind, ReadEntry
+from telemetry.metrics.series import GaugeSeries, Series
+from telemetry.pipeline.adoption import Settle
+from telemetry.pipeline.exposition import environment_of, families
+from telemetry.pipeline.observation import Observation
 from telemetry.pipeline.settings import Settings
+from telemetry.pipeline.transport import LOCAL
 
 _logger = logging.getLogger("telemetry")
 
+LONGEST_INTERVAL = 2.0  # between two looks at what lives and what is dead
+LONGEST_OBSERVATION = 1.0
+_SERVES = Identity("telemetry_endpoint", Kind.NOTE)  # on the page of a process: where it listens
 
-def build_prometheus_reader(settings: Settings) -> MetricReader:
-    """A reader whose series are served at ``http://host:port/metrics``.
 
-    A port that is taken is logged and leaves the application without the endpoint; it never stops it.
+class Source(Protocol):
+    """What a process has to show."""
+
+    def boxes(self) -> list[Box]:
+        """Its box, and those before."""
+
+    def series(self) -> Iterable[Series]:
+        """Its levels and gauges."""
+
+    def observe(self) -> None:
+        """Ask the application."""
+
+    def look_after_boxes(self) -> None:
+        """Say that the process lives."""
+
+
+class Page(NamedTuple):
+    """An answer to a scrape."""
+
+    status: str
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+class PrometheusEndpoint:
+    """The endpoint of a host, as this process has a part in it.
+
+    Args:
+        settings: Where it listens, and which directory it is about.
+        source: What this process has to show.
+        settle: Comes back to the notes of a dead process.
     """
-    return PrometheusEndpoint(settings)
 
-
-class _OneScrapeAtATime(CollectorRegistry):
-    """The reader mixes up scrapes that overlap: one would show every series twice, the other none."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._scraping = threading.Lock()
-
-    def collect(self) -> Iterable[Metric]:
-        """Every family, read at once."""
-        with self._scraping:
-            return iter(list(super().collect()))
-
-
-class PrometheusEndpoint(PrometheusMetricReader):
-    """The reader and its HTTP server, which belongs to the process that opened it."""
-
-    def __init__(self, settings: Settings) -> None:
-        registry = _OneScrapeAtATime()
-        super().__init__(disable_target_info=True, scope_info_enabled=False, registry=registry)
+    def __init__(self, settings: Settings, source: Source, settle: Settle) -> None:
+        self._settings = settings
+        self._source = source
+        self._host = Host(settings.state_dir, _group, settle)
+        self._observation = Observation(source.observe)
+        self._reading = threading.RLock()
         self._server: WSGIServer | None = None
-        if is_forked_child():
-            _logger.warning(
-                "this process was forked; what it measures is not on the endpoint of its parent: "
-                "with several processes set OTEL_METRICS_EXPORTER=otlp and run a collector"
-            )
-            return
-        try:
-            self._server, _ = start_http_server(settings.prometheus_port, settings.prometheus_host, registry)
-        except OSError as error:
-            _logger.error(  # noqa: TRY400 - a sentence, not a stack trace
-                "OTEL_EXPORTER_PROMETHEUS_PORT=%d cannot be used (%s): choose a free port; with several processes "
-                "on one host set OTEL_METRICS_EXPORTER=otlp and run a collector",
-                settings.prometheus_port,
-                error.strerror,
-            )
-        fork.register(self)
+        self._said = False
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="telemetry-endpoint", daemon=True)
+        self._registry = CollectorRegistry()
+        self._registry.register(_OfHost(self._families))
 
-    def after_fork_in_child(self) -> None:
-        """Let go of the inherited socket: nobody would answer on it once the parent is gone."""
-        if self._server is not None:
-            self._server.socket.close()
-            self._server = None
+    # --- the life of a process ----------------------------------------------------------------------------------------
 
-    def force_flush(self, timeout_millis: float = 10_000) -> bool:
-        """There is nothing to flush: a scrape collects. A collection now would be shown again by the next one."""
+    def start(self) -> None:
+        """Listen, where no other process of the host does, and look after the boxes from now on."""
+        self._listen()
+        self._publish()
+        self._thread.start()
+
+    def force_flush(self, timeout: float) -> bool:
+        """Let the other processes see how things stand; totals they see anyway."""
+        self._observation.observe(timeout)
+        self._publish()
         return True
 
-    def _receive_metrics(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: object) -> None:
-        super()._receive_metrics(_without_units(metrics_data), timeout_millis, **kwargs)
+    def deliver_before_exit(self, timeout: float) -> bool:
+        """There is nothing to deliver: what was counted is in the box."""
+        return True
 
-    def shutdown(self, timeout_millis: float = 30_000, **kwargs: object) -> None:
-        """Close the endpoint."""
+    def shutdown(self, timeout: float) -> None:
+        """Close the endpoint; another process of the host opens it again."""
+        self.leave()
+
+    def leave(self) -> None:
+        """Close the endpoint; another process of the host opens it again."""
+        self._stopped.set()
         server, self._server = self._server, None
         if server is not None:
-            super().shutdown(timeout_millis, **kwargs)
             server.shutdown()
             server.server_close()
 
+    def after_fork_in_child(self) -> None:
+        """Let go of the inherited socket: nobody would answer on it once the parent is gone."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.socket.close()
 
-def _without_units(data: MetricsData) -> MetricsData:
-    """The exporter would write units into the names, which are the documented ones already."""
-    resources = []
-    for resource in data.resource_metrics:
-        scopes = [
-            replace(scope, metrics=[replace(metric, unit="") for metric in scope.metrics])
-            for scope in resource.scope_metrics
-        ]
-        resources.append(replace(resource, scope_metrics=scopes))
-    return MetricsData(resource_metrics=resources)
+    def _run(self) -> None:
+        while not self._stopped.wait(min(LONGEST_INTERVAL, self._settings.export_interval)):
+            with guard.guarded("looking after the boxes of this host"):
+                self._listen()
+                self._observation.observe(LONGEST_OBSERVATION)
+                self._publish()
+                self._host.absorb()
+
+    # --- what there is to show ----------------------------------------------------------------------------------------
+
+    def _publish(self) -> None:
+        with self._reading:
+            self._source.look_after_boxes()
+            self._source.boxes()[0].publish(list(self._rows()))
+
+    def _rows(self) -> Iterator[tuple[Entry, float, float]]:
+        now = time.time()
+        for series in self._source.series():
+            yield series, series.standing(), series.at if isinstance(series, GaugeSeries) else now
+        if self._server is not None:
+            yield ReadEntry(_SERVES, ("host", "port"), self._address()), 1.0, now
+
+    def _address(self) -> tuple[str, int]:
+        return self._settings.prometheus_host, self._settings.prometheus_port
+
+    def _families(self) -> list[Metric]:
+        self._observation.observe(LONGEST_OBSERVATION)
+        self._publish()
+        with self._reading:
+            boxes = self._source.boxes()
+            own = [Standing(box.process, list(box.standing(Role.TOTALS))) for box in boxes]
+            own[0].page = list(self._rows())
+            host = [*self._host.read(boxes[0].path), *own]
+            return list(families(map(_without_own_rows, host)))
+
+    def page(self, accept: str, accept_encoding: str) -> Page:
+        """What a scrape gets, in the format it asks for."""
+        try:
+            encode, content_type = choose_encoder(accept)
+            body = encode(self._registry)
+        except Exception as error:
+            _logger.warning("the boxes in %s cannot be read: %r", self._settings.state_dir, error)
+            return _unavailable("the counts of this host cannot be read now; the log says why")
+        headers = [("Content-Type", content_type)]
+        if "gzip" in accept_encoding:
+            body = gzip.compress(body, compresslevel=1)
+            headers.append(("Content-Encoding", "gzip"))
+        return Page("200 OK", headers, body)
+
+    # --- the port -----------------------------------------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        if self._server is not None:
+            return
+        try:
+            server = make_server(
+                *self._address(), wsgi_app(lambda: self), server_class=ThreadingWSGIServer, handler_class=_Quiet
+            )
+        except OSError as error:
+            self._explain(error)
+            return
+        self._server, self._said = server, False
+        threading.Thread(target=server.serve_forever, name="telemetry-scrapes", daemon=True).start()
+
+    def _explain(self, error: OSError) -> None:
+        if self._said or (error.errno == errno.EADDRINUSE and self._is_served()):
+            return
+        self._said = True
+        _logger.error(
+            "OTEL_EXPORTER_PROMETHEUS_PORT=%d cannot be used (%s): choose a free port; processes that share the "
+            "directory TELEMETRY_STATE_DIR=%s share one port, which any of them serves",
+            self._settings.prometheus_port,
+            error.strerror,
+            self._settings.state_dir,
+        )
+
+    def _is_served(self) -> bool:
+        """Whether another process of the host listens there: then everything is as it should be."""
+        with guard.guarded("looking for who serves"):
+            rows = (row for standing in self._host.read() for row in standing.page)
+            return any(entry.identity.name == _SERVES.name and entry.values == self._address() for entry, *_ in rows)
+        return False
+
+
+class _OfHost(Collector):
+    """The families of a host, for the client library."""
+
+    def __init__(self, collect: Callable[[], Iterable[Metric]]) -> None:
+        self._collect = collect
+
+    def collect(self) -> Iterable[Metric]:
+        """Every family, as it stands now."""
+        return self._collect()
+
+    def describe(self) -> Iterable[Metric]:
+        """They are not known before they are read."""
+        return ()
+
+
+class _Quiet(WSGIRequestHandler):
+    """A scrape is no news."""
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name it has there
+        """Say nothing."""
+
+
+def wsgi_app(endpoint: Callable[[], PrometheusEndpoint | None]) -> Callable[..., Sequence[bytes]]:
+    """The endpoint as a WSGI application.
+
+    Args:
+        endpoint: The one of the calling process; ``None`` where metrics go elsewhere.
+    """
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Sequence[bytes]:
+        page = _page_of(endpoint(), environ.get("HTTP_ACCEPT", ""), environ.get("HTTP_ACCEPT_ENCODING", ""))
+        start_response(page.status, page.headers)
+        return [page.body]
+
+    return app
+
+
+def asgi_app(endpoint: Callable[[], PrometheusEndpoint | None]) -> Callable[..., Any]:
+    """The endpoint as an ASGI application, which reads the boxes in a thread.
+
+    Args:
+        endpoint: The one of the calling process; ``None`` where metrics go elsewhere.
+    """
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        accept, encoding = headers.get("accept", ""), headers.get("accept-encoding", "")
+        page = await to_thread(_page_of, endpoint(), accept, encoding)
+        raw = [(name.encode(), value.encode()) for name, value in page.headers]
+        await send({"type": "http.response.start", "status": int(page.status[:3]), "headers": raw})
+        await send({"type": "http.response.body", "body": page.body})
+
+    return app
+
+
+def _page_of(endpoint: PrometheusEndpoint | None, accept: str, accept_encoding: str) -> Page:
+    if endpoint is None:
+        return _unavailable("OTEL_METRICS_EXPORTER is not 'prometheus': the metrics of this process are not shown here")
+    return endpoint.page(accept, accept_encoding)
+
+
+def _unavailable(sentence: str) -> Page:
+    return Page("503 Service Unavailable", [("Content-Type", "text/plain; charset=utf-8")], f"{sentence}\n".encode())
+
+
+def _group(process: Any) -> str | None:
+    return environment_of(process) if process.get("target") == LOCAL else None
+
+
+def _without_own_rows(standing: Standing) -> Standing:
+    standing.page = [row for row in standing.page if row[0].identity.name != _SERVES.name]
+    return standing

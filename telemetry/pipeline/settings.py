@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, TypeVar, cast
 from urllib.parse import unquote
+
+from telemetry.box.directory import default_directory
 
 T = TypeVar("T")
 
@@ -15,6 +18,7 @@ Protocol = Literal["http/protobuf", "grpc"]
 
 DEFAULT_ENVIRONMENT = "dev"
 DEFAULT_INTERVAL = 15.0  # the SDK's 60 s would let levels and facts expire in the collector between two reports
+DEFAULT_MAX_AGE = 86_400.0
 MAX_PORT = 65535
 _MILLISECONDS_FROM = 1000
 
@@ -40,7 +44,12 @@ class Settings:
         prometheus_host: ``OTEL_EXPORTER_PROMETHEUS_HOST``.
         prometheus_port: ``OTEL_EXPORTER_PROMETHEUS_PORT``.
         excluded_paths: URL paths that HTTP metrics leave out, ``TELEMETRY_EXCLUDED_PATHS`` (comma separated).
-        pass_uncatalogued: Let instruments outside the catalogue leave the process, ``TELEMETRY_PASS_UNCATALOGUED``.
+        pass_uncatalogued: Let what instrumentors of OpenTelemetry measure beyond the catalogue leave the process,
+            ``TELEMETRY_PASS_UNCATALOGUED``. What an application measures itself always does.
+        state_dir: Where counts are kept that outlive their process, ``TELEMETRY_STATE_DIR``: a directory of this user
+            alone, best in memory; ``/dev/shm/telemetry-<user id>`` when it is not set.
+        state_max_age: Seconds after which what a dead process counted is not delivered any more,
+            ``TELEMETRY_STATE_MAX_AGE``; a day when it is not set.
     """
 
     service_name: str = "unknown_service"
@@ -54,6 +63,8 @@ class Settings:
     prometheus_port: int = 9464
     excluded_paths: frozenset[str] = field(default_factory=frozenset)
     pass_uncatalogued: bool = False
+    state_dir: Path = field(default_factory=default_directory)
+    state_max_age: float = DEFAULT_MAX_AGE
 
     @classmethod
     def from_environment(cls, service_name: str | None = None, env: Mapping[str, str] | None = None) -> Settings:
@@ -127,6 +138,8 @@ def _read(reader: _Reader, service_name: str | None) -> Settings:
         prometheus_port=reader.read("OTEL_EXPORTER_PROMETHEUS_PORT", 9464, _port, "a port from 1 to 65535"),
         excluded_paths=reader.read("TELEMETRY_EXCLUDED_PATHS", frozenset(), _paths, "paths like /health,/ready"),
         pass_uncatalogued=reader.read("TELEMETRY_PASS_UNCATALOGUED", False, _boolean, "true or false"),
+        state_dir=reader.read("TELEMETRY_STATE_DIR", default_directory(), _absolute, "an absolute path"),
+        state_max_age=reader.read("TELEMETRY_STATE_MAX_AGE", DEFAULT_MAX_AGE, _positive, "a number of seconds above 0"),
     )
 
 
@@ -177,6 +190,13 @@ def _paths(raw: str) -> frozenset[str]:
     if not all(path.startswith("/") for path in paths):
         raise ValueError(raw)
     return paths
+
+
+def _absolute(raw: str) -> Path:
+    path = Path(raw).expanduser()
+    if not path.is_absolute():
+        raise ValueError(raw)
+    return path
 
 
 def _one_of(*allowed: str) -> Callable[[str], str]:

@@ -12,9 +12,11 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import partial
+from hashlib import sha256
 from http import HTTPStatus
 from typing import Protocol
-from urllib.parse import quote
+from urllib.parse import urlsplit, urlunsplit
 
 import requests
 import urllib3.exceptions
@@ -24,9 +26,11 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, MetricsData
 from opentelemetry.util.re import parse_env_headers
 
-from telemetry.pipeline.resource import INSTANCE
+from telemetry.pipeline.settings import Settings
 
 EMPTY = MetricsData(resource_metrics=[])
+
+ROUTE_HEADER = "Telemetry-Sender-Id"
 
 _DEFAULT_ENDPOINT = "http://localhost:4318"
 _PATH = "/v1/metrics"
@@ -71,8 +75,14 @@ TAKEN = Answer(Outcome.TAKEN)
 class Transport(Protocol):
     """A way to a collector."""
 
-    def send(self, data: MetricsData, timeout: float) -> Answer:
-        """Try once, for at most ``timeout`` seconds of silence; never raises."""
+    def send(self, data: MetricsData, timeout: float, route: str = "") -> Answer:
+        """Try once, for at most ``timeout`` seconds of silence; never raises.
+
+        Args:
+            data: The export.
+            timeout: Seconds.
+            route: A balancer in front of several collectors keeps what has the same route with one of them.
+        """
 
     def close(self) -> None:
         """Release what is open."""
@@ -89,22 +99,26 @@ class HttpTransport:
         self._url = _endpoint()
         self._compress, encoding = _compression()
         self._headers = {"Content-Type": "application/x-protobuf", "Connection": "close", **encoding, **_headers()}
-        self._session = requests.Session()
-        self._session.verify = _variable("CERTIFICATE") or True
+        self._verify = _variable("CERTIFICATE") or True
         certificate, key = _variable("CLIENT_CERTIFICATE"), _variable("CLIENT_KEY")
+        self._session = requests.Session()
         self._session.cert = (certificate, key) if certificate and key else certificate or None
 
-    def send(self, data: MetricsData, timeout: float) -> Answer:
+    def send(self, data: MetricsData, timeout: float, route: str = "") -> Answer:
         """Try once, for at most ``timeout`` seconds of silence; never raises."""
         try:
             body = self._compress(encode_metrics(data).SerializeToString())
         except Exception as error:
             return Answer(Outcome.REFUSED, f"it cannot be encoded: {error!r}")
-        self._name_sender(data)
         try:
             with suppress_instrumentation():
                 response = self._session.post(
-                    self._url, body, headers=self._headers, timeout=timeout, allow_redirects=False
+                    self._url,
+                    body,
+                    headers={**self._headers, ROUTE_HEADER: route} if route else self._headers,
+                    timeout=timeout,
+                    allow_redirects=False,
+                    verify=self._verify,  # the session's would give way to REQUESTS_CA_BUNDLE
                 )
         except Exception as error:
             return _failed(error, timeout)
@@ -115,11 +129,6 @@ class HttpTransport:
     def close(self) -> None:
         """Release what is open."""
         self._session.close()
-
-    def _name_sender(self, data: MetricsData) -> None:
-        """A proxy in front of several collectors keeps a sender with one of them by this header."""
-        for resource in data.resource_metrics:
-            self._headers["Service-Instance-Id"] = quote(str(resource.resource.attributes.get(INSTANCE, "")))
 
 
 class SdkTransport:
@@ -132,14 +141,14 @@ class SdkTransport:
     def __init__(self, exporter: MetricExporter) -> None:
         self._exporter = exporter
 
-    def send(self, data: MetricsData, timeout: float) -> Answer:
-        """Try once; the exporter may try again by itself within ``timeout``."""
+    def send(self, data: MetricsData, timeout: float, route: str = "") -> Answer:
+        """Try once; the exporter may try again by itself within ``timeout``. It has no header for a single export."""
         try:
             with suppress_instrumentation():
                 result = self._exporter.export(data, timeout_millis=timeout * 1000)
         except Exception as error:
-            return Answer(Outcome.BUSY, f"the exporter failed: {error!r}")
-        return TAKEN if result is MetricExportResult.SUCCESS else Answer(Outcome.BUSY, "the export failed")
+            return Answer(Outcome.UNANSWERED, f"the exporter failed: {error!r}")
+        return TAKEN if result is MetricExportResult.SUCCESS else Answer(Outcome.UNANSWERED, "the export failed")
 
     def close(self) -> None:
         """Release the channel and interrupt a retry that is waiting."""
@@ -219,7 +228,38 @@ def _headers() -> Mapping[str, str]:
 def _compression() -> tuple[Callable[[bytes], bytes], dict[str, str]]:
     match _variable("COMPRESSION").lower():
         case "gzip":
-            return gzip.compress, {"Content-Encoding": "gzip"}
+            return partial(gzip.compress, mtime=0), {"Content-Encoding": "gzip"}
         case "deflate":
             return zlib.compress, {"Content-Encoding": "deflate"}
     return lambda body: body, {}
+
+
+def build_transport(settings: Settings) -> Transport:
+    """The way to the collector by the chosen protocol; endpoint, headers and certificates come from ``OTEL_*``.
+
+    Raises:
+        ImportError: Where ``grpc`` is asked for and its exporter is not installed, naming what to install.
+    """
+    if settings.protocol == "http/protobuf":
+        return HttpTransport()
+    try:
+        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
+    except ImportError as error:
+        raise ImportError(
+            "OTEL_EXPORTER_OTLP_PROTOCOL='grpc' needs the package opentelemetry-exporter-otlp-proto-grpc: "
+            "install it, or set http/protobuf"
+        ) from error
+    return SdkTransport(OTLPMetricExporter())
+
+
+LOCAL = "this host"
+
+
+def target_of(settings: Settings) -> str:
+    """Where counts go: who delivers to the same place delivers for the dead of others, with credentials of its own."""
+    if settings.sink != "otlp":
+        return LOCAL
+    parts = urlsplit(_endpoint() if settings.protocol == "http/protobuf" else _variable("ENDPOINT"))
+    address = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    credentials = sha256(repr((parts.netloc, sorted(_headers().items()))).encode()).hexdigest()[:8]
+    return f"{settings.protocol} {address} {credentials}"

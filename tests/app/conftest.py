@@ -19,16 +19,14 @@ import uvicorn
 from alembic import command
 from alembic.config import Config
 from fastapi import FastAPI
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-import telemetry
-import telemetry.setup
 from app.db import sync_engine
 from app.factory import create_app
 from app.llm import chat_vendor, media_vendor
 from app.redis_clients import sync_redis
 from app.settings import get_settings, load_settings
 from app.storage import storage
+from telemetry import testing
 from tests.app.fake_vendor import Vendor, make_app
 from tests.app.queue_tools import Queues
 from worker.celery_app import celery_app, results_at
@@ -196,38 +194,27 @@ def _forget_process_objects() -> None:
 class Counts:
     """What telemetry has counted in this test."""
 
-    def __init__(self, reader: InMemoryMetricReader) -> None:
-        self._reader = reader
+    def __init__(self, captured: testing.Captured) -> None:
+        self._captured = captured
 
     def of(self, name: str, **labels: str) -> float:
         """Return the sum of the series of a metric that carry these labels."""
-        return sum(value for series, value in self.series(name) if labels.items() <= series.items())
+        return self._captured.total(name, **labels)
 
     def errors(self) -> dict[tuple[str, str], float]:
         """Return every error counted, by component and type."""
         return {(s["component"], s["error_type"]): value for s, value in self.series("errors_total") if value}
 
     def series(self, name: str) -> list[tuple[dict[str, Any], float]]:
-        """Return the series of a counter or gauge."""
-        data = self._reader.get_metrics_data()
-        metrics = [
-            metric
-            for resource in (data.resource_metrics if data else [])
-            for scope in resource.scope_metrics
-            for metric in scope.metrics
-            if metric.name == name
-        ]
-        return [(dict(p.attributes or {}), p.value) for m in metrics for p in m.data.data_points]  # type: ignore[union-attr]
+        """Return the series of a metric."""
+        return [(dict(labels), value) for labels, value in self._captured.series(name, zeros=True).items()]
 
 
 @pytest.fixture
-def counts(monkeypatch: pytest.MonkeyPatch) -> Counts:
+def counts() -> Iterator[Counts]:
     """Real telemetry of this test alone."""
-    reader = InMemoryMetricReader()
-    own = telemetry.Telemetry(telemetry.Settings(), readers=[reader])
-    own.start()
-    monkeypatch.setattr(telemetry.setup._Process, "telemetry", own)
-    return Counts(reader)
+    with testing.capture() as captured:
+        yield Counts(captured)
 
 
 @pytest_asyncio.fixture

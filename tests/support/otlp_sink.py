@@ -1,4 +1,4 @@
-"""A collector for tests: takes OTLP over HTTP, adds up deltas by series, and can refuse, hang or go away."""
+"""A collector for tests: takes OTLP over HTTP, counts each sequence of a sender once, can refuse, hang or go away."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ class OtlpSink:
         requests: How many exports came, taken or not.
         received: Bytes of their bodies.
         points: Data points in them.
+        duplicates: Exports that came again after they were taken; they count nowhere.
+        missing: Sequences of a sender that never came.
         totals: Sum of a counter, count of a histogram, by series.
         buckets: Counts of a histogram, bucket by bucket.
         facts: Last value of a gauge and when it came, by series, whoever reported it.
@@ -40,6 +42,10 @@ class OtlpSink:
         self.requests = 0
         self.received = 0
         self.points = 0
+        self.duplicates = 0
+        self.missing = 0
+        self._last: dict[str, int] = {}
+        self._hanging: list[ExportMetricsServiceRequest] = []
         self.totals: dict[Series, float] = defaultdict(float)
         self.buckets: dict[Series, list[int]] = {}
         self.levels: dict[tuple[str, Series], float] = {}
@@ -89,22 +95,43 @@ class OtlpSink:
             self.requests += 1
             self.received += len(body)
             self.points += _points(request)
-        time.sleep(self.hang_seconds)
+        if self.hang_seconds:
+            self._hanging.append(request)
+            time.sleep(self.hang_seconds)
         verdict = self.judge(request)
         status = self.status if verdict == TAKEN else verdict
         if status == TAKEN:
             self.take(request)
         return status
 
+    def take_what_hangs(self) -> None:
+        """Take every export that still waits for its answer, as a collector whose answers are slow has done."""
+        hanging, self._hanging = self._hanging, []
+        for request in hanging:
+            self.take(request)
+
     def take(self, request: ExportMetricsServiceRequest) -> None:
         """Add up one export."""
         with self._lock:
             for resource in request.resource_metrics:
+                if not self._is_new(resource):
+                    continue
                 attributes = {item.key: item.value.string_value for item in resource.resource.attributes}
                 self.instances.add(attributes.get("service.instance.id", ""))
                 for scope in resource.scope_metrics:
                     for metric in scope.metrics:
                         self._add(attributes.get("service.instance.id", ""), metric)
+
+    def _is_new(self, resource: Any) -> bool:
+        said = {item.key: item.value for item in resource.resource.attributes}
+        if "telemetry.sender.id" not in said:
+            return True
+        sender, sequence = said["telemetry.sender.id"].string_value, said["telemetry.sender.sequence"].int_value
+        last = self._last.get(sender, 0)
+        self.missing += max(0, sequence - last - 1)
+        self.duplicates += sequence <= last
+        self._last[sender] = max(last, sequence)
+        return sequence > last
 
     def _add(self, instance: str, metric: Any) -> None:
         kind = metric.WhichOneof("data")

@@ -80,14 +80,26 @@ def test_llm_conventions_are_translated(captured: testing.Captured) -> None:
     assert captured.total("llm_cost_usd_total") > 0
 
 
-def test_unknown_instruments_are_dropped(captured: testing.Captured) -> None:
-    """What the table does not know leaves no series, whatever kind it is."""
-    meter = captured.telemetry.meter_provider.get_meter("any.instrumentor")
+def _record_beyond_the_table(captured: testing.Captured) -> None:
+    meter = captured.telemetry.meter_provider.get_meter("opentelemetry.instrumentation.somebody")
     meter.create_counter("somebody.elses.count").add(1, {"user": "7"})
     meter.create_histogram("somebody.elses.time").record(1)
     meter.create_up_down_counter("http.server.active_requests").add(1)
-    assert not captured.series("somebody.elses.count")
+
+
+def test_instrumentors_add_nothing_unasked(captured: testing.Captured) -> None:
+    """What an instrumentor measures beyond the table leaves no series, whatever kind it is."""
+    _record_beyond_the_table(captured)
+    assert captured.series("somebody.elses.count") == captured.series("somebody.elses.time") == {}
     assert captured.total("http_requests_in_progress") == 0
+
+
+def test_one_setting_lets_instrumentors_add() -> None:
+    """`TELEMETRY_PASS_UNCATALOGUED` lets it out, but for what is in the table."""
+    with testing.capture(telemetry.Settings(pass_uncatalogued=True)) as captured:
+        _record_beyond_the_table(captured)
+        assert captured.total("somebody.elses.count", user="7") == captured.total("somebody.elses.time") == 1
+        assert captured.total("http.server.active_requests") == 0
 
 
 CONVENTIONS = """
@@ -114,7 +126,10 @@ with testing.capture() as captured:
         "answered": captured.total("http_requests_total", method="GET", status_code="200"),
         "unmatched": captured.total("http_requests_total", endpoint="unmatched", status_code="404"),
         "durations": captured.total("http_request_duration_seconds"),
-        "seconds": sum(captured._sums.values()),
+        "seconds": sum(
+            captured.histogram_sum("http_request_duration_seconds", **dict(labels))
+            for labels in captured.series("http_request_duration_seconds")
+        ),
     }))
 """
 

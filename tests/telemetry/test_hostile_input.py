@@ -14,7 +14,8 @@ from sqlalchemy.exc import OperationalError
 import telemetry
 from telemetry import guard, testing
 from telemetry.catalogue import ALL, BY_NAME
-from telemetry.labels import MAX_LENGTH, MAX_SERIES
+from telemetry.metrics.clamp import MAX_LENGTH
+from telemetry.metrics.stream import MOST_SERIES as MAX_SERIES
 
 MANY = 10_000
 ODD = [

@@ -93,6 +93,7 @@ class Fleet:
             "BROKER": self.url,
             "BACKEND": self.broker.url,
             "TMPDIR": str(self._logs),
+            "TELEMETRY_STATE_DIR": str(self._logs / "state"),
             "CELERY_CONF": json.dumps(self.conf),
             "OTEL_METRICS_EXPORTER": "otlp",
             "OTEL_EXPORTER_OTLP_ENDPOINT": self.sink.url,

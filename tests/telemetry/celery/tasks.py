@@ -13,6 +13,7 @@ import redis
 from celery import Celery
 from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
 from celery.signals import worker_init
+from opentelemetry import metrics
 
 import telemetry
 
@@ -23,6 +24,7 @@ telemetry.instrument_celery(app)
 if os.environ.get("BREAK_TELEMETRY"):
     for verb in ("task", "submitted"):
         setattr(telemetry.get().celery, verb, None)  # calling it raises
+own_events = metrics.get_meter("own").create_counter("own_events_total")
 flags = redis.Redis.from_url(os.environ["BACKEND"], db=5)
 
 
@@ -210,6 +212,16 @@ def measured() -> None:
     telemetry.get().llm.cache_hit(provider="p", model="inside")
     with telemetry.get().llm.request(provider="p", model="inside"):
         pass
+    with telemetry.get().llm.request(provider="openai", model="gpt-4o") as call:
+        call.usage(prompt_tokens=1_000_000)
+    own_events.add(1)
+
+
+@app.task
+def measured_and_killed() -> None:
+    """The same, and the process is killed before it can say so to anybody."""
+    measured.run()
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 @app.task(acks_late=True)

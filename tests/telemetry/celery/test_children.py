@@ -7,6 +7,8 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.support.processes import children
 from tests.telemetry.celery.fleet import TASKS, Fleet, eventually
 
@@ -34,18 +36,33 @@ def test_shutdown_takes_the_last_events(fleet: Fleet) -> None:
 def test_dead_collector_stalls_no_recycling(fleet: Fleet, tmp_path: Path) -> None:
     """Processes of one task each go on at their speed without a collector; nothing is lost, nothing left on disk."""
     fleet.sink.status = 503
-    worker = fleet.start_worker("--max-tasks-per-child", "1", TMPDIR=str(tmp_path))
+    state = tmp_path / "state"
+    worker = fleet.start_worker("--max-tasks-per-child", "1", TELEMETRY_STATE_DIR=str(state))
     begun = time.monotonic()
     results = [fleet.send("measured") for _ in range(COUNT)]
     assert eventually(lambda: all(result.ready() for result in results))
     assert time.monotonic() - begun < 15  # two processes that waited 5 seconds each would take 30
     assert arrived(fleet) == (0, 0)
-    assert list(tmp_path.glob("telemetry-*"))
+    assert len(list(state.glob("*.box"))) >= COUNT
     fleet.sink.status = 200
     assert eventually(lambda: arrived(fleet) == (COUNT, COUNT)), arrived(fleet)
     fleet.end(worker)
     assert arrived(fleet) == (COUNT, COUNT)
-    assert list(tmp_path.glob("telemetry-*")) == []
+    assert list(state.iterdir()) == []
+
+
+def test_killed_children_lose_nothing(fleet: Fleet, tmp_path: Path) -> None:
+    """What a pool process counted before a SIGKILL or its recycling arrives: LLM calls, own metrics, cost and all."""
+    state = tmp_path / "state"
+    worker = fleet.start_worker("--max-tasks-per-child", "3", TELEMETRY_STATE_DIR=str(state))
+    results = [fleet.send("measured_and_killed" if number % 4 == 0 else "measured") for number in range(4 * COUNT)]
+    assert eventually(lambda: all(result.ready() for result in results), 60)
+    assert eventually(lambda: arrived(fleet) == (4 * COUNT, 4 * COUNT)), arrived(fleet)
+    assert eventually(lambda: fleet.sink.total("own_events_total") == 4 * COUNT)
+    assert eventually(lambda: fleet.sink.total("llm_cost_usd_total") == pytest.approx(2.5 * 4 * COUNT))
+    fleet.end(worker)
+    assert fleet.sink.missing == 0
+    assert list(state.iterdir()) == []
 
 
 def test_idle_child_has_no_thread_of_ours(fleet: Fleet) -> None:
@@ -53,7 +70,8 @@ def test_idle_child_has_no_thread_of_ours(fleet: Fleet) -> None:
     fleet.start_worker("-c", "1")
     assert [name for name in fleet.send("threads_of_child").get(20) if "telemetry" in name] == []
     fleet.send("measured").get(20)
-    assert [name for name in fleet.send("threads_of_child").get(20) if "telemetry" in name] == ["telemetry-export"]
+    threads = [name for name in fleet.send("threads_of_child").get(20) if "telemetry" in name]
+    assert [name for name in threads if name != "telemetry-prices"] == ["telemetry-export"]
     assert eventually(lambda: len(fleet.sink.instances) == 2)
     sizes = [value for (_, (metric, _)), value in fleet.sink.levels.items() if metric == "celery_worker_pool_size"]
     assert sizes == [1]  # of the worker alone

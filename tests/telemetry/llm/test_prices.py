@@ -10,8 +10,10 @@ from importlib.metadata import version
 import pytest
 
 from telemetry import guard, testing
+from telemetry.catalogue.llm import COST, ModelLabels
 from telemetry.domains import _llm_pricing
 
+GPT_4O: ModelLabels = {"provider": "openai", "model": "gpt-4o"}
 WHISPER = {"provider": "openai", "model": "whisper-1"}
 
 
@@ -50,7 +52,7 @@ def test_call_does_not_wait_for_prices(captured: testing.Captured, monkeypatch: 
     """While the price library loads, calls return at once and count their tokens; their costs follow."""
     look_up, loaded = _llm_pricing.cost_in_usd, threading.Event()
     monkeypatch.setattr(_llm_pricing, "cost_in_usd", lambda *bill: look_up(*bill) if loaded.wait(30) else None)
-    monkeypatch.setattr(_llm_pricing, "is_loaded", loaded.is_set)
+    monkeypatch.setattr(_llm_pricing, "is_ready", loaded.is_set)
     for _ in range(3):
         with captured.telemetry.llm.request(provider="openai", model="gpt-4o") as call:
             call.usage(prompt_tokens=1_000_000)
@@ -58,6 +60,16 @@ def test_call_does_not_wait_for_prices(captured: testing.Captured, monkeypatch: 
     loaded.set()
     assert captured.total("llm_tokens_used_total") == 3_000_000
     assert captured.total("llm_cost_usd_total") == pytest.approx(3 * 2.5)
+
+
+def test_call_is_priced_at_once_when_the_prices_are_there(captured: testing.Captured) -> None:
+    """From the first look-up on, a cost is counted in the call: nothing is put off that a kill could take."""
+    with captured.telemetry.llm.request(provider="openai", model="gpt-4o") as call:
+        call.usage(prompt_tokens=1_000_000)
+    captured.telemetry.settle()
+    with captured.telemetry.llm.request(provider="openai", model="gpt-4o") as call:
+        call.usage(prompt_tokens=1_000_000)
+    assert captured.telemetry.instruments.counter(COST).bind(GPT_4O).standing() == pytest.approx(2 * 2.5)
 
 
 def test_missing_price_library_is_unpriced(captured: testing.Captured, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,9 @@
-"""The end of a process: the last counts arrive, within one deadline, and what does not arrive is said."""
+"""The end of a process: the last counts arrive, within one deadline; what does not arrive waits, or is said to be lost."""
 
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -33,28 +34,65 @@ def test_refused_exports_are_sent_again(sink: OtlpSink) -> None:
     assert sink.total("http_request_duration_seconds") == 100
 
 
+THREE = "http_request_duration_seconds 1, http_requests_total 1, messages_sent_total 1"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> dict[str, str]:
+    """A state directory of this test."""
+    return {"TELEMETRY_STATE_DIR": str(tmp_path / "state")}
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path) -> dict[str, str]:
+    """No state directory: there is a file in its place."""
+    (tmp_path / "file").write_text("")
+    return {"TELEMETRY_STATE_DIR": str(tmp_path / "file")}
+
+
 @pytest.mark.parametrize("collector", ["refused", "hanging", "failing", "dribbling"])
-def test_exit_has_one_deadline(sink: OtlpSink, collector: str) -> None:
-    """Exit takes no longer than the deadline whatever the collector does, and what was lost is logged."""
+def test_exit_has_one_deadline(sink: OtlpSink, place: dict[str, str], collector: str) -> None:
+    """Exit takes no longer than the deadline whatever the collector does, and what it left waits for the next process."""
     sink.hang_seconds = {"hanging": 30.0, "dribbling": 0.9}.get(collector, 0.0)
     sink.status = 200 if collector == "hanging" else 503
     endpoint = closed_url() if collector == "refused" else sink.url
-    finished = run("message(); timed(); " + SHUT_DOWN, endpoint, TELEMETRY_EXIT_DEADLINE="2")
+    finished = run("message(); timed(); " + SHUT_DOWN, endpoint, TELEMETRY_EXIT_DEADLINE="2", **place)
     assert float(finished.output) <= 2.2
-    assert "lost: http_request_duration_seconds 1, http_requests_total 1, messages_sent_total 1" in finished.errors
+    assert f"they wait in {place['TELEMETRY_STATE_DIR']}" in finished.errors
+    assert THREE in finished.errors
+    sink.hang_seconds, sink.status = 0.0, 200
+    if collector != "refused":
+        before = sink.total("messages_sent_total")
+        run("t.force_flush()", sink.url, **place)
+        assert sink.total("messages_sent_total") >= 1
+        assert before + 1 >= sink.total("messages_sent_total")
+        assert list(Path(place["TELEMETRY_STATE_DIR"]).iterdir()) == []
 
 
 @pytest.mark.parametrize("collector", ["refused", "hanging", "failing"])
-def test_server_and_exit_share_the_deadline(sink: OtlpSink, collector: str) -> None:
+def test_exit_without_a_directory_says_what_is_lost(sink: OtlpSink, nowhere: dict[str, str], collector: str) -> None:
+    """Where counts are in memory only, the log has one line at the start that says so and one at the end with the loss."""
+    sink.hang_seconds = 30.0 if collector == "hanging" else 0.0
+    sink.status = 200 if collector == "hanging" else 503
+    endpoint = closed_url() if collector == "refused" else sink.url
+    finished = run("message(); timed(); " + SHUT_DOWN, endpoint, TELEMETRY_EXIT_DEADLINE="2", **nowhere)
+    assert float(finished.output) <= 2.2
+    assert "cannot be used (File exists): counts are kept in memory" in finished.errors
+    assert f"the exit loses: {THREE}" in finished.errors
+
+
+@pytest.mark.parametrize("collector", ["refused", "hanging", "failing"])
+def test_server_and_exit_share_the_deadline(sink: OtlpSink, nowhere: dict[str, str], collector: str) -> None:
     """A server's last delivery and the exit after it take one deadline together; what may be lost is said before."""
     sink.hang_seconds = 30.0 if collector == "hanging" else 0.0
     sink.status = 200 if collector == "hanging" else 503
     endpoint = closed_url() if collector == "refused" else sink.url
     code = "message(); begun = time.monotonic(); t.deliver_before_exit(); telemetry.shutdown(); say(time.monotonic() - begun)"
-    finished = run(code, endpoint, TELEMETRY_EXIT_DEADLINE="2", OTEL_METRIC_EXPORT_INTERVAL="60000")
+    more = {"TELEMETRY_EXIT_DEADLINE": "2", "OTEL_METRIC_EXPORT_INTERVAL": "60000", **nowhere}
+    finished = run(code, endpoint, **more)
     assert float(finished.output) <= 2.7
-    assert "an exit now loses:" in finished.errors
-    assert "exit deadline; lost: messages_sent_total 1" in finished.errors
+    assert "an exit now loses: messages_sent_total 1" in finished.errors
+    assert "the exit loses: messages_sent_total 1" in finished.errors
 
 
 def test_process_lives_after_its_server(sink: OtlpSink) -> None:
@@ -66,9 +104,9 @@ def test_process_lives_after_its_server(sink: OtlpSink) -> None:
     assert sink.total("messages_sent_total") == 3
 
 
-def test_refused_exit_is_quick() -> None:
+def test_refused_exit_is_quick(place: dict[str, str]) -> None:
     """Where nobody ever listened, the exit does not wait for the deadline."""
-    finished = run("message(); " + SHUT_DOWN, closed_url(), TELEMETRY_EXIT_DEADLINE="20")
+    finished = run("message(); " + SHUT_DOWN, closed_url(), TELEMETRY_EXIT_DEADLINE="20", **place)
     assert float(finished.output) < 1.0
     assert "messages_sent_total 1" in finished.errors
 
@@ -92,11 +130,11 @@ def test_exit_waits_for_a_restart(sink: OtlpSink) -> None:
     assert "lost" not in errors.replace("nothing was lost", "")
 
 
-def test_report_includes_the_last_moment(sink: OtlpSink) -> None:
-    """What was recorded while an export hung is in the log of what was lost, too."""
+def test_report_includes_the_last_moment(sink: OtlpSink, place: dict[str, str]) -> None:
+    """What was recorded while an export hung is in the log of what waits, too."""
     sink.hang_seconds = 30.0
     code = f"message(); say('recorded'); sys.stdin.readline(); message(); message()\n{SHUT_DOWN}"
-    with started(code, sink.url, TELEMETRY_EXIT_DEADLINE="1") as process:
+    with started(code, sink.url, TELEMETRY_EXIT_DEADLINE="1", **place) as process:
         assert line(process) == "recorded"
         assert sink.eventually(lambda s: s.requests == 1)
         assert process.stdin is not None
@@ -106,13 +144,75 @@ def test_report_includes_the_last_moment(sink: OtlpSink) -> None:
         assert "messages_sent_total 3" in finish(process).errors
 
 
-def test_killed_process_loses_one_interval(sink: OtlpSink) -> None:
-    """What was exported before a SIGKILL stays counted, once."""
-    with started("message(); time.sleep(60)", sink.url) as process:
-        assert sink.eventually(lambda s: s.total("messages_sent_total") == 1)
+KILLED = "for _ in range(100): message(); timed()\nsay('recorded'); os.kill(os.getpid(), signal.SIGKILL)"
+
+
+def test_killed_process_loses_nothing(sink: OtlpSink, place: dict[str, str]) -> None:
+    """What a process counted up to its SIGKILL is delivered by the next one that is started in its directory, once."""
+    with started(KILLED, sink.url, OTEL_METRIC_EXPORT_INTERVAL="60000", **place) as process:
+        assert line(process) == "recorded"
+        assert process.wait(20) == -signal.SIGKILL
+    assert sink.total("messages_sent_total") == 0
+    with started("sys.stdin.read()", sink.url, **place) as heir:
+        assert sink.eventually(lambda s: s.total("messages_sent_total") == 100)
+        finish(heir)
+    assert sink.total("messages_sent_total") == sink.total("http_request_duration_seconds") == 100
+    assert list(Path(place["TELEMETRY_STATE_DIR"]).iterdir()) == []
+
+
+def test_sibling_delivers_for_the_killed(sink: OtlpSink, place: dict[str, str]) -> None:
+    """A process that runs already delivers what another one counted that is killed, at its next export."""
+    with started("message('pro'); say('up'); sys.stdin.read()", sink.url, **place) as sibling:
+        assert line(sibling) == "up"
+        with started(KILLED, sink.url, OTEL_METRIC_EXPORT_INTERVAL="60000", **place) as process:
+            assert line(process) == "recorded"
+        assert sink.eventually(lambda s: s.total("messages_sent_total", user_plan="free") == 100)
+        finish(sibling)
+    assert sink.total("messages_sent_total", user_plan="pro") == 1
+    assert list(Path(place["TELEMETRY_STATE_DIR"]).iterdir()) == []
+
+
+def test_export_in_flight_at_the_kill_is_counted_once(sink: OtlpSink, place: dict[str, str]) -> None:
+    """A process killed while the collector has its export and has not answered: the repeat is recognised."""
+    sink.hang_seconds = 30.0
+    with started("message(); say('recorded'); time.sleep(60)", sink.url, **place) as process:
+        assert line(process) == "recorded"
+        assert sink.eventually(lambda s: s.requests == 1)
         process.send_signal(signal.SIGKILL)
-        finish(process)
-    assert sink.total("messages_sent_total") == 1
+        process.wait(20)
+    sink.take_what_hangs()
+    sink.hang_seconds = 0.0
+    run("message(); t.force_flush()", sink.url, **place)
+    assert sink.total("messages_sent_total") == 2
+    assert sink.duplicates == 1
+
+
+def test_removed_directory_is_made_again(sink: OtlpSink, place: dict[str, str]) -> None:
+    """A cleaner that takes the directory of a living process takes no count: it goes on in a new box, safe from kills."""
+    code = """
+    message(); t.force_flush(); message()
+    import shutil; shutil.rmtree(os.environ["TELEMETRY_STATE_DIR"])
+    message(); t.force_flush()
+    for _ in range(5): message()
+    say(len(os.listdir(os.environ["TELEMETRY_STATE_DIR"]))); os.kill(os.getpid(), signal.SIGKILL)
+    """
+    with started(code, sink.url, OTEL_METRIC_EXPORT_INTERVAL="60000", **place) as process:
+        assert line(process) == "1"
+        process.wait(20)
+    run("t.force_flush()", sink.url, **place)
+    assert sink.total("messages_sent_total") == 8
+
+
+def test_hanging_callback_holds_nothing_up(sink: OtlpSink, place: dict[str, str]) -> None:
+    """A callback of the application that never answers keeps no count from being exported, and is named once."""
+    code = """
+    t.on_collect(lambda: time.sleep(3600))
+    for _ in range(3):
+        message(); t.force_flush(30)
+    """
+    finished = run(code, sink.url, OTEL_METRIC_EXPORT_INTERVAL="60000", OTEL_EXPORTER_OTLP_TIMEOUT="1", **place)
+    assert sink.total("messages_sent_total") == 3
+    assert finished.errors.count("a callback that a collection asks has not answered") == 1
 
 
 def test_second_shutdown_does_nothing(sink: OtlpSink) -> None:
@@ -142,9 +242,9 @@ def test_flush_tells_the_truth(sink: OtlpSink) -> None:
         assert line(process) == "False True"
 
 
-def test_outage_does_not_flood_the_log() -> None:
-    """Without a collector the log has two lines of ours: that there is an outage, and what was lost in the end."""
-    finished = run("for _ in range(20): message(); time.sleep(0.1)", closed_url())
+def test_outage_does_not_flood_the_log(place: dict[str, str]) -> None:
+    """Without a collector the log has two lines of ours: that there is an outage, and what waits in the end."""
+    finished = run("for _ in range(20): message(); time.sleep(0.1)", closed_url(), **place)
     assert len(finished.errors.splitlines()) == 2, finished.errors
 
 

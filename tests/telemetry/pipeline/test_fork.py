@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import textwrap
 from pathlib import Path
 
@@ -51,16 +52,6 @@ FORKS = {
             os.waitpid(inner, 0); os._exit(0)
         os.waitpid(pid, 0)
         """,
-    "after shutdown": """
-        message("enterprise")
-        telemetry.shutdown()
-        pid = os.fork()
-        if pid == 0:
-            message("pro"); timed(); sys.exit(0)
-        os.waitpid(pid, 0)
-        t._closed = False; t.after_fork_in_child()
-        for _ in range(5): message()
-        """,
 }
 
 
@@ -69,10 +60,27 @@ def test_child_exports_only_its_own(sink: OtlpSink, how: str) -> None:
     """A child does not repeat what its parent counted before the fork, and the parent is unaffected."""
     before = "for _ in range(5): message()\n"
     run(before + textwrap.dedent(FORKS[how]) + "message()", sink.url, OTEL_METRIC_EXPORT_INTERVAL=LONG)
-    expected = 11 if how == "after shutdown" else 6
-    assert sink.total("messages_sent_total", user_plan="free") == expected
+    assert sink.total("messages_sent_total", user_plan="free") == 6
     assert sink.total("messages_sent_total", user_plan="pro") == 1
     assert sink.total("http_request_duration_seconds") == 1
+
+
+def test_child_of_a_parent_that_is_done_delivers_itself(sink: OtlpSink) -> None:
+    """After its parent has shut telemetry down nobody delivers for a child: it does so itself, when it ends."""
+    run(
+        """
+        message()
+        telemetry.shutdown()
+        pid = os.fork()
+        if pid == 0:
+            message("pro"); timed(); sys.exit(0)
+        os.waitpid(pid, 0)
+        """,
+        sink.url,
+        OTEL_METRIC_EXPORT_INTERVAL=LONG,
+    )
+    assert sink.total("messages_sent_total", user_plan="free") == 1
+    assert sink.total("messages_sent_total", user_plan="pro") == 1
 
 
 FORKSERVER = """
@@ -157,12 +165,11 @@ def test_fork_while_recording_and_exporting(sink: OtlpSink) -> None:
 
 
 LOCKS = {
-    "cells": "t.instruments._bound['messages_sent_total']._lock",
-    "budgets": "t.instruments._bound['messages_sent_total']._clamp._lock",
-    "start": "t._start_lock",
+    "series": "t.meter_provider.lock",
     "configure": "telemetry.setup._Process.lock",
-    "flush": "t._readers[0]._flushed",
-    "sdk": "t._provider._meter_lock",
+    "flush": "t.pipeline._way._flushed",
+    "boxes": "telemetry.box.locks._opening",
+    "prices": "telemetry.domains._llm_pricing.lock",
 }
 
 
@@ -170,7 +177,7 @@ LOCKS = {
 def test_lock_held_at_the_fork_is_not_inherited(sink: OtlpSink, lock: str) -> None:
     """Whatever lock another thread holds while the process forks, the child records, exports and ends at once."""
     code = f"""
-    import telemetry.setup
+    import telemetry.box.locks, telemetry.domains._llm_pricing, telemetry.setup
     held, release = threading.Event(), threading.Event()
     def hold():
         with {LOCKS[lock]}:
@@ -301,22 +308,129 @@ def test_instrumentors_before_the_fork_work_in_the_child(sink: OtlpSink) -> None
     assert len(sink.instances) == 2
 
 
-def test_killed_child_loses_one_interval(sink: OtlpSink) -> None:
-    """Of a child that is SIGKILLed everything exported is counted, and nothing of its parent is touched."""
+def test_killed_children_lose_nothing(sink: OtlpSink) -> None:
+    """What children counted that are SIGKILLed, be it the moment after, their parent delivers at its next collection."""
+    code = """
+    message()
+    children = []
+    for number in range(20):
+        pid = os.fork()
+        if pid == 0:
+            for _ in range(number): message("pro"); timed()
+            os.kill(os.getpid(), signal.SIGKILL)
+        children.append(pid)
+    for pid in children: os.waitpid(pid, 0)
+    say("killed"); sys.stdin.read()
+    """
+    with started(code, sink.url) as process:
+        assert line(process) == "killed"
+        assert sink.eventually(lambda s: s.total("messages_sent_total", user_plan="pro") == 190)
+        finish(process)
+    assert sink.total("messages_sent_total", user_plan="free") == 1
+    assert sink.total("http_request_duration_seconds") == 190
+    assert sink.missing == 0
+
+
+def test_child_of_a_killed_parent_delivers_itself(sink: OtlpSink) -> None:
+    """A child that outlives its parent delivers its own counts and its parent's."""
+    code = """
+    for _ in range(5): message()
+    pid = os.fork()
+    if pid == 0:
+        message("pro"); say("child"); sys.stdin.readline(); message("pro"); sys.exit(0)
+    time.sleep(60)
+    """
+    with started(code, sink.url, OTEL_METRIC_EXPORT_INTERVAL=LONG) as process:
+        assert line(process) == "child"
+        process.send_signal(signal.SIGKILL)
+        process.wait(20)
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert sink.eventually(lambda s: s.total("messages_sent_total") == 7)
+        finish(process)
+    assert sink.total("messages_sent_total", user_plan="free") == 5
+
+
+def test_child_ends_without_waiting(sink: OtlpSink) -> None:
+    """A child whose parent lives ends at once and sends nothing, also with a collector that hangs; nothing is lost."""
+    sink.hang_seconds = 30
     code = """
     message()
     pid = os.fork()
     if pid == 0:
-        message("pro"); timed()
-        while True: time.sleep(1)
-    say(pid)
+        message("pro"); begun = time.monotonic(); telemetry.shutdown(); say(time.monotonic() - begun); os._exit(0)
+    os.waitpid(pid, 0)
     sys.stdin.readline()
-    os.kill(pid, signal.SIGKILL); os.waitpid(pid, 0)
-    message()
+    t.force_flush()
     """
-    with started(code, sink.url) as process:
-        assert line(process)
-        assert sink.eventually(lambda s: s.total("messages_sent_total", user_plan="pro") == 1)
+    with started(code, sink.url, OTEL_METRIC_EXPORT_INTERVAL=LONG) as process:
+        assert float(line(process)) < 0.5
+        sink.hang_seconds = 0
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
         finish(process)
-    assert sink.total("messages_sent_total", user_plan="free") == 2
-    assert sink.total("http_request_duration_seconds") == 1
+    assert sink.total("messages_sent_total", user_plan="pro") == 1
+
+
+OWN = """
+from opentelemetry import metrics
+meter = metrics.get_meter("shop")
+orders, sizes = meter.create_counter("orders_total"), meter.create_histogram("order_size")
+def order():
+    orders.add(1, {"kind": "book", "count": 1}); sizes.record(3, {"kind": "book"})
+"""
+
+
+@pytest.mark.parametrize("instruments", ["before", "after"])
+def test_own_metrics_survive_forks_and_kills(sink: OtlpSink, instruments: str) -> None:
+    """What an application counts by OpenTelemetry's API is as safe as what the catalogue declares."""
+    begin = OWN + BEGIN if instruments == "before" else BEGIN + OWN
+    run(
+        """
+        order()
+        for number in range(30):
+            pid = os.fork()
+            if pid == 0:
+                for _ in range(10): order()
+                os.kill(os.getpid(), signal.SIGKILL) if number % 2 else os._exit(0)
+            os.waitpid(pid, 0)
+        order()
+        """,
+        sink.url,
+        begin=begin,
+        OTEL_METRIC_EXPORT_INTERVAL=LONG,
+    )
+    assert sink.total("orders_total", kind="book") == 302
+    assert sink.total("order_size", kind="book") == 302
+
+
+def test_signal_handler_that_forks_while_counting(sink: OtlpSink) -> None:
+    """A process that is forked by a signal handler, in the middle of whatever was going on, hangs neither side."""
+    run(
+        """
+        children = []
+        def fork(*_):
+            pid = os.fork()
+            if pid == 0:
+                message("pro"); os._exit(0)
+            children.append(pid)
+            signal.setitimer(signal.ITIMER_REAL, 0.002)
+        signal.signal(signal.SIGALRM, fork)
+        signal.setitimer(signal.ITIMER_REAL, 0.002)
+        counted = 0
+        while len(children) < 100:
+            t.http.answered("GET", f"/{counted % 400}", 200, 0.1); counted += 1
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for pid in children: os.waitpid(pid, 0)
+        for _ in range(len(children)): message("enterprise")
+        for _ in range(counted): t.business.image_generated(model="truth")
+        """,
+        sink.url,
+        OTEL_METRIC_EXPORT_INTERVAL=LONG,
+    )
+    assert sink.total("messages_sent_total", user_plan="pro") == sink.total(
+        "messages_sent_total", user_plan="enterprise"
+    )
+    assert sink.total("http_requests_total") == sink.total("images_generated_total")

@@ -1,18 +1,24 @@
-"""The sink without a collector: the same series as the collector shows, from one process."""
+"""The sink without a collector: any process of a host serves the exact totals of all of them, living and dead."""
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import httpx
 import pytest
 
+import telemetry
 from tests.support import exposition
 from tests.support.collector import running
 from tests.support.exposition import Samples, labels
 from tests.support.ports import free_port
-from tests.support.processes import BEGIN, finish, line, started
+from tests.support.processes import BEGIN, ROOT, eventually, finish, line, started
 
 RECORD = """
 t.http.started("GET", "/x"); timed(0.3); t.http.answered("POST", "/y", 500, 31.0)
@@ -30,13 +36,19 @@ t.force_flush(); say("recorded"); sys.stdin.read()
 STAGE = {"OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=stage"}
 
 
+@pytest.fixture
+def place(tmp_path: Path) -> dict[str, str]:
+    """A state directory of this test: what was counted in one stays on its endpoint."""
+    return {"TELEMETRY_STATE_DIR": str(tmp_path / "state")}
+
+
 def _prometheus(port: int) -> dict[str, str]:
     return {"OTEL_METRICS_EXPORTER": "prometheus", "OTEL_EXPORTER_PROMETHEUS_PORT": str(port), **STAGE}
 
 
-def _from_endpoint() -> Samples:
+def _from_endpoint(place: dict[str, str]) -> Samples:
     port = free_port()
-    with started(RECORD, "", **_prometheus(port)) as process:
+    with started(RECORD, "", **_prometheus(port), **place) as process:
         assert line(process) == "recorded"
         return exposition.scrape(f"http://localhost:{port}/metrics")
 
@@ -58,31 +70,30 @@ def _comparable(samples: Samples) -> Samples:
     return shown
 
 
-def test_sinks_show_identical_series() -> None:
+def test_sinks_show_identical_series(place: dict[str, str]) -> None:
     """Every series of the one sink is in the other, with the same labels, buckets and value; levels lack `instance`."""
-    alone, fleet = _comparable(_from_endpoint()), _comparable(_from_collector())
+    alone, fleet = _comparable(_from_endpoint(place)), _comparable(_from_collector())
     assert set(alone) ^ set(fleet) == set()
     assert alone == pytest.approx(fleet, abs=1e-3)
     assert ("messages_sent_total", labels(environment="stage", user_plan="free")) in alone
 
 
-def test_taken_port_is_explained() -> None:
-    """A port that is taken does not stop the application; the log says which setting and what to do."""
-    port = free_port()
-    with started("say('up'); sys.stdin.read()", "", **_prometheus(port)) as first:
-        assert line(first) == "up"
-        with started("message(); say('up')", "", **_prometheus(port)) as second:
-            assert line(second) == "up"
-            finished = finish(second)
+def test_taken_port_is_explained(place: dict[str, str]) -> None:
+    """A port that somebody else has does not stop the application; the log says which setting and what to do."""
+    with socket.create_server(("localhost", 0)) as foreign:
+        port = foreign.getsockname()[1]
+        with started("message(); say('up')", "", **_prometheus(port), **place) as process:
+            assert line(process) == "up"
+            finished = finish(process)
     assert finished.status == 0
     assert f"OTEL_EXPORTER_PROMETHEUS_PORT={port} cannot be used" in finished.errors
     assert "Traceback" not in finished.errors
 
 
-def test_overlapping_scrapes_are_whole() -> None:
+def test_overlapping_scrapes_are_whole(place: dict[str, str]) -> None:
     """Scrapes at the same time each get every series once."""
     port = free_port()
-    with started(RECORD, "", **_prometheus(port)) as process:
+    with started(RECORD, "", **_prometheus(port), **place) as process:
         assert line(process) == "recorded"
         pages: list[str] = []
 
@@ -98,26 +109,165 @@ def test_overlapping_scrapes_are_whole() -> None:
     assert len({frozenset(exposition.parse(page)) for page in pages}) == 1
 
 
-def test_child_does_not_hold_the_port() -> None:
-    """A forked child is not on the endpoint and says so; when its parent is gone, nothing listens there."""
+def _total(port: int, metric: str, **having: str) -> float:
+    samples = exposition.scrape(f"http://localhost:{port}/metrics")
+    wanted = set(having.items())
+    return sum(value for (name, key), value in samples.items() if name == metric and wanted <= set(key))
+
+
+def test_processes_of_a_host_share_one_endpoint(place: dict[str, str]) -> None:
+    """Several processes of one directory need one port: whoever has it shows all, and when it dies another one takes it."""
+    port = free_port()
+    code = "for _ in range(10): message(); timed()\nt.http.started('GET', '/x'); t.force_flush(); say('up'); sys.stdin.read()"
+    with started(code, "", **_prometheus(port), **place) as first:
+        assert line(first) == "up"
+        with started(code, "", **_prometheus(port), **place) as second:
+            assert line(second) == "up"
+            assert _total(port, "messages_sent_total") == 20
+            assert _total(port, "http_request_duration_seconds_count") == 20
+            assert _total(port, "http_requests_in_progress") == 2
+            first.send_signal(signal.SIGKILL)
+            first.wait(20)
+            assert eventually(lambda: _is_served(port))
+            assert _total(port, "messages_sent_total") == 20
+            assert _total(port, "http_requests_in_progress") == 1
+            assert finish(second).errors == ""
+
+
+def _is_served(port: int) -> bool:
+    try:
+        return httpx.get(f"http://localhost:{port}/metrics").status_code == httpx.codes.OK
+    except httpx.ConnectError:
+        return False
+
+
+def test_children_are_shown_living_and_dead(place: dict[str, str]) -> None:
+    """What forked children count is on their parent's endpoint while they live and after they were killed."""
     port = free_port()
     code = """
     message(); say("ready"); sys.stdin.readline()
     pid = os.fork()
     if pid == 0:
-        message("pro"); say("child"); sys.stdin.read(); os._exit(0)
-    os.waitpid(pid, 0)
+        for _ in range(7): message("pro")
+        say("counted"); sys.stdin.readline(); os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(pid, 0); say("killed"); sys.stdin.read()
     """
-    with started(code, "", begin=BEGIN, **_prometheus(port)) as process:
+    with started(code, "", begin=BEGIN, **_prometheus(port), **place) as process:
         assert line(process) == "ready"
-        assert process.stdin is not None
-        process.stdin.write("\n")
-        process.stdin.flush()
-        assert line(process) == "child"
+        _go(process)
+        assert line(process) == "counted"
+        assert _total(port, "messages_sent_total", user_plan="pro") == 7
+        _go(process)
+        assert line(process) == "killed"
+        assert _total(port, "messages_sent_total", user_plan="pro") == 7
+        assert eventually(lambda: len(list(Path(place["TELEMETRY_STATE_DIR"]).glob("*.box"))) == 1)
+        assert _total(port, "messages_sent_total") == 8
+
+
+def _go(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+
+
+def test_recycled_children_leave_no_file(place: dict[str, str]) -> None:
+    """Hundreds of short-lived children cost a bounded number of files, and no total ever falls while they come and go."""
+    port = free_port()
+    code = """
+    message()
+    for number in range(300):
+        pid = os.fork()
+        if pid == 0:
+            message("pro"); timed()
+            os.kill(os.getpid(), signal.SIGKILL) if number % 3 == 0 else os._exit(0)
+        os.waitpid(pid, 0)
+    say("done"); sys.stdin.read()
+    """
+    environment = {**_prometheus(port), **place, "OTEL_METRIC_EXPORT_INTERVAL": "100"}
+    with started(code, "", **environment) as process:
+        assert eventually(lambda: _is_served(port))
+        seen = [0.0]
+        while seen[-1] < 300:
+            seen.append(_total(port, "messages_sent_total", user_plan="pro"))
+        assert seen == sorted(seen)
+        assert line(process) == "done"
+        assert _total(port, "http_request_duration_seconds_count") == 300
+        directory = Path(place["TELEMETRY_STATE_DIR"])
+        assert eventually(lambda: len(list(directory.iterdir())) <= 2)
+
+
+def test_totals_go_on_after_a_restart(place: dict[str, str]) -> None:
+    """A service that is started again goes on where it was: no counter begins anew."""
+    port = free_port()
+    for expected in (5, 10, 15):
+        code = "for _ in range(5): message()\nsay('up'); sys.stdin.read()"
+        with started(code, "", **_prometheus(port), **place) as process:
+            assert line(process) == "up"
+            assert eventually(lambda: _is_served(port))
+            assert _total(port, "messages_sent_total") == expected
+            finish(process)
+
+
+def test_gunicorn_and_uvicorn_workers(place: dict[str, str], tmp_path: Path) -> None:
+    """Behind four workers of uvicorn every scrape shows the same exact total, by a route of the application itself."""
+    port, own = free_port(), free_port()
+    (tmp_path / "service.py").write_text(
+        "from fastapi import FastAPI\nimport telemetry\n"
+        "t = telemetry.configure('svc')\napp = FastAPI()\ntelemetry.instrument(app)\n"
+        "app.mount('/metrics', telemetry.prometheus_asgi_app())\n"
+        "@app.get('/hello')\ndef hello():\n    t.business.message_sent(plan='free')\n"
+    )
+    command = [sys.executable, "-m", "uvicorn", "service:app", "--workers", "4", "--port", str(port)]
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{tmp_path}", **_prometheus(own), **place}
+    with subprocess.Popen(
+        command, env=environment, cwd=tmp_path, start_new_session=True, stderr=subprocess.PIPE
+    ) as server:
+        try:
+            base = f"http://127.0.0.1:{port}"
+            assert eventually(lambda: _answers(f"{base}/hello"))
+            before = exposition.scrape(f"{base}/metrics/")
+            for _ in range(100):
+                assert httpx.get(f"{base}/hello").status_code == httpx.codes.OK
+            key = ("messages_sent_total", labels(environment="stage", user_plan="free"))
+            pages = [exposition.scrape(f"{base}/metrics/") for _ in range(12)]
+            assert {page[key] for page in pages} == {before[key] + 100}
+            assert exposition.scrape(f"http://localhost:{own}/metrics")[key] == before[key] + 100
+        finally:
+            os.killpg(server.pid, signal.SIGKILL)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url).status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False
+
+
+def test_route_without_the_sink_says_so() -> None:
+    """A route for Prometheus in a service whose metrics go to a collector answers with a sentence, not with half of them."""
+    answers: list[str] = []
+    app = telemetry.prometheus_wsgi_app()
+    body = b"".join(app({"REQUEST_METHOD": "GET"}, lambda status, headers: answers.append(status)))
+    assert answers == ["503 Service Unavailable"]
+    assert b"OTEL_METRICS_EXPORTER" in body
+
+
+def test_own_metrics_have_legal_names(place: dict[str, str]) -> None:
+    """What an application calls its metrics and labels is on the page under a name that Prometheus takes."""
+    port = free_port()
+    code = """
+    from opentelemetry import metrics
+    meter = metrics.get_meter("own")
+    meter.create_counter("orders.placed").add(2, {"shop.kind": "book", "paid": True, "n": 1})
+    meter.create_counter("visits_total").add(3)
+    meter.create_histogram("size").record(7, {"a.b": "x", "a_b": "y"})
+    meter.create_observable_gauge("depth", [lambda options: [metrics.Observation(5)]])
+    say("up"); sys.stdin.read()
+    """
+    with started(code, "", **_prometheus(port), **place) as process:
+        assert line(process) == "up"
         samples = exposition.scrape(f"http://localhost:{port}/metrics")
-        assert samples["messages_sent_total", labels(environment="stage", user_plan="pro")] == 0
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        with pytest.raises(httpx.ConnectError):
-            httpx.get(f"http://localhost:{port}/metrics")
-        process.stdin.close()
+    assert samples["orders_placed", labels(environment="stage", shop_kind="book", paid="true", n="1")] == 2
+    assert samples["visits_total", labels(environment="stage")] == 3
+    assert samples["size_count", labels(environment="stage", a_b="x;y")] == 1
+    assert samples["depth", labels(environment="stage")] == 5

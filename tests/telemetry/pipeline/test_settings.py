@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 from telemetry import Settings, SettingsError, setup
@@ -16,8 +19,15 @@ WRONG = {
     "OTEL_EXPORTER_OTLP_TIMEOUT": "-3",
     "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json",
     "TELEMETRY_PASS_UNCATALOGUED": "maybe",
+    "TELEMETRY_STATE_DIR": "not/absolute",
+    "TELEMETRY_STATE_MAX_AGE": "a day",
 }
-NUMBERS = ("OTEL_METRIC_EXPORT_INTERVAL", "TELEMETRY_EXIT_DEADLINE", "OTEL_EXPORTER_OTLP_TIMEOUT")
+NUMBERS = (
+    "OTEL_METRIC_EXPORT_INTERVAL",
+    "TELEMETRY_EXIT_DEADLINE",
+    "OTEL_EXPORTER_OTLP_TIMEOUT",
+    "TELEMETRY_STATE_MAX_AGE",
+)
 
 
 def test_defaults_export_nothing() -> None:
@@ -107,6 +117,12 @@ def test_resource_attributes_are_decoded() -> None:
 def test_levels_outlive_the_default_interval() -> None:
     """The default interval reports levels and facts several times within the minute the collector keeps them."""
     assert Settings.from_environment(None, {}).export_interval <= 20
+
+
+def test_state_directory_is_the_users_own() -> None:
+    """Without a setting counts are kept in memory, in a directory for each user; a setting names another one."""
+    assert Settings.from_environment(None, {}).state_dir == Path(f"/dev/shm/telemetry-{os.geteuid()}")
+    assert Settings.from_environment(None, {"TELEMETRY_STATE_DIR": "/var/lib/x"}).state_dir == Path("/var/lib/x")
 
 
 def test_wrong_settings_stop_the_start(monkeypatch: pytest.MonkeyPatch) -> None:

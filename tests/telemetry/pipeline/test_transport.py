@@ -16,11 +16,18 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, MetricsData
 
 from telemetry import Settings
-from telemetry.pipeline.provider import build_transport
-from telemetry.pipeline.transport import EMPTY, HttpTransport, Outcome, SdkTransport
+from telemetry.pipeline.transport import (
+    EMPTY,
+    LOCAL,
+    HttpTransport,
+    Outcome,
+    SdkTransport,
+    build_transport,
+    target_of,
+)
 from tests.support.otlp_sink import OtlpSink
 from tests.support.ports import closed_url
-from tests.telemetry.pipeline.fakes import Recording
+from tests.telemetry.pipeline.fakes import Exporting
 
 
 @contextmanager
@@ -66,11 +73,10 @@ def _http(endpoint: str, monkeypatch: pytest.MonkeyPatch, **more: str) -> HttpTr
 
 
 def _data() -> MetricsData:
-    recording = Recording()
-    recording.message()
-    data = recording.collect()
-    assert data is not None
-    return data
+    process = Exporting()
+    process.message()
+    process.export()
+    return process.transport.sent[0]
 
 
 def test_export_is_taken(sink: OtlpSink, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,6 +204,59 @@ def test_standard_variables_are_honoured(monkeypatch: pytest.MonkeyPatch, name: 
     assert b"messages_sent_total" in expand(body)
 
 
+def test_route_is_in_the_header(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A balancer keeps exports of one route with one collector by a header; without a route there is none."""
+    with raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as (url, got):
+        transport = _http(url, monkeypatch)
+        transport.send(_data(), 5, "0a1b")
+        transport.send(EMPTY, 5)
+    assert b"telemetry-sender-id: 0a1b" in got[0].lower()
+    assert b"telemetry-sender-id" not in got[1].lower()
+
+
+def test_compressed_repeats_are_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A repeat is byte for byte what was sent before, also where it is compressed and a second has passed."""
+    data = _data()
+    with raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as (url, got):
+        transport = _http(url, monkeypatch, COMPRESSION="gzip")
+        for now in (1_000_000.0, 2_000_000.0):
+            monkeypatch.setattr(time, "time", lambda now=now: now)
+            transport.send(data, 5)
+    assert len({request.partition(b"\r\n\r\n")[2] for request in got}) == 1
+
+
+def test_own_certificate_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The certificate for exports is not overruled by the one that the environment names for all of `requests`."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/for/everything/else.pem")
+    transport = _http("https://127.0.0.1:1", monkeypatch, CERTIFICATE="/for/exports.pem")
+    verified = []
+
+    def send(self: object, request: object, **named: object) -> None:
+        verified.append(named["verify"])
+        raise OSError("far enough")
+
+    monkeypatch.setattr("requests.adapters.HTTPAdapter.send", send)
+    transport.send(EMPTY, 1)
+    assert verified == ["/for/exports.pem"]
+
+
+def test_target_tells_collectors_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where counts go is told apart by address, protocol and credentials, none of which it shows."""
+    targets = set()
+    for endpoint, headers in (
+        ("http://one:4318", ""),
+        ("http://two:4318", ""),
+        ("http://one:4318", "api-key=secret"),
+        ("http://user:secret@one:4318", ""),
+    ):
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", headers)
+        targets |= {target_of(Settings(sink="otlp")), target_of(Settings(sink="otlp", protocol="grpc"))}
+    assert len(targets) == 8
+    assert not any("secret" in target for target in targets)
+    assert target_of(Settings(sink="prometheus")) == LOCAL
+
+
 def test_own_requests_are_not_traced(sink: OtlpSink, monkeypatch: pytest.MonkeyPatch) -> None:
     """Auto-instrumentors do not see the export, which would measure itself."""
     from opentelemetry.instrumentation.utils import is_instrumentation_enabled
@@ -238,10 +297,10 @@ class _SdkExporter(MetricExporter):
 
 
 def test_sdk_exporters_can_be_used() -> None:
-    """An exporter of the SDK is taken at its word; one that raises has delivered nothing."""
+    """An exporter of the SDK is believed that it delivered; why it did not it does not say, so it may have."""
     results = (MetricExportResult.SUCCESS, MetricExportResult.FAILURE, RuntimeError("x"))
     outcomes = [SdkTransport(_SdkExporter(result)).send(EMPTY, 1).outcome for result in results]
-    assert outcomes == [Outcome.TAKEN, Outcome.BUSY, Outcome.BUSY]
+    assert outcomes == [Outcome.TAKEN, Outcome.UNANSWERED, Outcome.UNANSWERED]
     exporter = _SdkExporter(MetricExportResult.SUCCESS)
     SdkTransport(exporter).close()
     assert exporter.is_closed

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from telemetry import guard, testing
-from telemetry.labels import MAX_LENGTH, clean
+from telemetry.metrics.clamp import MAX_LENGTH, clean
 
 ODD_VALUES = ["", "\ud800", "a\nb", "x" * 10_000, None, 7, 1.5, True, b"bytes", ["list"], object()]
 

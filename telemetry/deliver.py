@@ -1,0 +1,43 @@
+"""Delivers for dead processes from a process that counts nothing itself; ``python -m telemetry deliver`` calls it."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from dataclasses import replace
+
+from telemetry.pipeline.adoption import Adopted, Adoption
+from telemetry.pipeline.delivery import Delivery
+from telemetry.pipeline.settings import Settings
+from telemetry.pipeline.transport import build_transport, target_of
+from telemetry.setup import Telemetry
+
+_BETWEEN_TRIES = 1.0
+
+
+def deliver(settings: Settings, timeout: float) -> Adopted:
+    """Deliver what dead processes of the state directory counted.
+
+    Args:
+        settings: Which directory, and where to.
+        timeout: Seconds to try.
+
+    Returns:
+        What became of their boxes.
+    """
+    silent = Telemetry(replace(settings, sink="none"))
+    delivery = Delivery(build_transport(settings), silent.instruments, threading.RLock())
+    target, most_age = target_of(settings), settings.state_max_age
+    adoption = Adoption(settings.state_dir, target, delivery, most_age, silent.instruments, silent.settle_for)
+    route, deadline = secrets.token_bytes(16), time.monotonic() + timeout
+    total = Adopted()
+    while True:
+        adopted = adoption.adopt(route, deadline - time.monotonic())
+        total.delivered += adopted.delivered
+        total.expired += adopted.expired
+        total.kept, total.foreign = adopted.kept, adopted.foreign
+        if not adopted.kept or time.monotonic() + _BETWEEN_TRIES > deadline:
+            delivery.close()
+            return total
+        time.sleep(_BETWEEN_TRIES)

@@ -1,0 +1,26 @@
+"""What the catalogue says to the meter provider: a view and a label clamp for each metric; it measures nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
+
+from telemetry.catalogue import ALL, BY_NAME, HistogramSpec, Spec
+from telemetry.metrics.clamp import LabelClamp
+
+
+def catalogue_views() -> list[View]:
+    """The views that give the catalogue's metrics their labels and buckets."""
+    return [_view(spec) for spec in ALL]
+
+
+def _view(spec: Spec[Any]) -> View:
+    buckets = ExplicitBucketHistogramAggregation(spec.buckets) if isinstance(spec, HistogramSpec) else None
+    return View(instrument_name=spec.name, attribute_keys=set(spec.label_keys), aggregation=buckets)
+
+
+def clamp_of(name: str) -> LabelClamp | None:
+    """What the catalogue allows as labels of a metric; ``None`` for a metric that is not its."""
+    spec = BY_NAME.get(name)
+    return None if spec is None else LabelClamp(spec)

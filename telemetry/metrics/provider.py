@@ -1,0 +1,203 @@
+"""The meter provider of a process: its meters, the streams of their instruments, and the box these count into."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from math import isnan
+from pathlib import Path
+from typing import Any, Protocol
+
+from opentelemetry import metrics as api
+from opentelemetry.metrics import CallbackOptions
+from opentelemetry.sdk.metrics.view import View
+from opentelemetry.util.types import Attributes
+
+from telemetry.box.box import Box
+from telemetry.box.identity import Identity, Kind, Scope
+from telemetry.box.storage import Memory
+from telemetry.metrics import instruments, views
+from telemetry.metrics.attributes import canonical
+from telemetry.metrics.clamp import LabelClamp
+from telemetry.metrics.meter import Meter
+from telemetry.metrics.series import GaugeSeries, LevelSeries, Series
+from telemetry.metrics.stream import CataloguedStream, FreeStream, Stream
+
+_NO_METER = api.NoOpMeter("telemetry")
+
+
+class Owner(Protocol):
+    """Whose process it is."""
+
+    def make_box(self) -> Box:
+        """The box of the calling process; asked for again after a fork."""
+
+    def substitute(self, instrument: views.Instrument) -> api.Instrument | None:
+        """What takes the place of an instrument whose measurements belong to another metric."""
+
+    def first_counted(self) -> None:
+        """This process counts into a series for the first time."""
+
+    def label_overflowed(self, metric: str) -> None:
+        """The labels of an event were replaced."""
+
+    def value_rejected(self, metric: str) -> None:
+        """The value of an event was not a legal one."""
+
+
+class Nobody:
+    """Counts are kept in memory, and nobody is told anything."""
+
+    def make_box(self) -> Box:
+        """A box that ends with the process."""
+        return Box(Memory(), {})
+
+    def substitute(self, instrument: views.Instrument) -> api.Instrument | None:
+        """Every instrument counts as it is."""
+
+    def first_counted(self) -> None:
+        """Nothing starts."""
+
+    def label_overflowed(self, metric: str) -> None:
+        """Nobody counts it."""
+
+    def value_rejected(self, metric: str) -> None:
+        """Nobody counts it."""
+
+
+class MeterProvider(api.MeterProvider):
+    """OpenTelemetry's API over a box: what counts here outlives its process, whoever made the instrument.
+
+    Args:
+        selected_by: The SDK's views that give instruments their streams.
+        clamp_of: What the catalogue allows as labels of a stream; ``None`` for a stream that is not catalogued.
+        owner: Whose process it is.
+
+    Attributes:
+        lock: Held while a series is made or placed, and while an export is prepared.
+    """
+
+    def __init__(
+        self,
+        selected_by: Sequence[View] = (),
+        *,
+        clamp_of: Callable[[str], LabelClamp | None] = lambda name: None,
+        owner: Owner | None = None,
+    ) -> None:
+        self._views = selected_by
+        self._clamp_of = clamp_of
+        self._owner = owner or Nobody()
+        self.substitute = self._owner.substitute
+        self.label_overflowed = self._owner.label_overflowed
+        self.value_rejected = self._owner.value_rejected
+        self.lock = threading.RLock()
+        self._box: Box | None = None
+        self._meters: dict[tuple[Any, ...], Meter] = {}
+        self._streams: list[Stream] = []
+        self._observables: list[instruments.Observable] = []
+
+    def get_meter(
+        self,
+        name: str,
+        version: str | None = None,
+        schema_url: str | None = None,
+        attributes: Attributes = None,
+    ) -> api.Meter:
+        """The meter of a library; what is asked for twice exists once."""
+        keys, values = canonical(attributes or {})
+        scope = Scope(
+            str(name or "unknown"), version or None, schema_url or None, tuple(zip(keys, values, strict=True))
+        )
+        with self.lock:
+            key = (scope.name, scope.version, scope.schema_url, repr(scope.attributes))
+            return self._meters.setdefault(key, Meter(scope, self))
+
+    def notes(self, name: str) -> Stream:
+        """A stream of this code's own, which no exporter sees: what has to be come back to, also after a death."""
+        return FreeStream(Identity(name, Kind.NOTE), self)
+
+    # --- what instruments ask for -------------------------------------------------------------------------------------
+
+    def streams_of(self, instrument: views.Instrument) -> list[Stream]:
+        """The streams of a new instrument, by the views."""
+        made = [self._stream(selected) for selected in views.streams_of(instrument, self._views)]
+        self._streams += made
+        return made
+
+    def _stream(self, selected: views.Selected) -> Stream:
+        clamp = self._clamp_of(selected.identity.name)
+        if clamp is not None:
+            return CataloguedStream(selected.identity, self, clamp)
+        return FreeStream(selected.identity, self, selected.allowed)
+
+    def observe(self, instrument: instruments.Observable) -> None:
+        """Ask a new instrument at each collection."""
+        self._observables = [*self._observables, instrument]
+
+    def place(self, series: Series) -> None:
+        """Give a series cells in the box of this process, where it has none."""
+        self._owner.first_counted()
+        if series.stream.is_standing:
+            return
+        with self.lock:
+            if not _has_cells(series):
+                segment = self.box.place(series)
+                series.move(segment.cells)
+
+    @property
+    def box(self) -> Box:
+        """The box of this process, made where it does not exist."""
+        with self.lock:
+            if self._box is None:
+                self._box = self._owner.make_box()
+            return self._box
+
+    @property
+    def path(self) -> Path | None:
+        """The file that the box of this process is in; ``None`` where there is none."""
+        return None if self._box is None else self._box.path
+
+    # --- collections --------------------------------------------------------------------------------------------------
+
+    def collect(self, timeout_millis: float = 10_000) -> None:
+        """Ask every observable instrument."""
+        for instrument in self._observables:
+            instrument.collect(CallbackOptions(timeout_millis))
+
+    def standing(self) -> Iterator[Series]:
+        """Every level and gauge; a gauge that nobody set is not there."""
+        for stream in list(self._streams):
+            for series in stream.all() if stream.is_standing else ():
+                if not isnan(series.standing()):
+                    yield series
+
+    def renew(self) -> Box | None:
+        """Count into a new box from now on; the one before, whose counts can still be exported."""
+        with self.lock:
+            box, self._box = self._box, None
+            if box is not None:
+                box.revoke()
+            return box
+
+    def after_fork_in_child(self) -> None:
+        """Begin at nothing: the box is the parent's, and whoever holds on to a series counts into a new one."""
+        self.lock = threading.RLock()
+        box, self._box = self._box, None
+        if box is not None:
+            box.leave()
+        for stream in self._streams:
+            for series in stream.all() if stream.is_standing else ():
+                if isinstance(series, LevelSeries):
+                    series.value = 0.0
+                elif isinstance(series, GaugeSeries):
+                    series.value = float("nan")
+        for instrument in self._observables:
+            instrument.after_fork_in_child()
+
+
+def _has_cells(series: Series) -> bool:
+    try:
+        series.cells[series.slot]
+    except ValueError:
+        return False
+    return True

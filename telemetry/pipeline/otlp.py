@@ -1,0 +1,113 @@
+"""What is in a box as the SDK's data classes, for the SDK's encoder; it sends nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from opentelemetry.sdk.metrics.export import (
+    AggregationTemporality,
+    Gauge,
+    Histogram,
+    HistogramDataPoint,
+    Metric,
+    MetricsData,
+    NumberDataPoint,
+    ResourceMetrics,
+    ScopeMetrics,
+    Sum,
+)
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+from telemetry.box.identity import Entry, Identity, Kind, Scope, attributes_of
+from telemetry.box.segment import Moved, Segment
+from telemetry.metrics.series import Series
+
+SENDER, SEQUENCE = "telemetry.sender.id", "telemetry.sender.sequence"
+
+_DELTA, _CUMULATIVE = AggregationTemporality.DELTA, AggregationTemporality.CUMULATIVE
+_NOT_KEPT: Any = None  # the smallest and the largest value of an interval
+
+
+def export_of(segment: Segment, carried: Iterable[Entry], resource: Mapping[str, Any]) -> ResourceMetrics:
+    """The export that is prepared in a block: the same whoever sends it, and how often.
+
+    Args:
+        segment: The block.
+        carried: The series it carries.
+        resource: What the process said of itself.
+    """
+    header = segment.header
+    who = {SENDER: header.sender.hex(), SEQUENCE: header.sequence}
+    began, ended = header.times
+    points: dict[Identity, list[Any]] = {}
+    for moved in segment.moved(carried):
+        points.setdefault(moved.entry.identity, []).append(_point(moved, began, ended))
+    return _resource_metrics({**resource, **who}, points)
+
+
+def levels_of(
+    standing: Iterable[Series],
+    resource: Mapping[str, Any],
+    began: int,
+    now: int,
+) -> MetricsData | None:
+    """Levels and gauges as they stand; ``None`` without any."""
+    points: dict[Identity, list[Any]] = {}
+    for series in standing:
+        point = NumberDataPoint(attributes_of(series), began, now, series.standing())
+        points.setdefault(series.identity, []).append(point)
+    return MetricsData([_resource_metrics(resource, points)]) if points else None
+
+
+def _resource_metrics(resource: Mapping[str, Any], points: Mapping[Identity, list[Any]]) -> ResourceMetrics:
+    return ResourceMetrics(Resource(resource), list(_scopes(points)), schema_url="")
+
+
+def _scopes(points: Mapping[Identity, list[Any]]) -> Iterator[ScopeMetrics]:
+    by_scope: dict[Scope, list[Metric]] = {}
+    for identity, of_metric in points.items():
+        metric = Metric(identity.name, identity.description, identity.unit, _data(identity.kind, of_metric))
+        by_scope.setdefault(identity.scope, []).append(metric)
+    for scope, metrics in by_scope.items():
+        said = InstrumentationScope(scope.name, scope.version, scope.schema_url, dict(scope.attributes))
+        yield ScopeMetrics(said, metrics, scope.schema_url or "")
+
+
+def _data(kind: Kind, points: list[Any]) -> Sum | Histogram | Gauge:
+    match kind:
+        case Kind.HISTOGRAM:
+            return Histogram(points, _DELTA)
+        case Kind.GAUGE:
+            return Gauge(points)
+        case Kind.LEVEL:
+            return Sum(points, _CUMULATIVE, is_monotonic=False)
+    return Sum(points, _DELTA, is_monotonic=True)
+
+
+def _point(moved: Moved, began: int, ended: int) -> NumberDataPoint | HistogramDataPoint:
+    attributes = attributes_of(moved.entry)
+    if moved.entry.identity.kind is not Kind.HISTOGRAM:
+        return NumberDataPoint(attributes, began, ended, moved.amounts[0])
+    *buckets, total = moved.amounts
+    counts = [int(bucket) for bucket in buckets]
+    bounds = moved.entry.identity.bounds
+    return HistogramDataPoint(
+        attributes, began, ended, sum(counts), total, counts, bounds, min=_NOT_KEPT, max=_NOT_KEPT
+    )
+
+
+def amounts_of(carried: Iterable[Moved]) -> dict[str, float]:
+    """Sum of every counter and count of every histogram, by metric name, for people; nothing that is 0."""
+    amounts: dict[str, float] = {}
+    for entry, cells in carried:
+        amount = sum(cells[:-1]) if entry.identity.kind is Kind.HISTOGRAM else cells[0]
+        if amount:
+            amounts[entry.identity.name] = amounts.get(entry.identity.name, 0.0) + amount
+    return amounts
+
+
+def listed(amounts: Mapping[str, float]) -> str:
+    """Amounts by metric, for the log."""
+    return ", ".join(f"{name} {amount:g}" for name, amount in sorted(amounts.items()))

@@ -1,0 +1,226 @@
+"""The way of one process's counts out of it: its box, its export thread, and what a fork and an exit mean to them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+from opentelemetry.sdk.metrics.export import MetricsData
+
+from telemetry import guard
+from telemetry.box import locks
+from telemetry.box.box import Box
+from telemetry.box.own import new_box
+from telemetry.metrics.provider import MeterProvider
+from telemetry.metrics.series import Series
+from telemetry.pipeline.adoption import Adoption, Settle, exports_of
+from telemetry.pipeline.delivery import Delivery, Export, Observer
+from telemetry.pipeline.export import PeriodicExport
+from telemetry.pipeline.otlp import levels_of
+from telemetry.pipeline.resource import build_resource, is_forked_child
+from telemetry.pipeline.settings import Settings
+from telemetry.pipeline.transport import build_transport, target_of
+
+_LEAST_EXIT_SECONDS = 0.5
+
+
+class Way(Protocol):
+    """How counts leave a process: by exports, or by an endpoint that is read."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    def force_flush(self, timeout: float) -> bool:
+        """Let everything that is recorded leave; whether it did within ``timeout`` seconds."""
+
+    def deliver_before_exit(self, timeout: float) -> bool:
+        """The same in a process whose end may come unseen."""
+
+    def shutdown(self, timeout: float) -> None:
+        """The same for the last time."""
+
+    def leave(self) -> None:
+        """End without it: somebody else has what is left in the box."""
+
+    def after_fork_in_child(self) -> None:
+        """Let go of what is the parent's."""
+
+
+class Pipeline:
+    """What one process exports, and by which way. It starts at the first event, in a forked child again.
+
+    Args:
+        settings: How metrics leave the process.
+        provider: Has its instruments and its box.
+        observer: Who counts what did not go well.
+        observe: Asks the application, at each collection.
+        settle: Comes back to the notes of a dead process.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        provider: MeterProvider,
+        observer: Observer,
+        observe: Callable[[], None],
+        settle: Settle,
+    ) -> None:
+        self.settings = settings
+        self._provider = provider
+        self._observer = observer
+        self._settle = settle
+        self.observe = observe
+        self._heir: Path | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        self._way: Way | None = None
+        self._starting = self._started = self._closed = False
+        self._retired: list[Box] = []
+        self._resource: Mapping[str, Any] = {}
+        self._began = time.time_ns()
+        self._exit_seconds = self.settings.exit_deadline
+        self.is_forked = is_forked_child()
+
+    # --- the life of a process ----------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start where it does not run yet; never raises."""
+        if self._started or self._closed:
+            return
+        with self._provider.lock:
+            if self._started or self._starting:
+                return
+            self._starting = True
+            with guard.guarded("starting the metrics pipeline"):
+                self._way = self._build()
+                if self._way is not None:
+                    self._way.start()
+            self._started = True
+
+    def _build(self) -> Way | None:
+        if self.settings.sink == "otlp":
+            return self._build_export()
+        if self.settings.sink == "prometheus":
+            from telemetry.pipeline.prometheus import PrometheusEndpoint
+
+            return PrometheusEndpoint(self.settings, self, self._settle)
+        return None
+
+    def _build_export(self) -> PeriodicExport:
+        _import_what_exports_import_lazily()
+        settings = self.settings
+        delivery = Delivery(build_transport(settings), self._observer, self._provider.lock)
+        adoption = Adoption(
+            settings.state_dir, target_of(settings), delivery, settings.state_max_age, self._observer, self._settle
+        )
+        return PeriodicExport(self, delivery, adoption, settings.export_interval, settings.export_timeout)
+
+    def force_flush(self, timeout: float) -> bool:
+        """Export what is recorded now; whether everything was acknowledged within ``timeout`` seconds."""
+        return True if self._way is None else self._way.force_flush(timeout)
+
+    def deliver_before_exit(self) -> None:
+        """Export what is recorded, for servers that end without exit handlers; ``shutdown()`` waits no second time."""
+        begun = time.monotonic()
+        if self._way is None or self.has_heir():
+            return
+        with guard.guarded("delivering what a server recorded before its end"):
+            if not self._way.deliver_before_exit(self.settings.exit_deadline):
+                left = self.settings.exit_deadline - (time.monotonic() - begun)
+                self._exit_seconds = max(left, min(_LEAST_EXIT_SECONDS, self.settings.exit_deadline))
+
+    def shutdown(self) -> None:
+        """Export what is left, within the exit deadline; in a child whose parent lives, leave it to that one."""
+        if self._closed:
+            return
+        self._closed = True
+        with guard.guarded("delivering the last metrics"):
+            if self._way is not None:
+                if self.has_heir():
+                    self._way.leave()
+                else:
+                    self._way.shutdown(self._exit_seconds)
+        with guard.guarded("closing the box"), self._provider.lock:
+            current = self._provider.renew()
+            for box in (*self._retired, *([current] if current else [])):
+                box.close()
+            self._retired = []
+
+    def has_heir(self) -> bool:
+        """Whether a process that this one was forked from lives, which delivers for its dead children."""
+        return self._heir is not None and locks.is_locked(self._heir)
+
+    def after_fork_in_child(self) -> None:
+        """Forget what the parent recorded; the first event in the child starts a pipeline of its own."""
+        path = self._provider.path
+        self._heir = path or self._heir
+        for box in self._retired:
+            box.leave()
+        if self._way is not None:
+            self._way.after_fork_in_child()
+        self._provider.after_fork_in_child()
+        self._begin()
+
+    def endpoint(self) -> Any:
+        """The Prometheus endpoint, where that is the way of this process; ``None`` elsewhere."""
+        return self._way if self.settings.sink == "prometheus" else None
+
+    # --- what there is to export --------------------------------------------------------------------------------------
+
+    def make_box(self) -> Box:
+        """The box of this process; in memory where nobody would ever deliver what is left in a file."""
+        self._resource = dict(build_resource(self.settings).attributes)
+        is_exported = self.settings.sink != "none" and not self._closed
+        process = {"resource": self._resource, "target": target_of(self.settings)}
+        return new_box(self.settings.state_dir if is_exported else None, process)
+
+    def boxes(self) -> list[Box]:
+        """The box of this process, and those before that are not delivered yet."""
+        return [self._provider.box, *self._retired]
+
+    def exports(self, *, announce: bool) -> tuple[list[Export], bool]:
+        """What the boxes have to deliver now, and whether some of it was prepared before."""
+        self.look_after_boxes()
+        with self._provider.lock:
+            route = self.route()
+            exports: list[Export] = []
+            repeats = False
+            for box in self.boxes():
+                of_box, repeated = exports_of(box, route, announce=announce)
+                exports += of_box
+                repeats = repeats or repeated
+            return exports, repeats
+
+    def look_after_boxes(self) -> None:
+        """Say that this process lives, and count into a new box where somebody has removed the file."""
+        with self._provider.lock:
+            done = [box for box in self._retired if box.is_done()]
+            self._retired = [box for box in self._retired if box not in done]
+            for box in done:
+                box.close()
+            if not self._provider.box.is_there():  # a cleaner of the directory took it
+                gone = self._provider.renew()
+                self._retired += [gone] if gone else []
+            self._provider.box.is_alive()
+
+    def route(self) -> bytes:
+        """By which name this process's exports go to a collector."""
+        return self._provider.box.sender
+
+    def series(self) -> Iterable[Series]:
+        """Every level and gauge."""
+        return self._provider.standing()
+
+    def levels(self) -> MetricsData | None:
+        """Every level and gauge as an export."""
+        return levels_of(self.series(), self._resource, self._began, time.time_ns())
+
+
+def _import_what_exports_import_lazily() -> None:
+    """A fork while the export thread imports a module leaves that module's import lock held in the child for ever."""
+    for name in ("encodings.idna", "netrc", "requests", "stringprep"):
+        import_module(name)
