@@ -135,6 +135,12 @@ class _Owner:
     def value_rejected(self, metric: str) -> None:
         self._telemetry.instruments.value_rejected(metric)
 
+    def force_flush(self, timeout: float) -> bool:
+        return self._telemetry.force_flush(timeout)
+
+    def shutdown(self) -> None:
+        self._telemetry.shutdown()
+
 
 class _Process:
     """The one configured Telemetry of this process, and the silent one for code that runs without."""

@@ -170,7 +170,8 @@ class Meter(api.Meter):
         if not instrument.kind.startswith("Observable"):
             return cast("InstrumentApi", kind(instrument.name, streams))
         observable = kind(instrument.name, streams, callbacks)
-        self._maker.observe(observable)
+        if streams:
+            self._maker.observe(observable)
         return cast("InstrumentApi", observable)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from math import isnan
@@ -23,7 +24,7 @@ from telemetry.metrics.meter import Meter
 from telemetry.metrics.series import GaugeSeries, LevelSeries, Series
 from telemetry.metrics.stream import CataloguedStream, FreeStream, Stream
 
-_NO_METER = api.NoOpMeter("telemetry")
+_logger = logging.getLogger("telemetry")
 
 
 class Owner(Protocol):
@@ -44,6 +45,12 @@ class Owner(Protocol):
     def value_rejected(self, metric: str) -> None:
         """The value of an event was not a legal one."""
 
+    def force_flush(self, timeout: float) -> bool:
+        """Let everything that is recorded leave; whether it did within ``timeout`` seconds."""
+
+    def shutdown(self) -> None:
+        """The same for the last time."""
+
 
 class Nobody:
     """Counts are kept in memory, and nobody is told anything."""
@@ -63,6 +70,13 @@ class Nobody:
 
     def value_rejected(self, metric: str) -> None:
         """Nobody counts it."""
+
+    def force_flush(self, timeout: float) -> bool:
+        """There is nowhere to go."""
+        return True
+
+    def shutdown(self) -> None:
+        """There is nothing to end."""
 
 
 class MeterProvider(api.MeterProvider):
@@ -104,10 +118,10 @@ class MeterProvider(api.MeterProvider):
         attributes: Attributes = None,
     ) -> api.Meter:
         """The meter of a library; what is asked for twice exists once."""
+        if not name:
+            _logger.warning("a meter without a name is asked for: metrics of it do not say which library counts")
         keys, values = canonical(attributes or {})
-        scope = Scope(
-            str(name or "unknown"), version or None, schema_url or None, tuple(zip(keys, values, strict=True))
-        )
+        scope = Scope(str(name or ""), version or None, schema_url or None, tuple(zip(keys, values, strict=True)))
         with self.lock:
             key = (scope.name, scope.version, scope.schema_url, repr(scope.attributes))
             return self._meters.setdefault(key, Meter(scope, self))
@@ -115,6 +129,14 @@ class MeterProvider(api.MeterProvider):
     def notes(self, name: str) -> Stream:
         """A stream of this code's own, which no exporter sees: what has to be come back to, also after a death."""
         return FreeStream(Identity(name, Kind.NOTE), self)
+
+    def force_flush(self, timeout_millis: float = 10_000) -> bool:
+        """Export what is recorded now; whether everything was acknowledged in time."""
+        return self._owner.force_flush(timeout_millis / 1000)
+
+    def shutdown(self, timeout_millis: float = 30_000) -> None:
+        """Export what is left, within ``TELEMETRY_EXIT_DEADLINE``; what counts afterwards goes nowhere."""
+        self._owner.shutdown()
 
     # --- what instruments ask for -------------------------------------------------------------------------------------
 

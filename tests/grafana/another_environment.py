@@ -12,11 +12,12 @@ from itertools import product
 from typing import Any
 
 import telemetry
-from telemetry.catalogue import ALL, CounterSpec, FactSpec, HistogramSpec, LevelSpec, Spec
+from telemetry.catalogue import ALL, CounterSpec, FactSpec, HistogramSpec, LevelSpec, Spec, http
 
 EACH = 7  # events per series
 SECONDS = 0.3  # per observation
 READING = 3  # of levels and facts
+COUNTED = (http.IN_PROGRESS, http.WEBSOCKETS_OPEN)  # levels that go up and down with events; others are read
 OPEN = {"queue": ("high", "medium", "low"), "status_code": ("200", "404", "500")}
 
 
@@ -39,10 +40,13 @@ def record(spec: Spec[Any], t: telemetry.Telemetry) -> None:
             case HistogramSpec():
                 for _ in range(EACH):
                     t.instruments.histogram(spec).record(SECONDS, labels)
-            case LevelSpec():
+            case LevelSpec() if spec in COUNTED:
                 t.instruments.level(spec).add(READING, labels)
+    readings = [(labels, READING) for labels in label_sets(spec)]
     if isinstance(spec, FactSpec):
-        t.instruments.fact(spec).set_all([(labels, READING) for labels in label_sets(spec)])
+        t.instruments.fact(spec).set_all(readings)
+    elif isinstance(spec, LevelSpec) and spec not in COUNTED:
+        t.instruments.observed_level(spec).read_from(lambda: readings)
 
 
 if __name__ == "__main__":

@@ -6,12 +6,14 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Literal
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 Series = tuple[str, frozenset[tuple[str, str]]]
+Fate = Literal["take", "refuse", "lose", "hang"]
 TAKEN = 200
 
 
@@ -23,6 +25,7 @@ class OtlpSink:
         hang_seconds: How long it waits before it answers.
         loses_answers: Takes an export and closes the connection without an answer.
         judge: What it answers to this export, by its content; asked before `status`.
+        fate: What becomes of the next export: `take`, `refuse`, `lose` its answer, or `hang` for a while and take it.
         requests: How many exports came, taken or not.
         received: Bytes of their bodies.
         points: Data points in them.
@@ -39,6 +42,7 @@ class OtlpSink:
         self.hang_seconds = 0.0
         self.loses_answers = False
         self.judge: Callable[[ExportMetricsServiceRequest], int] = lambda request: 200
+        self.fate: Callable[[], Fate] = lambda: "take"
         self.requests = 0
         self.received = 0
         self.points = 0
@@ -155,13 +159,17 @@ class OtlpSink:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                status = sink.receive(body)
-                if sink.loses_answers:
+                fate = sink.fate()
+                if fate == "hang":
+                    time.sleep(1.0)
+                status = 503 if fate == "refuse" else sink.receive(body)
+                if sink.loses_answers or fate == "lose":
                     self.close_connection = True
                     return
-                self.send_response(status)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
+                with suppress(OSError):  # who asked has not waited
+                    self.send_response(status)
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
 
             def log_message(self, *args: Any) -> None:
                 pass
