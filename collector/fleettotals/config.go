@@ -23,7 +23,7 @@ type Config struct {
 	// store keeps the collector from starting.
 	Directory string `mapstructure:"directory"`
 	// ResourceLabels are the resource attributes that become labels.
-	ResourceLabels []ResourceLabel `mapstructure:"resource_labels"`
+	ResourceLabels []labels.FromResource `mapstructure:"resource_labels"`
 	// KnownMetrics have budgets of their own, kinds that no sender can change, and bounds that are always kept.
 	KnownMetrics map[string]KnownMetric `mapstructure:"known_metrics"`
 	// Budget divides the series.
@@ -41,16 +41,6 @@ type Config struct {
 	EmitInterval time.Duration `mapstructure:"emit_interval"`
 }
 
-// ResourceLabel makes a label of a resource attribute.
-type ResourceLabel struct {
-	// Label is the label's name.
-	Label string `mapstructure:"label"`
-	// Attributes are looked for in this order; the first one that a sender has is taken.
-	Attributes []string `mapstructure:"attributes"`
-	// Default is the value for a sender that has none.
-	Default string `mapstructure:"default"`
-}
-
 // KnownMetric is a counter, or a histogram if it has bounds.
 type KnownMetric struct {
 	Bounds []float64 `mapstructure:"bounds"`
@@ -65,12 +55,10 @@ func (k KnownMetric) kind() pagename.Kind {
 
 func defaultConfig() component.Config {
 	return &Config{
-		ResourceLabels: []ResourceLabel{{
-			Label: "environment", Attributes: []string{"deployment.environment.name", "deployment.environment"}, Default: "dev",
-		}},
-		Budget:     budget.Default(),
-		MaxBuckets: 64,
-		MaxLabels:  32, MaxLabelBytes: 1024,
+		ResourceLabels: []labels.FromResource{labels.Environment()},
+		Budget:         budget.Default(),
+		MaxBuckets:     64,
+		MaxLabels:      32, MaxLabelBytes: 1024,
 		MaxSenders: 100_000, MaxStreams: 100_000, MaxAge: 7 * 24 * time.Hour,
 		EmitInterval: 200 * time.Millisecond,
 	}
@@ -91,9 +79,7 @@ func (c *Config) Validate() error {
 		}
 	}
 	for _, label := range c.ResourceLabels {
-		if labels.Name(label.Label) != label.Label || label.Label == "" {
-			problems = append(problems, fmt.Errorf("resource_labels: %q is not a label name: use letters, digits and underscores", label.Label))
-		}
+		problems = append(problems, label.Check())
 	}
 	problems = append(problems, c.checkKnown(), c.Budget.Check(slices.Collect(maps.Keys(c.KnownMetrics))))
 	return errors.Join(problems...)

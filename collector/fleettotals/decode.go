@@ -52,16 +52,10 @@ func decode(config *Config, md pmetric.Metrics) *export {
 	return e
 }
 
-func resourceValues(config *Config, attributes pcommon.Map) []labels.Label {
+func resourceValues(config *Config, resource pcommon.Map) []labels.Label {
 	values := make([]labels.Label, len(config.ResourceLabels))
 	for i, label := range config.ResourceLabels {
-		values[i] = labels.Label{Name: label.Label, Value: label.Default}
-		for _, key := range label.Attributes {
-			if v, ok := attributes.Get(key); ok {
-				values[i].Value = v.AsString()
-				break
-			}
-		}
+		values[i] = label.Of(resource)
 	}
 	return values
 }
