@@ -13,8 +13,9 @@ import (
 
 // Config is the settings of the exporter.
 type Config struct {
-	// ServerConfig is where it listens, with the settings of any HTTP server of the collector.
-	confighttp.ServerConfig `mapstructure:",squash"`
+	// Server is where it listens, with the settings of any HTTP server of the collector. It is not embedded: its way to read settings
+	// would become that of all.
+	Server confighttp.ServerConfig `mapstructure:",squash"`
 	// Expiration is how long a series is shown after its last report; 0 is for ever.
 	Expiration time.Duration `mapstructure:"expiration"`
 	// WaitForTotals answers 503 until `fleet_totals` has handed on all that it had kept.
@@ -31,13 +32,13 @@ type Config struct {
 }
 
 func defaultConfig() component.Config {
-	return &Config{ServerConfig: confighttp.NewDefaultServerConfig(), MaxScrapes: 4}
+	return &Config{Server: confighttp.NewDefaultServerConfig(), MaxScrapes: 4}
 }
 
 // Validate names everything that is wrong.
 func (c *Config) Validate() error {
 	var problems []error
-	if c.NetAddr.Endpoint == "" {
+	if c.Server.NetAddr.Endpoint == "" {
 		problems = append(problems, errors.New("endpoint: is empty: set it to an address such as 127.0.0.1:8889"))
 	}
 	if c.Expiration < 0 {

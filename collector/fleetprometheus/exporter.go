@@ -50,13 +50,13 @@ func newExporter(config *Config, set exporter.Settings) (*prometheusExporter, er
 
 // Start opens the page.
 func (e *prometheusExporter) Start(ctx context.Context, host component.Host) error {
-	listener, err := e.config.ToListener(ctx)
+	listener, err := e.config.Server.ToListener(ctx)
 	if err != nil {
 		return err
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/metrics", e.serve)
-	e.server, err = e.config.ToServer(ctx, host.GetExtensions(), e.telemetry, mux)
+	e.server, err = e.config.Server.ToServer(ctx, host.GetExtensions(), e.telemetry, mux)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}

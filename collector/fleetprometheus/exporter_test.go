@@ -1,233 +1,22 @@
 package fleetprometheus
 
 import (
-	"compress/gzip"
 	"context"
 	"fmt"
-	"io"
 	"math"
 	"math/rand"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
-	dto "github.com/prometheus/client_model/go"
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
-	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componenttest"
-	"go.opentelemetry.io/collector/exporter"
-	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
 	"github.com/fleet-telemetry/collector/internal/budget"
 	"github.com/fleet-telemetry/collector/internal/handover"
 )
-
-func begin(t testing.TB, edits ...func(*Config)) *prometheusExporter {
-	t.Helper()
-	config := defaultConfig().(*Config)
-	config.NetAddr.Endpoint = "127.0.0.1:0"
-	for _, edit := range edits {
-		edit(config)
-	}
-	if err := config.Validate(); err != nil {
-		t.Fatal(err)
-	}
-	set := exporter.Settings{ID: component.MustNewID("fleet_prometheus"), TelemetrySettings: componenttest.NewNopTelemetrySettings()}
-	e, err := newExporter(config, set)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return e
-}
-
-// get is a page, asked for with these headers: name, value, name, value and so on.
-func get(e *prometheusExporter, headers ...string) *http.Response {
-	r := httptest.NewRequest(http.MethodGet, "/metrics", nil)
-	for i := 0; i < len(headers); i += 2 {
-		r.Header.Set(headers[i], headers[i+1])
-	}
-	w := httptest.NewRecorder()
-	e.serve(w, r)
-	return w.Result()
-}
-
-func body(t testing.TB, r *http.Response) string {
-	t.Helper()
-	b, err := io.ReadAll(r.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
-}
-
-func one() (pmetric.Metrics, pmetric.Metric) {
-	md := pmetric.NewMetrics()
-	return md, md.ResourceMetrics().AppendEmpty().ScopeMetrics().AppendEmpty().Metrics().AppendEmpty()
-}
-
-func put(attributes pcommon.Map, labels []string) {
-	for i := 0; i < len(labels); i += 2 {
-		attributes.PutStr(labels[i], labels[i+1])
-	}
-}
-
-func gauge(name string, value float64, labels ...string) pmetric.Metrics {
-	md, m := one()
-	m.SetName(name)
-	m.SetDescription("A gauge.")
-	dp := m.SetEmptyGauge().DataPoints().AppendEmpty()
-	dp.SetDoubleValue(value)
-	put(dp.Attributes(), labels)
-	return md
-}
-
-func counter(name string, value float64, labels ...string) pmetric.Metrics {
-	md, m := one()
-	m.SetName(name)
-	m.SetDescription("A counter.")
-	m.SetEmptySum().SetIsMonotonic(true)
-	m.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
-	dp := m.Sum().DataPoints().AppendEmpty()
-	dp.SetDoubleValue(value)
-	dp.SetStartTimestamp(1_700_000_000_500_000_000)
-	put(dp.Attributes(), labels)
-	return md
-}
-
-func histogram(name string, sum float64, bounds []float64, counts []uint64, labels ...string) pmetric.Metrics {
-	md, m := one()
-	m.SetName(name)
-	m.SetDescription("A histogram.")
-	m.SetEmptyHistogram().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
-	dp := m.Histogram().DataPoints().AppendEmpty()
-	dp.SetSum(sum)
-	dp.SetStartTimestamp(1_700_000_000_000_000_000)
-	dp.ExplicitBounds().FromRaw(bounds)
-	dp.BucketCounts().FromRaw(counts)
-	put(dp.Attributes(), labels)
-	return md
-}
-
-func (e *prometheusExporter) show(t testing.TB, all ...pmetric.Metrics) {
-	t.Helper()
-	for _, md := range all {
-		if err := e.ConsumeMetrics(context.Background(), md); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-const page1 = `# HELP c_total A counter.
-# TYPE c_total counter
-c_total{environment="prod",k="1"} 3
-c_total{environment="prod",k="2"} 4.5
-# HELP g A gauge.
-# TYPE g gauge
-g{text="a \"b\" \\ \n"} -1
-# HELP h A histogram.
-# TYPE h histogram
-h_bucket{k="1",le="0.5"} 1
-h_bucket{k="1",le="1"} 3
-h_bucket{k="1",le="+Inf"} 6
-h_sum{k="1"} 7
-h_count{k="1"} 6
-`
-
-func filled(t testing.TB, edits ...func(*Config)) *prometheusExporter {
-	e := begin(t, edits...)
-	e.show(t, gauge("g", -1, "text", "a \"b\" \\ \n"), counter("c_total", 4.5, "k", "2", "environment", "prod"),
-		counter("c_total", 2, "k", "1", "environment", "prod"), histogram("h", 7, []float64{0.5, 1}, []uint64{1, 2, 3}, "k", "1"),
-		counter("c_total", 3, "environment", "prod", "k", "1"))
-	return e
-}
-
-// The text format: families and series in order, last values, buckets added up, text escaped.
-func TestText(t *testing.T) {
-	r := get(filled(t))
-	if got := body(t, r); got != page1 {
-		t.Errorf("the page is\n%s\nnot\n%s", got, page1)
-	}
-	if kind := r.Header.Get("Content-Type"); !strings.HasPrefix(kind, "text/plain; version=0.0.4") {
-		t.Error(kind)
-	}
-}
-
-// OpenMetrics when asked for: counters by their base name, an end; start times as lines only where that is set.
-func TestOpenMetrics(t *testing.T) {
-	accept := []string{"Accept", "application/openmetrics-text;version=1.0.0"}
-	got := body(t, get(filled(t), accept...))
-	for _, part := range []string{"# TYPE c counter\n", `c_total{environment="prod",k="1"} 3.0` + "\n", "# EOF\n", `h_bucket{k="1",le="1.0"} 3`} {
-		if !strings.Contains(got, part) {
-			t.Errorf("%q is not in\n%s", part, got)
-		}
-	}
-	if strings.Contains(got, "_created") {
-		t.Error("start times are lines although nobody said so")
-	}
-	got = body(t, get(filled(t, func(c *Config) { c.CreatedLines = true }), accept...))
-	for _, part := range []string{`c_created{environment="prod",k="1"} 1.7000000005e+09`, `h_created{k="1"} 1.7e+09`} {
-		if !strings.Contains(got, part) {
-			t.Errorf("%q is not in\n%s", part, got)
-		}
-	}
-}
-
-// Protobuf when asked for has the start times.
-func TestProtobuf(t *testing.T) {
-	r := get(filled(t), "Accept", "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited")
-	decoder := expfmt.NewDecoder(r.Body, expfmt.ResponseFormat(r.Header))
-	names := ""
-	for {
-		var family dto.MetricFamily
-		err := decoder.Decode(&family)
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		names += family.GetName() + " "
-		first := family.Metric[0]
-		switch family.GetType() {
-		case dto.MetricType_COUNTER:
-			if start := first.Counter.GetCreatedTimestamp().AsTime(); start.UnixNano() != 1_700_000_000_500_000_000 {
-				t.Error(start)
-			}
-		case dto.MetricType_HISTOGRAM:
-			if first.Histogram.GetCreatedTimestamp() == nil || first.Histogram.GetSampleCount() != 6 || len(first.Histogram.Bucket) != 2 {
-				t.Error(first.Histogram)
-			}
-		}
-	}
-	if names != "c_total g h " {
-		t.Error(names)
-	}
-}
-
-// Compressed when asked for.
-func TestGzip(t *testing.T) {
-	e := filled(t)
-	for range 2 {
-		r := get(e, "Accept-Encoding", "deflate, gzip;q=0.5")
-		if r.Header.Get("Content-Encoding") != "gzip" {
-			t.Fatal(r.Header)
-		}
-		z, err := gzip.NewReader(r.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, err := io.ReadAll(z); string(got) != page1 || err != nil {
-			t.Error(string(got), err)
-		}
-	}
-	if r := get(e, "Accept-Encoding", "gzip;q=0"); r.Header.Get("Content-Encoding") != "" {
-		t.Error("compressed although refused")
-	}
-}
 
 // Until the totals are complete there is no page, and from then on there always is one.
 func TestNoPageBeforeTheTotalsAreThere(t *testing.T) {
@@ -260,16 +49,6 @@ func TestExpiration(t *testing.T) {
 			t.Errorf("after %s: %s, not %s", expiration, got, want)
 		}
 	}
-}
-
-func values(t testing.TB, e *prometheusExporter) string {
-	var lines []string
-	for line := range strings.Lines(body(t, get(e))) {
-		if !strings.HasPrefix(line, "#") {
-			lines = append(lines, strings.TrimSpace(line))
-		}
-	}
-	return strings.Join(lines, " ")
 }
 
 // A point without a value takes its series off the page.
@@ -369,27 +148,24 @@ func TestAnyPageIsValid(t *testing.T) {
 	}
 }
 
-// check parses the page, and looks for samples that are there twice.
-func check(t testing.TB, e *prometheusExporter) {
-	t.Helper()
-	page := body(t, get(e))
-	parser := expfmt.NewTextParser(model.LegacyValidation)
-	if _, err := parser.TextToMetricFamilies(strings.NewReader(page)); err != nil {
-		t.Fatalf("%v in\n%s", err, page)
+// Every setting is read, those of the HTTP server too, and mistakes are told together.
+func TestConfig(t *testing.T) {
+	config := defaultConfig().(*Config)
+	settings := map[string]any{
+		"endpoint": "127.0.0.1:1", "wait_for_totals": true, "expiration": "60s", "created_lines": true, "max_scrapes": 2,
+		"known_metrics": []any{"a"}, "budget": map[string]any{"max_series": 9},
 	}
-	for _, text := range []string{page, body(t, get(e, "Accept", "application/openmetrics-text;version=1.0.0"))} {
-		seen := map[string]bool{}
-		for line := range strings.Lines(text) {
-			key := line
-			if !strings.HasPrefix(line, "# ") {
-				key = line[:strings.LastIndexByte(line, ' ')]
-			} else if line != "# EOF\n" {
-				key = strings.Join(strings.Fields(line)[:3], " ")
-			}
-			if seen[key] {
-				t.Fatalf("%q is there twice in\n%s", key, text)
-			}
-			seen[key] = true
+	if err := confmap.NewFromStringMap(settings).Unmarshal(config); err != nil {
+		t.Fatal(err)
+	}
+	if config.Server.NetAddr.Endpoint != "127.0.0.1:1" || !config.WaitForTotals || config.Expiration != time.Minute || !config.CreatedLines ||
+		config.MaxScrapes != 2 || len(config.KnownMetrics) != 1 || config.Budget.MaxSeries != 9 {
+		t.Errorf("%+v", config)
+	}
+	config.Server.NetAddr.Endpoint, config.Expiration, config.MaxScrapes = "", -1, 0
+	for _, part := range []string{"endpoint:", "expiration:", "max_scrapes:", "budget: unknown_series: 0"} {
+		if err := config.Validate(); err == nil || !strings.Contains(err.Error(), part) {
+			t.Errorf("%q is not told in %v", part, err)
 		}
 	}
 }
@@ -402,47 +178,5 @@ func TestServesAndEnds(t *testing.T) {
 	}
 	if err := e.Shutdown(context.Background()); err != nil {
 		t.Fatal(err)
-	}
-}
-
-func manySeries(n int) pmetric.Metrics {
-	md, m := one()
-	m.SetName("c_total")
-	m.SetEmptySum().SetIsMonotonic(true)
-	m.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
-	for i := range n {
-		dp := m.Sum().DataPoints().AppendEmpty()
-		dp.SetDoubleValue(float64(i))
-		dp.SetStartTimestamp(1_700_000_000_000_000_000)
-		put(dp.Attributes(), []string{"endpoint", fmt.Sprint("/api/v1/", i), "environment", "prod", "method", "GET"})
-	}
-	return md
-}
-
-func BenchmarkScrape100k(b *testing.B) {
-	e := begin(b)
-	e.show(b, manySeries(100_000))
-	for name, accept := range map[string]string{
-		"text": "text/plain", "openmetrics": "application/openmetrics-text;version=1.0.0",
-		"protobuf": "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",
-	} {
-		b.Run(name, func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				if err := e.write(io.Discard, expfmt.NegotiateIncludingOpenMetrics(http.Header{"Accept": {accept}})); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-}
-
-func BenchmarkTake(b *testing.B) {
-	e := begin(b)
-	md := manySeries(1_000)
-	e.show(b, md)
-	b.ReportAllocs()
-	for b.Loop() {
-		e.show(b, md)
 	}
 }

@@ -30,7 +30,8 @@ type drops [reasons]int64
 
 // observe reports how much is shown and what is not.
 func observe(set exporter.Settings, p *page) error {
-	meter := set.MeterProvider.Meter("github.com/fleet-telemetry/collector/fleetprometheus")
+	// A scope of its own for each exporter: of two with the same instruments in one scope, only one would be asked.
+	meter := set.MeterProvider.Meter("github.com/fleet-telemetry/collector/fleetprometheus/" + set.ID.String())
 	self := attribute.String("exporter", set.ID.String())
 	_, first := meter.Int64ObservableCounter("fleet_prometheus_dropped_points_total",
 		otel.WithDescription("Points that are not shown, by reason."),

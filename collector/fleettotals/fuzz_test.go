@@ -52,22 +52,24 @@ func FuzzRecord(f *testing.F) {
 		f.Add(table, p.AppendRecord(nil, table, 0))
 	}
 	f.Fuzz(func(t *testing.T, table byte, record []byte) {
-		s := newStored()
+		s := &stored{}
 		if len(record) == 0 || s.visit(table, 0, record) != nil {
 			return
 		}
 		var again []byte
 		switch {
-		case s.metrics[0] != nil:
-			again = appendMetric(nil, s.metrics[0])
-		case s.senders[0] != nil:
-			again = appendSender(nil, s.senders[0].key, s.senders[0].sighting, s.senders[0].stored)
-		case s.streams[0] != nil:
-			again = appendStream(nil, s.streams[0].key, s.streams[0].sighting, s.streams[0].stored)
+		case len(s.metrics.records) > 0:
+			again = appendMetric(nil, s.metrics.records[0])
+		case len(s.senders.records) > 0:
+			e := s.senders.records[0]
+			again = appendSender(nil, e.key, e.sighting, e.stored)
+		case len(s.streams.records) > 0:
+			e := s.streams.records[0]
+			again = appendStream(nil, e.key, e.sighting, e.stored)
 		default:
 			return
 		}
-		second := newStored()
+		second := &stored{}
 		if err := second.visit(table, 0, again); err != nil {
 			t.Fatalf("%q was read and written as %q, which cannot be read", record, again)
 		}

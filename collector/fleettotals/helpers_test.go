@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -95,6 +96,16 @@ func begin(t testing.TB, m storage.Extension, to *page, edits ...edit) *totals {
 }
 
 func start(m storage.Extension, to *page, edits ...edit) (*totals, error) {
+	p, err := newStopped(edits...)
+	if err != nil {
+		return nil, err
+	}
+	p.next, _ = consumer.NewMetrics(to.consume)
+	return p, p.Start(context.Background(), host{m})
+}
+
+// newStopped is a processor that was not started.
+func newStopped(edits ...edit) (*totals, error) {
 	config := defaultConfig().(*Config)
 	config.Storage = &storageID
 	config.Budget.ReservedSeries = 0
@@ -106,13 +117,13 @@ func start(m storage.Extension, to *page, edits ...edit) (*totals, error) {
 		return nil, err
 	}
 	set := processor.Settings{ID: component.MustNewID("fleet_totals"), TelemetrySettings: componenttest.NewNopTelemetrySettings()}
-	next, _ := consumer.NewMetrics(to.consume)
-	p, err := newTotals(config, set, next)
+	p, err := newTotals(config, set, nil)
 	if err != nil {
 		return nil, err
 	}
 	p.store.patience = 100 * time.Millisecond
-	return p, p.Start(context.Background(), host{m})
+	p.store.path = filepath.Join(config.Directory, fileName(set.ID))
+	return p, nil
 }
 
 func end(t testing.TB, p *totals) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"iter"
 	"math"
 	"slices"
 
@@ -13,11 +14,11 @@ import (
 
 // stored is what a store is found to hold, until all of it is read.
 type stored struct {
-	metrics     map[uint32]*metric
-	definitions map[uint32]definition
-	values      map[uint32]value
-	senders     map[uint32]*entry[runs]
-	streams     map[uint32]*entry[*reading]
+	metrics     column[*metric]
+	definitions column[definition]
+	values      column[value]
+	senders     column[*entry[runs]]
+	streams     column[*entry[*reading]]
 	horizon     int64
 }
 
@@ -26,9 +27,35 @@ type value struct {
 	counts []uint64
 }
 
-func newStored() *stored {
-	return &stored{
-		map[uint32]*metric{}, map[uint32]definition{}, map[uint32]value{}, map[uint32]*entry[runs]{}, map[uint32]*entry[*reading]{}, 0,
+// column is the records of a table by their slots, which are close together.
+type column[T any] struct {
+	records []T
+	there   []bool
+}
+
+func (c *column[T]) put(slot uint32, record T, there bool) {
+	for uint32(len(c.there)) <= slot {
+		var none T
+		c.records, c.there = append(c.records, none), append(c.there, false)
+	}
+	c.records[slot], c.there[slot] = record, there
+}
+
+func (c *column[T]) at(slot uint32) (record T, there bool) {
+	if slot < uint32(len(c.there)) {
+		return c.records[slot], c.there[slot]
+	}
+	return record, false
+}
+
+// all yields what is there by ascending slots.
+func (c *column[T]) all() iter.Seq2[uint32, T] {
+	return func(yield func(uint32, T) bool) {
+		for slot, record := range c.records {
+			if c.there[slot] && !yield(uint32(slot), record) {
+				return
+			}
+		}
 	}
 }
 
@@ -36,7 +63,7 @@ func newStored() *stored {
 func (t *totals) restore(records ledger.Records) error {
 	t.mu.Lock() // the own metrics may be asked for meanwhile
 	defer t.mu.Unlock()
-	s := newStored()
+	s := &stored{}
 	err := t.ledger.Load(records, s.visit)
 	if err == nil {
 		err = t.takeOver(s)
@@ -51,15 +78,15 @@ func (s *stored) visit(table byte, slot uint32, record []byte) (err error) {
 	free := len(record) == 0
 	switch table {
 	case tableMetrics:
-		err = keep(s.metrics, slot, free, func() (*metric, error) { return readMetric(record) })
+		err = keep(&s.metrics, slot, free, func() (*metric, error) { return readMetric(record) })
 	case tableDefinitions:
-		err = keep(s.definitions, slot, free, func() (definition, error) { return readDefinition(record) })
+		err = keep(&s.definitions, slot, free, func() (definition, error) { return readDefinition(record) })
 	case tableValues:
-		err = keep(s.values, slot, free, func() (v value, err error) { v.sum, v.counts, err = readValue(record); return v, err })
+		err = keep(&s.values, slot, free, func() (v value, err error) { v.sum, v.counts, err = readValue(record); return v, err })
 	case tableSenders:
-		err = keep(s.senders, slot, free, func() (*entry[runs], error) { return readSender(record, slot) })
+		err = keep(&s.senders, slot, free, func() (*entry[runs], error) { return readSender(record, slot) })
 	case tableStreams:
-		err = keep(s.streams, slot, free, func() (*entry[*reading], error) { return readStream(record, slot) })
+		err = keep(&s.streams, slot, free, func() (*entry[*reading], error) { return readStream(record, slot) })
 	case tableHorizon:
 		s.horizon, err = readHorizon(record)
 	default:
@@ -71,30 +98,29 @@ func (s *stored) visit(table byte, slot uint32, record []byte) (err error) {
 	return nil
 }
 
-func keep[T any](all map[uint32]T, slot uint32, free bool, read func() (T, error)) error {
-	if free {
-		delete(all, slot)
-		return nil
+func keep[T any](records *column[T], slot uint32, free bool, read func() (T, error)) (err error) {
+	var record T
+	if !free {
+		record, err = read()
 	}
-	v, err := read()
-	all[slot] = v
+	records.put(slot, record, !free)
 	return err
 }
 
 // takeOver puts what is stored in its places; what is stored has a place even where the budget was cut since.
 func (t *totals) takeOver(s *stored) error {
-	for _, slot := range sortedKeys(s.metrics) {
-		if err := t.takeOverMetric(slot, s.metrics[slot]); err != nil {
+	for slot, m := range s.metrics.all() {
+		if err := t.takeOverMetric(slot, m); err != nil {
 			return fmt.Errorf("%w: %w", ledger.ErrDamaged, err)
 		}
 	}
-	for _, slot := range sortedKeys(s.definitions) {
-		if err := t.takeOverSeries(slot, s.definitions[slot], s.values); err != nil {
+	for slot, d := range s.definitions.all() {
+		if err := t.takeOverSeries(slot, d, &s.values); err != nil {
 			return fmt.Errorf("%w: series %d: %w", ledger.ErrDamaged, slot, err)
 		}
 	}
-	takeOverEntries(t.senders, s.senders)
-	takeOverEntries(t.streams, s.streams)
+	takeOverEntries(t.senders, &s.senders)
+	takeOverEntries(t.streams, &s.streams)
 	t.horizon = s.horizon
 	t.byMetric.fill(func(m *metric) bool { return m == nil })
 	t.bySeries.fill(func(s *series) bool { return s == nil })
@@ -118,10 +144,11 @@ func (t *totals) takeOverMetric(slot uint32, stored *metric) error {
 	return nil
 }
 
-func (t *totals) takeOverSeries(slot uint32, d definition, values map[uint32]value) error {
-	m, v := t.byMetric.at(d.metric), values[slot]
-	if m == nil {
-		return errors.New("it has no metric")
+func (t *totals) takeOverSeries(slot uint32, d definition, values *column[value]) error {
+	m := t.byMetric.at(d.metric)
+	v, hasValue := values.at(slot)
+	if m == nil || !hasValue {
+		return errors.New("it has no metric, or no value")
 	}
 	s := &series{metric: m, slot: slot, start: d.start, set: d.set, sum: v.sum, durable: true}
 	if m.kind == pagename.Histogram {
@@ -129,8 +156,8 @@ func (t *totals) takeOverSeries(slot uint32, d definition, values map[uint32]val
 			return errors.New("its counts and bounds do not go together")
 		}
 		s.bounds, s.counts = m.shareBounds(d.bounds), v.counts
-	} else if _, has := values[slot]; !has || len(v.counts) > 0 {
-		return errors.New("it has no sum")
+	} else if len(v.counts) > 0 {
+		return errors.New("it has counts and is no histogram")
 	}
 	for _, n := range s.counts {
 		if n > math.MaxInt64-s.total {
@@ -161,9 +188,9 @@ func (t *totals) rememberValues(s *series) {
 	}
 }
 
-func takeOverEntries[V any](t *table[V], entries map[uint32]*entry[V]) {
-	all := make([]*entry[V], 0, len(entries))
-	for _, e := range entries {
+func takeOverEntries[V any](t *table[V], entries *column[*entry[V]]) {
+	var all []*entry[V]
+	for _, e := range entries.all() {
 		all = append(all, e)
 	}
 	slices.SortFunc(all, func(a, b *entry[V]) int { return cmp.Compare(a.seen, b.seen) })
@@ -171,13 +198,4 @@ func takeOverEntries[V any](t *table[V], entries map[uint32]*entry[V]) {
 		t.restore(e)
 	}
 	t.slots.fill(func(e *entry[V]) bool { return e == nil })
-}
-
-func sortedKeys[T any](all map[uint32]T) []uint32 {
-	keys := make([]uint32, 0, len(all))
-	for key := range all {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
 }

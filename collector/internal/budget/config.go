@@ -33,14 +33,14 @@ func (c Config) Check(known []string) error {
 		"max_series": c.MaxSeries, "series_per_metric": c.SeriesPerMetric, "unknown_series": c.UnknownSeries, "unknown_names": c.UnknownNames,
 	} {
 		if value < 1 {
-			problems = append(problems, fmt.Errorf("%s: %d is not positive: set it to 1 or more", name, value))
+			problems = append(problems, fmt.Errorf("budget: %s: %d is not positive: set it to 1 or more", name, value))
 		}
 	}
 	if c.ReservedSeries < 0 {
-		problems = append(problems, fmt.Errorf("reserved_series: %d is negative: set it to 0 or more", c.ReservedSeries))
+		problems = append(problems, fmt.Errorf("budget: reserved_series: %d is negative: set it to 0 or more", c.ReservedSeries))
 	}
 	if reserved := c.reserved(known); reserved > c.MaxSeries {
-		problems = append(problems, fmt.Errorf("reserved_series: %d for each of %d metrics is %d in all, more than max_series: %d: "+
+		problems = append(problems, fmt.Errorf("budget: reserved_series: %d for each of %d metrics is %d in all, more than max_series: %d: "+
 			"lower the one or raise the other", c.ReservedSeries, len(known)+1, reserved, c.MaxSeries))
 	}
 	isKnown := map[string]bool{}
@@ -49,10 +49,10 @@ func (c Config) Check(known []string) error {
 	}
 	for name, series := range c.SeriesByMetric {
 		if !isKnown[name] {
-			problems = append(problems, fmt.Errorf("series_by_metric: %s is not among the known metrics: add it there", name))
+			problems = append(problems, fmt.Errorf("budget: series_by_metric: %s is not among the known metrics: add it there", name))
 		}
 		if series < 1 {
-			problems = append(problems, fmt.Errorf("series_by_metric: %s: %d is not positive: set it to 1 or more", name, series))
+			problems = append(problems, fmt.Errorf("budget: series_by_metric: %s: %d is not positive: set it to 1 or more", name, series))
 		}
 	}
 	return errors.Join(problems...)

@@ -22,7 +22,7 @@ const (
 	pageSlots = 16
 	chunkSize = 1_900
 
-	defaultLogSize = 4 << 20
+	defaultLogSize = 2 << 20
 	pagesPerCommit = 64
 )
 
