@@ -1,5 +1,6 @@
-"""Writes what follows from catalogue and measurements, between markers: tables of the documentation, names in the collector's
-configuration. ``--check`` only compares.
+"""Writes what follows from catalogue and measurements between markers, in documentation and collector configuration.
+
+``--check`` only compares.
 
 Usage: ``python -m docs.generate [--check]``
 """
