@@ -111,7 +111,7 @@ func (r *rewrite) beginResource(resource pcommon.Map) {
 // instanceOf: without an instance id, which older SDKs do not send, the levels of two processes would overwrite each other.
 func instanceOf(resource pcommon.Map) string {
 	if id, ok := resource.Get("service.instance.id"); ok {
-		return id.AsString()
+		return labels.Text(id)
 	}
 	pid, ok := resource.Get("process.pid")
 	if !ok {
@@ -119,9 +119,9 @@ func instanceOf(resource pcommon.Map) string {
 	}
 	host := ""
 	if name, ok := resource.Get("host.name"); ok {
-		host = name.AsString()
+		host = labels.Text(name)
 	}
-	return host + ":" + pid.AsString()
+	return host + ":" + labels.Text(pid)
 }
 
 func (r *rewrite) metric(m pmetric.Metric) {

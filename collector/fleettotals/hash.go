@@ -9,6 +9,8 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 	"go.opentelemetry.io/collector/pdata/pcommon"
+
+	"github.com/fleet-telemetry/collector/internal/labels"
 )
 
 // id names a sender or a cumulative stream; whoever does not know what it is made of cannot make one like it.
@@ -44,7 +46,7 @@ func (h *hasher) appendResource(resource pcommon.Map) {
 	h.attributes = h.attributes[:0]
 	for key, value := range resource.All() {
 		if key != senderKey && key != sequenceKey {
-			h.attributes = append(h.attributes, keyValue{key, value.AsString()})
+			h.attributes = append(h.attributes, keyValue{key, labels.Text(value)})
 		}
 	}
 	h.appendSorted()
@@ -53,7 +55,7 @@ func (h *hasher) appendResource(resource pcommon.Map) {
 func (h *hasher) appendAttributes(attributes pcommon.Map) {
 	h.attributes = h.attributes[:0]
 	for key, value := range attributes.All() {
-		h.attributes = append(h.attributes, keyValue{key, value.AsString()})
+		h.attributes = append(h.attributes, keyValue{key, labels.Text(value)})
 	}
 	h.appendSorted()
 }

@@ -52,7 +52,7 @@ func (e *Encoder) collect(attributes pcommon.Map, extra []Label, reserved string
 		if name == reserved && name != "" {
 			name = "key_" + name
 		}
-		text := valueText(value)
+		text := Text(value)
 		if name != "" && text != "" && !slices.ContainsFunc(extra, func(l Label) bool { return l.Name == name }) {
 			e.pairs = append(e.pairs, pair{name, attribute, text})
 		}
@@ -83,11 +83,4 @@ func comparePairs(a, b pair) int {
 		return c
 	}
 	return cmp.Compare(a.attribute, b.attribute)
-}
-
-func valueText(v pcommon.Value) string {
-	if v.Type() == pcommon.ValueTypeStr {
-		return v.Str()
-	}
-	return v.AsString()
 }

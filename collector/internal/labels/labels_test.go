@@ -67,6 +67,24 @@ func TestBounds(t *testing.T) {
 	}
 }
 
+// A value that is nested without end is a word, and writing it takes no stack.
+func TestNestedValues(t *testing.T) {
+	v := pcommon.NewValueSlice()
+	deepest := v
+	for range 1_000_000 {
+		deepest = deepest.Slice().AppendEmpty()
+		deepest.SetEmptySlice()
+	}
+	if got := Text(v); got != "(nested)" {
+		t.Error(got)
+	}
+	few := pcommon.NewValueMap()
+	few.Map().PutEmptySlice("k").AppendEmpty().SetInt(1)
+	if got := Text(few); got != `{"k":[1]}` {
+		t.Error(got)
+	}
+}
+
 // What is no encoding of a set, or not UTF-8, is not valid.
 func TestInvalidSets(t *testing.T) {
 	for _, s := range []Set{"\x01a", "\x01a\x05b", "\x01b\x011\x01a\x011", "\x01a\x011\x01a\x012", "\x01a\x01\xff", "\x01a\x00", "\x81\x00a\x011"} {

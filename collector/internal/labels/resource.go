@@ -33,7 +33,7 @@ func (f FromResource) Check() error {
 func (f FromResource) Of(resource pcommon.Map) Label {
 	for _, key := range f.Attributes {
 		if v, ok := resource.Get(key); ok {
-			return Label{f.Label, v.AsString()}
+			return Label{f.Label, Text(v)}
 		}
 	}
 	return Label{f.Label, f.Default}
