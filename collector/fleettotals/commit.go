@@ -39,8 +39,9 @@ func (t *totals) commit() {
 	t.encode(g)
 	begun := time.Now()
 	err := t.ledger.Commit(context.Background(), &g.transaction)
-	t.own.committed(time.Since(begun), g.tally.exports, err)
-	if err != nil {
+	if err == nil {
+		t.own.committed(time.Since(begun), g.tally.exports)
+	} else {
 		t.log.Error("totals cannot be stored; senders keep and repeat theirs", zap.Error(err))
 	}
 	ticket := g.ticket
@@ -137,6 +138,7 @@ func (t *totals) refuse(err error) {
 	if ledger.IsFull(err) && len(t.closing.fresh) > 0 {
 		t.fullTill = t.clock.steady() + int64(fullPause)
 	}
+	t.tally.failed++
 	t.rollBack(t.open)
 	t.rollBack(t.closing)
 	if !t.open.isEmpty() {

@@ -5,6 +5,7 @@ type tally struct {
 	exports, points                       int64
 	duplicates, conflicts, missing, jumps int64
 	rebucketed                            int64
+	failed                                int64 // commits
 	dropped                               drops
 	folded                                map[string]int64 // by metric
 }

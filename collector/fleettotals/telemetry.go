@@ -14,7 +14,6 @@ import (
 
 // instruments are the processor's own metrics. What is counted under the lock is read when somebody asks.
 type instruments struct {
-	failed        otel.Int64Counter
 	commitSeconds otel.Float64Histogram
 	commitExports otel.Int64Histogram
 }
@@ -33,6 +32,7 @@ var counters = []observation{
 	{"sequence_jumps", "Exports whose number is further ahead than any loss explains.", one(func(t *totals) int64 { return t.tally.jumps })},
 	{"conflicts", "Exports with the number of another one: two senders use one name.", one(func(t *totals) int64 { return t.tally.conflicts })},
 	{"rebucketed_points", "Points counted in a larger bucket than theirs: more bounds than max_buckets.", one(func(t *totals) int64 { return t.tally.rebucketed })},
+	{"failed_commits", "Commits that failed; their exports were refused and come again.", one(func(t *totals) int64 { return t.tally.failed })},
 	{"folded_points", "Points beyond their metric's budget of series, counted in its series `other`.", readFolded},
 	{"dropped_points", "Points that cannot be counted, by reason.", readDropped},
 }
@@ -90,15 +90,13 @@ func readAccounts(value func(*budget.Account) int) func(*totals, func(int64, ...
 func newInstruments(settings component.TelemetrySettings, t *totals) (*instruments, error) {
 	meter := settings.MeterProvider.Meter("github.com/fleet-telemetry/collector/fleettotals")
 	o := &instruments{}
-	var problems [4]error
-	o.failed, problems[0] = meter.Int64Counter("fleet_totals_failed_commits_total",
-		otel.WithDescription("Commits that failed; their exports were refused and come again."))
-	o.commitSeconds, problems[1] = meter.Float64Histogram("fleet_totals_commit_seconds",
+	var problems [3]error
+	o.commitSeconds, problems[0] = meter.Float64Histogram("fleet_totals_commit_seconds",
 		otel.WithDescription("Seconds until a group of exports is durable."),
 		otel.WithExplicitBucketBoundaries(.00005, .0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5))
-	o.commitExports, problems[2] = meter.Int64Histogram("fleet_totals_commit_exports",
+	o.commitExports, problems[1] = meter.Int64Histogram("fleet_totals_commit_exports",
 		otel.WithDescription("Exports that one commit makes durable."), otel.WithExplicitBucketBoundaries(1, 2, 4, 8, 16, 32, 64))
-	problems[3] = o.observe(meter, t)
+	problems[2] = o.observe(meter, t)
 	return o, errors.Join(problems[:]...)
 }
 
@@ -133,12 +131,8 @@ func (o *instruments) observe(meter otel.Meter, t *totals) error {
 	return errors.Join(problems...)
 }
 
-func (o *instruments) committed(took time.Duration, exports int64, err error) {
+func (o *instruments) committed(took time.Duration, exports int64) {
 	ctx := context.Background()
-	if err != nil {
-		o.failed.Add(ctx, 1)
-		return
-	}
 	o.commitSeconds.Record(ctx, took.Seconds())
 	o.commitExports.Record(ctx, exports)
 }
