@@ -7,6 +7,7 @@ import (
 	"math/rand"
 	"sync"
 	"testing"
+	"time"
 
 	"go.opentelemetry.io/collector/extension/xextension/storage"
 
@@ -29,12 +30,20 @@ func together(t *testing.T, m *storagetest.Memory, p *totals, first request, oth
 	for i, r := range others {
 		all.Go(func() { answers[i+1] = p.ConsumeMetrics(context.Background(), r.md) })
 	}
-	for p.openExports() < int64(len(others)) {
-	}
+	await(t, func() bool { return p.openExports() == int64(len(others)) })
 	m.Before = nil
 	close(goOn)
 	all.Wait()
 	return answers
+}
+
+func await(t *testing.T, wanted func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !wanted(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it does not come true")
+		}
+	}
 }
 
 func (t *totals) openExports() int64 {
@@ -78,8 +87,7 @@ func TestRepetitionWaitsForTheCommit(t *testing.T) {
 		go send()
 		<-reached
 		go send()
-		for p.duplicates() == 0 {
-		}
+		await(t, func() bool { return p.duplicates() > 0 })
 		select {
 		case err := <-answers:
 			t.Fatal("answered before the commit", err)
@@ -124,8 +132,7 @@ func TestFailedCommitLeavesNothing(t *testing.T) {
 	<-reached
 	go send(requests[1])
 	go send(requests[2])
-	for p.openExports() < 2 {
-	}
+	await(t, func() bool { return p.openExports() == 2 })
 	m.Before = nil
 	close(goOn)
 	for range requests {

@@ -53,9 +53,11 @@ func TestPartsOfARequestAreJudgedAlone(t *testing.T) {
 func TestStrangerWithTheSameName(t *testing.T) {
 	p := begin(t, memory(), newPage())
 	newRequest().from("a", 1).with("host", "x").count("c", 1).send(t, p)
-	newRequest().from("a", 2).with("host", "stranger").count("c", 10).send(t, p)
+	for sequence := range int64(5) {
+		newRequest().from("a", sequence+2).with("host", "stranger").count("c", 10).send(t, p)
+	}
 	newRequest().from("a", 2).with("host", "x").count("c", 100).send(t, p)
-	expect(t, p, "c{environment=dev} 111")
+	expect(t, p, "c{environment=dev} 151")
 }
 
 // Beyond a metric's budget points are counted in its series `other`: the sum is right, other metrics have their room.
