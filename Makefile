@@ -26,7 +26,7 @@ down:  ## stop the fleet
 restart: install  ## stop the fleet and start it with the settings as they are now
 	@$(FLEET) restart
 
-restart-collector: install  ## restart the collector alone, right after Prometheus has scraped it
+restart-collector: install  ## restart the collector alone; its totals go on where they were
 	@$(FLEET) restart-collector
 
 status: install  ## show every process of the fleet
@@ -41,8 +41,11 @@ traffic: install  ## send chat traffic through the front door
 logs:  ## follow the logs; NAME=app-1 for one of them
 	@$(FLEET) logs $(NAME)
 
-test: install check  ## every check and test of a change, under 30 minutes
+test: install check test-collector  ## every check and test of a change, under 30 minutes
 	$(PYTHON) -m pytest -m "not slow and not accuracy and not brokers and not postgres"
+
+test-collector:  ## the Go tests of the collector's components
+	cd collector && go test ./...
 
 test-accuracy: install  ## the whole accuracy suite; run it alone
 	$(PYTHON) -m pytest -m accuracy tests/accuracy
@@ -80,12 +83,16 @@ check: install  ## format, lint, types, import rules, generated files, configura
 	$(PYTHON) -m grafana.boards --check
 	$(PYTHON) -m grafana.rules --check
 	$(or $(OTELCOL),.venv/bin/otelcol) validate --config otel-collector.yaml
+	$(if $(OTELCOL),,.venv/bin/otelcol validate --config otel-collector.durable.yaml)
+	cd collector && files=$$(gofmt -l .) && if [ -n "$$files" ]; then echo "not formatted: $$files; run gofmt -w" >&2; exit 1; fi
+	cd collector && go vet ./...
 	.venv/bin/promtool check rules grafana/alerts/*.yaml docs/guide-alerts.yaml
 	.venv/bin/promtool check config grafana/prometheus-scrape-config*.yml
 
 format: install  ## format the code
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
+	gofmt -w collector
 
 generate: dashboards  ## write everything that is generated: dashboards, rules, parts of the documentation
 	$(PYTHON) -m docs.generate

@@ -8,11 +8,11 @@ import sys
 import time
 from collections.abc import Sequence
 
-from deploy import report
+from deploy import collector_program, report
 from deploy.collector_restart import RestartError, Scrapes, restart_after_scrape
 from deploy.fleet import Fleet, FleetError
 from deploy.manager import ManagerError
-from deploy.processes import PYTHON
+from deploy.processes import PYTHON, program
 from deploy.settings import ROOT, FleetSettings, SettingsError, documented
 
 
@@ -37,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
         "up": "start what does not run yet",
         "down": "stop everything",
         "restart": "stop everything and start it with the settings as they are now",
-        "restart-collector": "restart the collector right after a scrape",
+        "restart-collector": "restart the collector alone",
         "status": "show every process",
         "report": "show every documented metric as the collector has it",
         "settings": "list every setting, its default and its meaning",
@@ -71,10 +71,15 @@ def _run(fleet: Fleet, options: argparse.Namespace) -> int:
 
 
 def _restart_collector(fleet: Fleet) -> int:
+    """What the durable collector has taken outlives it; what the official one has taken has to be scraped first."""
+
     def restart() -> None:
         fleet.stop_process("collector")
         fleet.start_process("collector")
 
+    if collector_program.is_ours(program(fleet.settings.otelcol)):
+        restart()
+        return 0
     page = fleet.settings.url("OTELCOL_TOTALS_PORT", "/metrics")
     restart_after_scrape(Scrapes(fleet.settings.url("PROMETHEUS_PORT"), page), restart)
     return 0

@@ -1,7 +1,8 @@
-"""A planned restart of a collector: when Prometheus has seen what it took, and how many counts that costs.
+"""A planned restart of a collector that runs `otel-collector.yaml`: after Prometheus has seen what it took.
 
-A collector keeps its totals in memory. What it has taken and nobody has scraped ends with it, so a restart waits for a
-scrape. Behind a gateway it is drained before that, and nothing is lost at all.
+Such a collector keeps its totals in memory. What it has taken and nobody has scraped ends with it, so a restart waits
+for a scrape. Behind a gateway it is drained before that, and nothing is lost at all. One that runs
+`otel-collector.durable.yaml` needs none of this: stop it and start it.
 """
 
 from __future__ import annotations

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from deploy import credentials, ports, render
+from deploy import collector_program, credentials, ports, render
 from deploy.manager import Manager, State
-from deploy.processes import PYTHON, Process, all_processes, application_environment
+from deploy.processes import PYTHON, Process, all_processes, application_environment, program
 from deploy.settings import ROOT, FleetSettings
 
 
@@ -145,6 +145,9 @@ class Fleet:
                 self._say(f"Settings have changed since the fleet started ({names}): `make restart` applies them.")
             return
         self._check_programs(processes)
+        limitation = collector_program.limitation(program(self.settings.otelcol))
+        if limitation:
+            self._say(limitation)
         self._check_ports()
         render.write(files)
         self._manager.start()

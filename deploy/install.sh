@@ -15,7 +15,7 @@ readonly UV_VERSION=0.13.9
 readonly ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 readonly CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/fleet-telemetry
 readonly PACKAGES=$ROOT/deploy/system-packages.txt
-readonly MANIFEST=$ROOT/deploy/otelcol-builder.yaml
+readonly COLLECTOR=$ROOT/collector
 readonly VENV=$ROOT/.venv
 PYTHON=${PYTHON:-python3}
 
@@ -158,7 +158,7 @@ logged() {
 }
 
 need_go() {
-    has go || fail "There is no go, which builds $1. Install Go 1.25 or newer, or name a program that you have: $2=/path/to/$1."
+    has go || fail "There is no go, which builds $1. Install Go 1.26 or newer, or name a program that you have: $2=/path/to/$1."
 }
 
 go_install() { # directory packages...
@@ -173,20 +173,26 @@ keep() { # work-directory final-directory
     mv "$1" "$2"
 }
 
+# Everything the collector is made of, so that a change of it is built anew; its tests and tools are not in it.
+collector_sources() {
+    find "$COLLECTOR" -name '*.go' ! -name '*_test.go' ! -path '*/cmd/*' ! -path '*/storagetest/*' \
+        -o -name go.mod -o -name go.sum -o -name builder.yaml
+}
+
 build_collector() {
     local key home work
-    key=$(sha256sum <"$MANIFEST")
+    key=$(cd "$COLLECTOR" && collector_sources | sort | xargs cat | sha256sum)
     home=$CACHE/otelcol-$COLLECTOR_VERSION-${key:0:12}
     if [[ ! -x $home/otelcol ]]; then
         need_go otelcol OTELCOL
         say "The collector is built once for this machine: about 3 minutes on 2 cores, then kept in $home."
         work=$(mktemp -d "$CACHE/tmp.XXXXXX")
-        cp "$MANIFEST" "$work/manifest.yaml"
+        cp -r "$COLLECTOR" "$work/collector"
         logged "Building the collector's builder $COLLECTOR_VERSION" \
             go_install "$work" "go.opentelemetry.io/collector/cmd/builder@v$COLLECTOR_VERSION"
-        logged "Building the collector $COLLECTOR_VERSION" in_directory "$work" ./builder --config=manifest.yaml
+        logged "Building the collector $COLLECTOR_VERSION" in_directory "$work/collector" ../builder --config=builder.yaml
         mkdir "$work/keep"
-        mv "$work/build/otelcol" "$work/keep/"
+        mv "$work/collector/build/otelcol" "$work/keep/"
         keep "$work/keep" "$home"
         rm -rf "$work"
     fi

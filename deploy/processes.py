@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deploy import prometheus_program
+from deploy import collector_program, prometheus_program
 from deploy.probes import Probe, http_ok, redis_pong, running, worker_pong
 from deploy.settings import ROOT, FleetSettings
 
@@ -96,15 +96,20 @@ def _redis(settings: FleetSettings) -> Process:
 
 
 def _collector(settings: FleetSettings) -> Process:
+    """Its store is the fleet's: totals go on where they were, also after `make restart`."""
     ports = {name: str(port) for name, port in settings.ports().items() if name.startswith("OTELCOL_")}
+    path = program(settings.otelcol)
     return Process(
         name="collector",
         stage="collector",
-        command=(program(settings.otelcol), "--config", str(ROOT / "otel-collector.yaml")),
+        command=(path, "--config", str(collector_program.configuration(path))),
         ready=http_ok(settings.url("OTELCOL_HEALTH_PORT", "/")),
         environment={
             "OTELCOL_HOST": settings.otelcol_host,
             "OTELCOL_MEMORY_MIB": str(settings.otelcol_memory_mib),
+            "OTELCOL_STATE_DIR": str(settings.data / "collector"),
+            # The garbage collector works harder before exports are refused for want of memory.
+            "GOMEMLIMIT": f"{settings.otelcol_memory_mib * 4 // 5}MiB",
             **ports,
         },
     )

@@ -1,4 +1,6 @@
-"""Writes the tables in the documentation from catalogue and measurements, between markers; ``--check`` only compares.
+"""Writes what follows from catalogue and measurements between markers, in documentation and collector configuration.
+
+``--check`` only compares.
 
 Usage: ``python -m docs.generate [--check]``
 """
@@ -74,6 +76,22 @@ def translations(rules: Mapping[str, Rule]) -> str:
     return "\n".join(rows)
 
 
+def known_totals() -> str:
+    """The totals as the collector's configuration lists them: histograms with their bounds."""
+    return "\n".join(
+        f"      {spec.name}: {{bounds: [{', '.join(f'{bound:g}' for bound in spec.buckets)}]}}"
+        if isinstance(spec, HistogramSpec)
+        else f"      {spec.name}: {{}}"
+        for spec in ALL
+        if spec.kind in {"counter", "histogram"}
+    )
+
+
+def known_names(*kinds: str) -> str:
+    """The names of these kinds as a list of the collector's configuration."""
+    return "\n".join(f"      - {spec.name}" for spec in ALL if spec.kind in kinds)
+
+
 GENERATED: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"metrics": lambda: overview(DOCUMENTED)},
     "docs/accuracy.md": {
@@ -88,16 +106,24 @@ GENERATED: dict[str, dict[str, Callable[[], str]]] = {
     "docs/alerts.md": {"alerts": alerts.overview, "guide": alerts.comparison},
     "docs/recording.md": {"bridge": lambda: translations(RULES)},
     "docs/performance.md": dict(PARTS),
+    "otel-collector.durable.yaml": {
+        "totals": known_totals,
+        "levels": lambda: known_names("level"),
+        "facts": lambda: known_names("fact"),
+        "now": lambda: known_names("level", "fact"),
+    },
 }
+COMMENTS = {".md": ("<!-- ", " -->"), ".yaml": ("      # ", "")}
 
 
-def fill(text: str, marker: str, content: str) -> str:
-    """``text`` with what stands between the markers replaced.
+def fill(text: str, marker: str, content: str, suffix: str = ".md") -> str:
+    """``text`` with what stands between the markers replaced; they are comments of files with this suffix.
 
     Raises:
         ValueError: If the markers are missing.
     """
-    start, end = f"<!-- generated:{marker} -->", f"<!-- /generated:{marker} -->"
+    before, after = COMMENTS[suffix]
+    start, end = f"{before}generated:{marker}{after}", f"{before}/generated:{marker}{after}"
     before, found_start, rest = text.partition(start)
     _, found_end, after = rest.partition(end)
     if not found_start or not found_end:
@@ -113,7 +139,7 @@ def main(check: bool) -> int:
         old = path.read_text()
         new = old
         for marker, content in parts.items():
-            new = fill(new, marker, content())
+            new = fill(new, marker, content(), path.suffix)
         if new != old:
             stale.append(name)
             if not check:

@@ -1,6 +1,7 @@
 """The dashboard "Telemetry Health": whether the numbers on the other dashboards can be trusted.
 
-The collector's own metrics carry no environment: a collector serves all of them.
+The collector's own metrics carry no environment: a collector serves all of them. A query that reads two of them reads
+one of `otel-collector.yaml` and one of `otel-collector.durable.yaml`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ _FLEET = 'job=~"fastapi-queue-system.*"'
 _FIRING = 'count by (alertname, environment) (ALERTS{alertstate="firing"})'
 _REPLICAS = f"group by (environment, instance) ({select(http.IN_PROGRESS.name)})"
 _SENDERS = increase(telemetry.UNANSWERED_EXPORTS)
+_REFUSED = 'otelcol_deltatocumulative_datapoints{error!=""}'
+_COMMIT = "sum by (instance, le) (rate(fleet_totals_commit_seconds_bucket[$__rate_interval]))"
 
 
 def _cut(metric: CounterSpec[MetricLabels]) -> str:
@@ -43,9 +46,13 @@ def _trust() -> tuple[Panel, ...]:
         number(
             "Counts lost at the collector",
             "none",
-            "Points the collector refused for good in the time range. Above 0 the totals are too low by these.",
-            {"points": 'sum(increase(otelcol_deltatocumulative_datapoints{error!=""}[$__range])) or vector(0)'},
-            alerts=("CollectorDropsPoints",),
+            "Points it refused for good, and exports that never came. Above 0 the totals are too low by these.",
+            {
+                "points": f"(sum(increase({_REFUSED}[$__range])) or vector(0))"
+                " + (sum(increase(fleet_totals_dropped_points_total[$__range])) or vector(0))",
+                "exports that never came": "sum(increase(fleet_totals_missing_exports_total[$__range])) or vector(0)",
+            },
+            alerts=("CollectorDropsPoints", "CollectorMissesExports"),
             steps=((1, RED),),
         ),
         number(
@@ -57,12 +64,20 @@ def _trust() -> tuple[Panel, ...]:
             steps=((1, RED),),
         ),
         number(
+            "Stores damaged or lost",
+            "none",
+            "Files that tell of a store that could not be used. Above 0 totals began anew: look, then remove them.",
+            {"files": "sum(fleet_totals_stores_set_aside) or vector(0)"},
+            alerts=("CollectorStoreLost",),
+            steps=((1, RED),),
+        ),
+        number(
             "Alerts firing",
             "none",
             "All alerts of this Prometheus. Each has a runbook of its name.",
             {"{{alertname}} · {{environment}}": f"{_FIRING} or vector(0)"},
             steps=((1, ORANGE),),
-            width=24,
+            width=18,
         ),
     )
 
@@ -83,22 +98,58 @@ def _collector() -> tuple[Panel, ...]:
         line(
             "Series against the collector's limit",
             "none",
-            "Streams of totals it keeps, and how many it may. At the limit new series are refused: raise max_streams.",
+            "Series of totals it keeps, and how many it may. Beyond, new ones are lost or folded: bound labels.",
             {
-                "kept · {{instance}}": "otelcol_deltatocumulative_streams_tracked",
-                "limit · {{instance}}": "otelcol_deltatocumulative_streams_limit",
+                "kept · {{instance}}": "max by (instance) (otelcol_deltatocumulative_streams_tracked)"
+                " or sum by (instance) (fleet_totals_series)",
+                "limit · {{instance}}": "max by (instance) (otelcol_deltatocumulative_streams_limit)"
+                " or max by (instance) (fleet_totals_max_series)",
             },
             alerts=("CollectorSeriesBudget",),
         ),
         line(
             "Points into totals, by error",
             "ops",
-            "No error is good. `limit`: too many series; an error of order: the collector's clock stepped back.",
+            "What a reason means, and what to do, is on the alert's page.",
             {
-                "{{error}} · {{instance}}": "sum by (instance, error) "
-                "(rate(otelcol_deltatocumulative_datapoints[$__rate_interval]))"
+                "{{error}}{{reason}} · {{instance}}": "sum by (instance, error) "
+                "(rate(otelcol_deltatocumulative_datapoints[$__rate_interval])) or sum by (instance, reason) "
+                "(rate(fleet_totals_dropped_points_total[$__rate_interval]))"
             },
             alerts=("CollectorDropsPoints",),
+        ),
+        line(
+            "Points folded into `other`, by metric",
+            "ops",
+            "Points beyond their metric's budget of series: the sum is right, the labels are lost. Bound the label.",
+            {
+                "{{metric}} · {{instance}}": "sum by (instance, metric) "
+                "(rate(fleet_totals_folded_points_total[$__rate_interval]))"
+            },
+            alerts=("CollectorFoldsPoints",),
+        ),
+        line(
+            "Time of a commit",
+            "s",
+            "Until a group of exports is durable. Growing: a slow disk. Failing: senders wait, numbers lag.",
+            {
+                "p99 · {{instance}}": f"histogram_quantile(0.99, {_COMMIT})",
+                "failing a second · {{instance}}": "sum by (instance) "
+                "(rate(fleet_totals_failed_commits_total[$__rate_interval]))",
+            },
+            alerts=("CollectorCannotStore",),
+        ),
+        line(
+            "Exports that came again, or never",
+            "ops",
+            "Those that came again are counted once: answers get lost. Those that never came are lost counts.",
+            {
+                "again · {{instance}}": "sum by (instance) "
+                "(rate(fleet_totals_duplicate_exports_total[$__rate_interval]))",
+                "never · {{instance}}": "sum by (instance) "
+                "(rate(fleet_totals_missing_exports_total[$__rate_interval]))",
+            },
+            alerts=("CollectorMissesExports",),
         ),
         line(
             "Memory of the collector",
@@ -110,7 +161,7 @@ def _collector() -> tuple[Panel, ...]:
         line(
             "Restarts of the collector",
             "none",
-            "What it had taken and nobody had scraped was lost at each of them. Drain it before a planned restart.",
+            "A durable collector goes on where it was. One that is not has lost what it took and nobody had scraped.",
             {"{{instance}}": "max by (instance) (resets(otelcol_process_uptime[$__rate_interval]))"},
             alerts=("CollectorRestarted",),
         ),

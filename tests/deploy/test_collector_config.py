@@ -1,4 +1,4 @@
-"""`otel-collector.yaml` in the real collector: many senders, one exact series; levels and facts as documented."""
+"""Both configurations in the real collector: many senders, one exact series; levels and facts as documented."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.collector import CONFIG, CUMULATIVE, Collector, Sender, running
+from tests.support.collector import CONFIG, CUMULATIVE, DURABLE, Collector, Sender, running
 from tests.support.processes import eventually
 
 LABELS = {"method": "GET", "endpoint": "/x"}
 PROD = (("endpoint", "/x"), ("environment", "prod"), ("method", "GET"))
 
 
-@pytest.fixture(scope="module")
-def collector() -> Iterator[Collector]:
-    """One collector for the module; each test has metric names of its own."""
-    with running() as made:
+BOTH = pytest.mark.parametrize("config", [CONFIG, DURABLE], ids=["official", "durable"])
+
+
+@pytest.fixture(scope="module", params=[CONFIG, DURABLE], ids=["official", "durable"])
+def collector(request: pytest.FixtureRequest) -> Iterator[Collector]:
+    """One collector of each configuration for the module; each test has metric names of its own."""
+    with running(request.param) as made:
         yield made
 
 
@@ -99,7 +102,7 @@ def test_environments_stay_apart(collector: Collector) -> None:
 
 
 def test_streams_are_bounded_and_drops_are_seen(tmp_path: Path) -> None:
-    """Series beyond the limit are refused, counted by the collector's own metric, and those it knows go on."""
+    """In `otel-collector.yaml`, series beyond the limit are refused, counted by the collector's own metric, and those it knows go on."""
     config = tmp_path / "few-streams.yaml"
     text = CONFIG.read_text()
     assert "max_streams: 100000" in text
@@ -113,10 +116,29 @@ def test_streams_are_bounded_and_drops_are_seen(tmp_path: Path) -> None:
         assert collector.dropped_points() == 2
 
 
-def test_full_collector_refuses_as_a_whole() -> None:
+@BOTH
+def test_full_collector_refuses_as_a_whole(config: Path) -> None:
     """Above its memory limit it takes nothing and says so in a way that senders keep what they have."""
-    with running(variables={"OTELCOL_MEMORY_MIB": "1"}) as collector:
+    with running(config, {"OTELCOL_MEMORY_MIB": "1"}) as collector:
         assert eventually(lambda: _answer(collector) == httpx.codes.SERVICE_UNAVAILABLE)
+
+
+@pytest.mark.parametrize("page", ["TOTALS", "LEVELS"])
+def test_pages_are_the_same(page: str) -> None:
+    """What one configuration shows, the other shows in the same words: families, help, types, labels, bounds, values."""
+    shown = []
+    for config in (CONFIG, DURABLE):
+        with running(config) as collector:
+            sender = Sender(collector, "a")
+            sender.counter("one_total", 3, LABELS)
+            sender.counter("dotted.name_total", 2.5, {"dotted.label": 'quoted "text"\n\\'})
+            sender.histogram("seconds", [0.05, 0.5, 3], LABELS, [0.1, 1.0])
+            sender.level("level", 2, LABELS)
+            sender.fact("fact", 7, {})
+            for metric in ("one_total", "dotted_name_total", "seconds", "level", "fact"):
+                assert eventually(lambda metric=metric, at=collector: bool(at.series(metric)))
+            shown.append(httpx.get(collector.url(page)).text)
+    assert shown[0] == shown[1]
 
 
 def _answer(collector: Collector) -> int:

@@ -42,9 +42,9 @@ def gateway(sinks: list[OtlpSink], tmp_path: Path) -> Iterator[tuple[Gateway, st
             process.terminate()
 
 
-def _status(url: str, sender: str) -> int:
+def _status(url: str, sender: str, header: str = "Telemetry-Sender-Id") -> int:
     try:
-        return httpx.post(f"{url}/v1/metrics", content=b"", headers={"Service-Instance-Id": sender}).status_code
+        return httpx.post(f"{url}/v1/metrics", content=b"", headers={header: sender}).status_code
     except httpx.HTTPError:
         return 0
 
@@ -53,15 +53,31 @@ def _requests(sinks: list[OtlpSink]) -> tuple[int, ...]:
     return tuple(sink.requests for sink in sinks)
 
 
-def test_sender_stays_with_its_collector(gateway: tuple[Gateway, str], sinks: list[OtlpSink]) -> None:
-    """A sender's exports go to one collector, many senders' to both."""
+@pytest.mark.parametrize("header", ["Telemetry-Sender-Id", "Service-Instance-Id"])
+def test_sender_stays_with_its_collector(gateway: tuple[Gateway, str], sinks: list[OtlpSink], header: str) -> None:
+    """A sender's exports go to one collector, many senders' to both; one without a name goes by its process."""
     before = _requests(sinks)
-    assert {_status(gateway[1], "one") for _ in range(10)} == {200}
+    assert {_status(gateway[1], "one", header) for _ in range(10)} == {200}
     after = _requests(sinks)
     assert sorted(a - b for a, b in zip(after, before, strict=True)) == [0, 10]
     for number in range(40):
-        _status(gateway[1], f"sender-{number}")
+        _status(gateway[1], f"sender-{number}", header)
     assert all(now > then for now, then in zip(_requests(sinks), after, strict=True))
+
+
+def test_sender_waits_for_its_collector(gateway: tuple[Gateway, str], sinks: list[OtlpSink]) -> None:
+    """While its collector is away a sender is told to wait, and no other collector sees its exports; drained, one does."""
+    _status(gateway[1], "one")
+    before = _requests(sinks)
+    _status(gateway[1], "one")
+    its = next(number for number in (0, 1) if _requests(sinks)[number] > before[number])
+    sinks[its].close()
+    other = _requests(sinks)[1 - its]
+    assert {_status(gateway[1], "one") for _ in range(5)} == {503}
+    assert _requests(sinks)[1 - its] == other
+    gateway[0].drain("ab"[its])
+    assert _status(gateway[1], "one") == 200
+    assert _requests(sinks)[1 - its] == other + 1
 
 
 def test_drained_collector_gets_nothing(gateway: tuple[Gateway, str], sinks: list[OtlpSink]) -> None:

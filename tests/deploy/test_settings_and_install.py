@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy import collector_program
 from deploy.fleet import Fleet, FleetError
 from deploy.settings import ROOT, FleetSettings, SettingsError
 
@@ -44,6 +45,31 @@ def test_secrets_are_private_and_stay(tmp_path: Path) -> None:
     assert fleet.secrets() == secrets
     other = Fleet(FleetSettings.isolated(tmp_path / "b")).secrets()
     assert other["FLOWER_PASSWORD"] != secrets["FLOWER_PASSWORD"]
+
+
+def test_other_collector_runs_the_official_configuration(tmp_path: Path) -> None:
+    """A distribution without our components gets `otel-collector.yaml`, and whoever starts it is told what that means."""
+    program = tmp_path / "otelcol-contrib"
+    program.write_text("#!/bin/sh\necho processors: batch\n")
+    program.chmod(0o755)
+    assert collector_program.configuration(str(program)).name == "otel-collector.yaml"
+    limitation = collector_program.limitation(str(program))
+    assert limitation is not None
+    assert str(program) in limitation
+    assert "totals end with the collector" in limitation
+    assert collector_program.configuration("/not/installed/yet").name == "otel-collector.durable.yaml"
+    assert collector_program.limitation("/not/installed/yet") is None
+
+
+def test_installation_covers_the_collectors_sources() -> None:
+    """Each Go file that is built into the collector is part of what its cached build is named by; tests and tools are not."""
+    script = (ROOT / "deploy" / "install.sh").read_text()
+    function = script[script.index("collector_sources() {") : script.index("build_collector() {")]
+    command = f"COLLECTOR={ROOT / 'collector'}\n{function}\ncollector_sources"
+    found = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True).stdout.split()
+    built = {path for path in (ROOT / "collector").rglob("*.go") if not path.name.endswith("_test.go")}
+    named = {str(path) for path in built if "cmd" not in path.parts and "storagetest" not in path.parts}
+    assert {*named, *(str(ROOT / "collector" / name) for name in ("go.mod", "go.sum", "builder.yaml"))} == set(found)
 
 
 def test_missing_packages_are_named(tmp_path: Path) -> None:

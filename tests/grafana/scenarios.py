@@ -50,7 +50,7 @@ AT = {"instance": COLLECTOR["instance"]}
 RECEIVER = {**COLLECTOR, "receiver": "otlp", "transport": "http"}
 
 
-def of(metric: str, labels: dict[str, str], **more: str) -> str:
+def of(metric: str, labels: dict[str, str], /, **more: str) -> str:
     """A series' name."""
     inside = ", ".join(f'{key}="{value}"' for key, value in {**labels, **more}.items())
     return f"{metric}{{{inside}}}"
@@ -324,7 +324,35 @@ SCENARIOS: dict[str, Scenario] = {
         fires_after=6,
         ends_after=15,
         just_below={of("otelcol_deltatocumulative_datapoints", COLLECTOR): "0+100x60"},
+        never=(never("fleet_totals_dropped_points_total", {**COLLECTOR, "reason": "amount"}),),
         also_bad=({of("otelcol_deltatocumulative_datapoints", COLLECTOR, error="limit"): "0+3x30"},),
+    ),
+    "CollectorMissesExports": jump("fleet_totals_missing_exports_total", COLLECTOR, AT),
+    "CollectorFoldsPoints": Scenario(
+        {of("fleet_totals_folded_points_total", COLLECTOR, metric="errors_total"): "_x6 3x60"},
+        {**AT, "metric": "errors_total"},
+        fires_after=6,
+        ends_after=25,
+        just_below=never("fleet_totals_folded_points_total", {**COLLECTOR, "metric": "errors_total"}),
+        also_bad=({of("fleet_totals_folded_points_total", COLLECTOR, metric="errors_total"): "0+3x30"},),
+    ),
+    "CollectorCannotStore": Scenario(
+        {of("fleet_totals_failed_commits_total", COLLECTOR): "0x5 0+1x20 20x30"},
+        AT,
+        fires_after=9,
+        ends_after=33,
+        just_below={of("fleet_totals_failed_commits_total", COLLECTOR): "0x60"},
+    ),
+    "CollectorStoreLost": Scenario(
+        {of("fleet_totals_stores_set_aside", COLLECTOR): "0x5 1x30 0x30"},
+        AT,
+        fires_after=6,
+        ends_after=37,
+        just_below={
+            of("fleet_totals_stores_set_aside", COLLECTOR): "0x60",
+            of("fleet_totals_store_birth_seconds", COLLECTOR): "1000x10 stale 1000x60",  # a restart
+        },
+        also_bad=({of("fleet_totals_store_birth_seconds", COLLECTOR): "1000x5 2000x60"},),
     ),
     "CollectorRefusesPoints": Scenario(
         {
@@ -352,6 +380,26 @@ SCENARIOS: dict[str, Scenario] = {
             of("otelcol_deltatocumulative_streams_tracked", COLLECTOR): "80000x60",
             of("otelcol_deltatocumulative_streams_limit", COLLECTOR): "100000x60",
         },
+        never=(
+            {
+                of("fleet_totals_series", COLLECTOR, metric="errors_total"): "8000x60",
+                of("fleet_totals_series_budget", COLLECTOR, metric="errors_total"): "10000x60",
+                of("fleet_totals_max_series", COLLECTOR): "10000x60",
+                of("fleet_totals_unknown_names", COLLECTOR): "160x60",
+                of("fleet_totals_unknown_names_budget", COLLECTOR): "200x60",
+            },
+        ),
+        also_bad=(
+            {
+                of("fleet_totals_series", COLLECTOR, metric="errors_total"): "801x30",
+                of("fleet_totals_series", COLLECTOR, metric="http_requests_total"): "8000x30",
+                of("fleet_totals_max_series", COLLECTOR): "10000x30",
+            },
+            {
+                of("fleet_totals_unknown_names", COLLECTOR): "161x30",
+                of("fleet_totals_unknown_names_budget", COLLECTOR): "200x30",
+            },
+        ),
     ),
     "CollectorRestarted": Scenario(
         {of("otelcol_process_uptime", COLLECTOR): "0+60x10 0+60x60"},
@@ -359,6 +407,12 @@ SCENARIOS: dict[str, Scenario] = {
         fires_after=11,
         ends_after=28,
         just_below={of("otelcol_process_uptime", COLLECTOR): "0+60x90"},
+        never=(
+            {  # a durable collector goes on where it was
+                of("otelcol_process_uptime", COLLECTOR): "0+60x10 0+60x60",
+                of("fleet_totals_max_series", COLLECTOR): "100000x90",
+            },
+        ),
     ),
     "UndeliveredCounts": jump("telemetry_undelivered_total", METRIC, METRIC),
     "LabelBudgetOverflow": jump("telemetry_label_overflows_total", METRIC, METRIC),

@@ -57,7 +57,13 @@ def _shown(bound: float) -> str:
 
 
 _POINTS = frozenset({"receiver", "transport"})
-# The collector's own metrics, and Prometheus'; tests/grafana/test_live_dashboards.py sees that they are there.
+# Of a collector that runs `otel-collector.yaml`, which the fleet's does not; test_several_collectors.py sees that they are there.
+OF_OFFICIAL: dict[str, Series] = {
+    "otelcol_deltatocumulative_datapoints": Series("counter", frozenset({"error"})),
+    "otelcol_deltatocumulative_streams_tracked": Series("gauge", frozenset()),
+    "otelcol_deltatocumulative_streams_limit": Series("gauge", frozenset()),
+}
+# The collector's own metrics, and Prometheus'; test_live_dashboards.py sees that they are there.
 OF_OTHERS: dict[str, Series] = {
     "up": Series("gauge", frozenset()),
     "scrape_duration_seconds": Series("gauge", frozenset()),
@@ -66,9 +72,23 @@ OF_OTHERS: dict[str, Series] = {
     "otelcol_receiver_accepted_metric_points": Series("counter", _POINTS),
     "otelcol_receiver_refused_metric_points": Series("counter", _POINTS),
     "otelcol_receiver_failed_metric_points": Series("counter", _POINTS),
-    "otelcol_deltatocumulative_datapoints": Series("counter", frozenset({"error"})),
-    "otelcol_deltatocumulative_streams_tracked": Series("gauge", frozenset()),
-    "otelcol_deltatocumulative_streams_limit": Series("gauge", frozenset()),
+    **OF_OFFICIAL,
+    "fleet_totals_exports_total": Series("counter", frozenset()),
+    "fleet_totals_duplicate_exports_total": Series("counter", frozenset()),
+    "fleet_totals_missing_exports_total": Series("counter", frozenset()),
+    "fleet_totals_conflicts_total": Series("counter", frozenset()),
+    "fleet_totals_folded_points_total": Series("counter", frozenset({"metric"})),
+    "fleet_totals_dropped_points_total": Series("counter", frozenset({"reason"})),
+    "fleet_totals_failed_commits_total": Series("counter", frozenset()),
+    "fleet_totals_commit_seconds_bucket": Series("bucket", frozenset({"le"})),
+    "fleet_totals_series": Series("gauge", frozenset({"metric"})),
+    "fleet_totals_series_budget": Series("gauge", frozenset({"metric"})),
+    "fleet_totals_max_series": Series("gauge", frozenset()),
+    "fleet_totals_unknown_names": Series("gauge", frozenset()),
+    "fleet_totals_unknown_names_budget": Series("gauge", frozenset()),
+    "fleet_totals_senders": Series("gauge", frozenset()),
+    "fleet_totals_store_birth_seconds": Series("gauge", frozenset()),
+    "fleet_totals_stores_set_aside": Series("gauge", frozenset()),
     "otelcol_process_memory_rss": Series("gauge", frozenset()),
     "otelcol_process_uptime": Series("counter", frozenset()),
 }

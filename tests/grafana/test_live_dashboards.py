@@ -14,7 +14,7 @@ from tests.fleet.actions import AUDIO_SECONDS, FILE, FILES, IMAGES_ALLOWED
 from tests.grafana import expressions
 from tests.grafana.another_environment import EACH, READING, SECONDS, label_sets
 from tests.grafana.live import OTHERS, PLANS, WINDOW_SECONDS, Prometheus, busy_fleet
-from tests.grafana.series import OF_OTHERS
+from tests.grafana.series import OF_OFFICIAL, OF_OTHERS
 
 CELERY, APPLICATION, HEALTH = "celery-monitoring", "application-performance", "telemetry-health"
 Truth = dict[str, Any]
@@ -208,7 +208,7 @@ def test_recording_has_data(name: str, prometheus: Prometheus) -> None:
     assert prometheus.query(expressions.recordings()[name]) or name.startswith("slo:")
 
 
-@pytest.mark.parametrize("name", sorted(set(OF_OTHERS) - {"ALERTS"}))
+@pytest.mark.parametrize("name", sorted(set(OF_OTHERS) - set(OF_OFFICIAL) - {"ALERTS"}))
 def test_series_of_others_exist(name: str, prometheus: Prometheus) -> None:
     """What the linter takes for granted of Prometheus and the collector is there."""
     assert prometheus.query(name), name

@@ -20,7 +20,7 @@ from tests.grafana import expressions
 from tests.grafana.another_environment import EACH, READING, label_sets
 from tests.grafana.expressions import GRAFANA, RULE_FILES
 from tests.grafana.live import Prometheus, as_of_last_scrape, process_of
-from tests.support.collector import CONFIG, Collector, running
+from tests.support.collector import CONFIG, DURABLE, Collector, running
 from tests.support.ports import free_port
 
 PROMETHEUS = Path(sys.prefix) / "bin" / "prometheus"
@@ -116,6 +116,19 @@ def test_panel_is_the_fleets(board: str, title: str, expected: float | None, pro
     """Panels of facts, levels and totals, none of them doubled by the second collector."""
     levels = 2 * READING * len(list(label_sets(next(spec for spec in ALL if spec.name == "http_requests_in_progress"))))
     assert prometheus.value(board, title) == pytest.approx(levels if expected is None else expected, rel=EXTRAPOLATION)
+
+
+def test_folded_points_are_seen(tmp_path: Path) -> None:
+    """A durable collector whose metrics have used up their budgets: the expressions of the alerts on that say so."""
+    with (
+        running(DURABLE, {"OTELCOL_SERIES_PER_METRIC": "2"}) as collector,
+        _prometheus(tmp_path, _config([collector])) as url,
+        process_of("prod", collector.endpoint),
+    ):
+        for name in ("CollectorFoldsPoints", "CollectorSeriesBudget"):
+            expression = expressions.alerts()[name]["expr"]
+            found = eventually(lambda expression=expression: Prometheus(url).query(expression), bool)
+            assert {"metric", "instance"} == set(found[0][0]), name
 
 
 def test_lost_points_are_seen(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A real collector for one test, with the product's configuration, on free ports; nothing here sends to it."""
+"""A real collector for one test, with one of the product's configurations, on free ports; nothing here sends to it."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from tests.support.ports import free_ports
 from tests.support.processes import eventually
 from tests.support.sender import CUMULATIVE, DELTA, Sender
 
-__all__ = ["CUMULATIVE", "DELTA", "Collector", "Sender", "find_otelcol", "running"]
+__all__ = ["CONFIG", "CUMULATIVE", "DELTA", "DURABLE", "Collector", "Sender", "find_otelcol", "running"]
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "otel-collector.yaml"
+DURABLE = ROOT / "otel-collector.durable.yaml"
 PORTS = ("GRPC", "HTTP", "TOTALS", "LEVELS", "METRICS", "HEALTH")
 
 
@@ -43,17 +44,22 @@ def find_otelcol() -> str:
 
 
 class Collector:
-    """The process; `start`, `stop` and `kill` may be called in turn, the ports stay.
+    """The process; `start`, `stop` and `kill` may be called in turn, the ports and the store stay.
 
     Args:
         config: Its configuration.
         variables: More environment variables for it.
+        state: Where a durable one keeps its store; by default a directory that is gone with the block of `running`.
     """
 
-    def __init__(self, config: Path = CONFIG, variables: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, config: Path = CONFIG, variables: Mapping[str, str] | None = None, state: Path | None = None
+    ) -> None:
         self.ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
         self._config = config
-        self._variables = dict(variables or {})
+        self._own_state = tempfile.TemporaryDirectory()
+        self.state = state or Path(self._own_state.name)
+        self._variables = {"OTELCOL_STATE_DIR": str(self.state), **(variables or {})}
         self._process: subprocess.Popen[bytes] | None = None
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the collector
 
@@ -66,12 +72,25 @@ class Collector:
         """The metrics page of `TOTALS`, `LEVELS` or `METRICS` (its own)."""
         return f"http://127.0.0.1:{self.ports[port]}/metrics"
 
+    @property
+    def store(self) -> Path:
+        """The file of a durable one's totals."""
+        return self.state / "processor_fleet_totals__totals"
+
     def start(self) -> None:
         """Start it and wait until it is healthy.
 
         Raises:
             TimeoutError: If it is not after 20 s, with the end of its log.
         """
+        self.begin()
+        if not eventually(self._is_healthy):
+            log = self.log()
+            self.kill()
+            raise TimeoutError(f"the collector is not healthy after 20 s: {log[-2000:]}")
+
+    def begin(self) -> None:
+        """Start it and do not wait."""
         variables = {f"OTELCOL_{name}_PORT": str(port) for name, port in self.ports.items()}
         self._process = subprocess.Popen(
             [find_otelcol(), "--config", str(self._config)],
@@ -79,10 +98,18 @@ class Collector:
             stdout=self._log,
             stderr=self._log,
         )
-        if not eventually(self._is_healthy):
-            log = self.log()
-            self.kill()
-            raise TimeoutError(f"the collector is not healthy after 20 s: {log[-2000:]}")
+
+    def ended(self, seconds: float = 20.0) -> int | None:
+        """The status with which it ended by itself, or nothing if it has not."""
+        process = self._process
+        assert process is not None
+        return process.poll() if eventually(lambda: process.poll() is not None, seconds) else None
+
+    def peak_memory(self) -> float:
+        """MiB that it used at most since its start."""
+        assert self._process is not None
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
     def _is_healthy(self) -> bool:
         try:
@@ -136,16 +163,28 @@ class Collector:
         return sum(
             value
             for (name, labels), value in own.items()
-            if name.startswith("otelcol_deltatocumulative_datapoints") and "error" in dict(labels)
+            if (name.startswith("otelcol_deltatocumulative_datapoints") and "error" in dict(labels))
+            or name == "fleet_totals_dropped_points_total"
         )
+
+    def own(self, name: str, /, **labels: str) -> float:
+        """A metric of its own, summed over the series that have at least these labels."""
+        return exposition.total(self.samples("METRICS"), name, labels)
+
+    def close(self) -> None:
+        """Kill it and forget its store."""
+        self.kill()
+        self._own_state.cleanup()
 
 
 @contextmanager
-def running(config: Path = CONFIG, variables: Mapping[str, str] | None = None) -> Iterator[Collector]:
+def running(
+    config: Path = CONFIG, variables: Mapping[str, str] | None = None, state: Path | None = None
+) -> Iterator[Collector]:
     """A collector that is ended with the block."""
-    collector = Collector(config, variables)
+    collector = Collector(config, variables, state)
     try:
         collector.start()
         yield collector
     finally:
-        collector.kill()
+        collector.close()

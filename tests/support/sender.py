@@ -30,6 +30,8 @@ class Sender:
         unit: Of its metrics.
         clock_skew: Seconds its clock is ahead.
         environment: Its `deployment.environment.name`.
+        numbered: Its `telemetry.sender.id`; its exports are numbered from 1 then.
+        resource: More about it.
     """
 
     def __init__(
@@ -41,10 +43,14 @@ class Sender:
         unit: str = "",
         clock_skew: float = 0.0,
         environment: str | None = "prod",
+        numbered: str | None = None,
+        resource: Mapping[str, str] | None = None,
     ) -> None:
         self._url = f"{receiver.endpoint}/v1/metrics"
         self._http = httpx.Client()
-        self._resource = {"service.name": "test", "service.instance.id": instance}
+        self._resource = {"service.name": "test", "service.instance.id": instance, **(resource or {})}
+        self._numbered = numbered
+        self.sequence = 0
         if environment is not None:
             self._resource["deployment.environment.name"] = environment
         self._scope_version = scope_version
@@ -83,6 +89,12 @@ class Sender:
 
     def histogram(self, name: str, values: list[float], labels: Mapping[str, str], bounds: list[float]) -> None:
         """Export one delta point of a histogram."""
+        self._post(self.request_of_histogram(name, values, labels, bounds))
+
+    def request_of_histogram(
+        self, name: str, values: list[float], labels: Mapping[str, str], bounds: list[float]
+    ) -> ExportMetricsServiceRequest:
+        """An export of one delta point of a histogram, not sent."""
         request, metric = self._request(name)
         metric.histogram.aggregation_temporality = DELTA
         point = metric.histogram.data_points.add()
@@ -94,13 +106,17 @@ class Sender:
         for value in values:
             counts[next(i for i, edge in enumerate(edges) if value <= edge)] += 1
         point.bucket_counts.extend(counts)
-        self._post(request)
+        return request
 
     def _request(self, name: str) -> tuple[ExportMetricsServiceRequest, Any]:
         request = ExportMetricsServiceRequest()
         resource = request.resource_metrics.add()
         for key, value in self._resource.items():
             resource.resource.attributes.add(key=key).value.string_value = value
+        if self._numbered is not None:
+            self.sequence += 1
+            resource.resource.attributes.add(key="telemetry.sender.id").value.string_value = self._numbered
+            resource.resource.attributes.add(key="telemetry.sender.sequence").value.int_value = self.sequence
         scope = resource.scope_metrics.add()
         scope.scope.name, scope.scope.version = "telemetry", self._scope_version
         metric = scope.metrics.add()
@@ -120,8 +136,14 @@ class Sender:
         for key, value in labels.items():
             point.attributes.add(key=key).value.string_value = value
 
+    def send(self, request: ExportMetricsServiceRequest | bytes) -> httpx.Response:
+        """Send an export as it is; again, if it was sent before."""
+        body = request if isinstance(request, bytes) else request.SerializeToString()
+        head = {"Content-Type": "application/x-protobuf"}
+        if self._numbered is not None:
+            head["Telemetry-Sender-Id"] = self._numbered
+        return self._http.post(self._url, content=body, headers=head)
+
     def _post(self, request: ExportMetricsServiceRequest) -> None:
-        answer = self._http.post(
-            self._url, content=request.SerializeToString(), headers={"Content-Type": "application/x-protobuf"}
-        )
+        answer = self.send(request)
         assert answer.status_code == httpx.codes.OK, answer.text
