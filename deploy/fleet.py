@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -90,6 +91,11 @@ class Fleet:
             self._stop_stage([process for process in members if _state_of(process, states).pid])
         self._manager.shut_down()
         self._say("The fleet is down.")
+        undelivered = list(self.settings.boxes.glob("*.box"))
+        if undelivered:
+            self._say(f"Counts of {len(undelivered)} processes wait in {self.settings.boxes}: the next start delivers.")
+        else:
+            shutil.rmtree(self.settings.boxes, ignore_errors=True)
 
     def restart(self) -> None:
         """Stop and start everything, with the settings as they are now."""

@@ -69,6 +69,7 @@ def application_environment(settings: FleetSettings, secrets: Mapping[str, str])
         "OTEL_EXPORTER_OTLP_ENDPOINT": settings.url("OTELCOL_HTTP_PORT"),
         "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
         "OTEL_METRIC_EXPORT_INTERVAL": str(settings.export_interval_ms),
+        "TELEMETRY_STATE_DIR": str(settings.boxes),
         "OTEL_RESOURCE_ATTRIBUTES": f"deployment.environment.name={settings.environment}",
         **_vendor_environment(settings, secrets),
     }

@@ -18,6 +18,7 @@ from typing import Any, Self
 from deploy.ports import free_port_run
 
 ROOT = Path(__file__).resolve().parents[1]
+_MEMORY = Path("/dev/shm")  # noqa: S108 - what is made there is private
 _SOCKET_PATH_LIMIT = 100  # bytes; the kernel's limit for the path of a unix socket is 107
 
 
@@ -226,6 +227,12 @@ class FleetSettings:
     def data(self) -> Path:
         """Redis, Prometheus, SQLite and uploaded files."""
         return self.fleet_dir / "data"
+
+    @property
+    def boxes(self) -> Path:
+        """What processes counted and did not deliver yet; in memory, where a killed process leaves it, if there is."""
+        name = sha256(os.fsencode(self.fleet_dir)).hexdigest()[:16]
+        return _MEMORY / f"fleet-{os.getuid()}-{name}" if _MEMORY.is_dir() else self.fleet_dir / "boxes"
 
     @property
     def socket(self) -> Path:
