@@ -106,19 +106,23 @@ class LlmBilling:
             self._noted = 0
             for note in self._notes.all():
                 while note.standing() > 0:
+                    cast("CounterSeries", note).take_back(1)  # first: a kill in between loses a call, and doubles none
                     with guard.guarded("pricing a noted LLM call"):
                         self._count(_bill(attributes_of(note)))
-                    cast("CounterSeries", note).take_back(1)
 
     def settle_for(self, box: Box) -> bool:
         """Price what a dead process had noted, into its own box; whether that worked."""
         with prices.lock:
             for segment, (note, (count,)) in list(box.notes(NOTE)):
-                with guard.guarded("pricing an LLM call that a dead process had noted"):
+                amounts: list[tuple[ReadEntry, float]] = []
+                with guard.guarded("pricing LLM calls that a dead process had noted"):
                     for counter, labels, amount in self._amounts(_bill(attributes_of(note))):
                         series = counter.bind(labels)
-                        box.count(ReadEntry(series.identity, series.keys, series.values), amount * count)
-                segment.put(note, [0.0])
+                        amounts.append((ReadEntry(series.identity, series.keys, series.values), amount))
+                for left in reversed(range(round(count))):
+                    segment.put(note, [left])
+                    for entry, amount in amounts:
+                        box.count(entry, amount)
         return True
 
     def _count(self, bill: Bill) -> None:
