@@ -8,6 +8,8 @@ import (
 
 	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"github.com/fleet-telemetry/collector/internal/handover"
 )
 
 func lastPoint(t *testing.T, sink *consumertest.MetricsSink) pmetric.NumberDataPoint {
@@ -35,16 +37,23 @@ func TestTimesNeverGoBack(t *testing.T) {
 	}
 }
 
-// What could not be handed on is handed on with the next.
+// What could not be handed on is handed on with the next, and only then the next consumer is told that it has everything.
 func TestFailedHandOverIsRepeated(t *testing.T) {
-	p := begin(t, memory(), newPage())
-	newRequest().count("c", 1).send(t, p)
+	m := memory()
+	newRequest().count("c", 1).send(t, begin(t, m, newPage()))
+	p, err := newStopped()
+	if err != nil {
+		t.Fatal(err)
+	}
 	p.next = consumertest.NewErr(errors.New("not now"))
-	p.emit(context.Background())
+	if err := p.Start(context.Background(), host{m.Copy()}); err != nil {
+		t.Fatal(err)
+	}
 	sink := &consumertest.MetricsSink{}
 	p.next = sink
 	p.emit(context.Background())
-	if got := lastPoint(t, sink).DoubleValue(); got != 1 {
-		t.Error(got)
+	all := sink.AllMetrics()
+	if len(all) != 2 || all[0].DataPointCount() != 1 || !handover.IsComplete(all[1].ResourceMetrics().At(0)) {
+		t.Error(len(all), "requests were handed on")
 	}
 }

@@ -56,9 +56,10 @@ type totals struct {
 	dirty    []*series
 	tally    tally
 
-	lastEmit int64 // unix nanoseconds
-	done     sync.WaitGroup
-	stop     chan struct{}
+	lastEmit   int64 // unix nanoseconds
+	handedOver bool  // the next consumer knows that it has all that was restored
+	done       sync.WaitGroup
+	stop       chan struct{}
 }
 
 func newTotals(config *Config, set processor.Settings, next consumer.Metrics) (*totals, error) {
@@ -96,7 +97,7 @@ func (t *totals) Start(ctx context.Context, host component.Host) error {
 		return err
 	}
 	read := time.Since(begun)
-	t.emitAll(ctx)
+	t.emit(ctx)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.store.restoreSeconds = time.Since(begun).Seconds()
