@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 
@@ -21,12 +22,12 @@ class FlakyProxy:
 
     Attributes:
         mode: What it does with a request: forward it, answer 503, keep it until `close`, or forward it and close the
-            connection without an answer.
+            connection without an answer; or who is asked that for each request.
         requests: How many came.
     """
 
     def __init__(self, upstream: str) -> None:
-        self.mode: Mode = "pass"
+        self.mode: Mode | Callable[[], Mode] = "pass"
         self.requests = 0
         self._upstream = upstream
         self._port = free_port()
@@ -54,6 +55,13 @@ class FlakyProxy:
             self._server.server_close()
             self._server = None
 
+    def _forward(self, path: str, body: bytes, kind: str) -> int:
+        """The status of the collector's answer; 502 where it gives none."""
+        try:
+            return httpx.post(self._upstream + path, content=body, headers={"Content-Type": kind}).status_code
+        except httpx.HTTPError:
+            return 502
+
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         proxy, closed = self, self._closed
 
@@ -63,16 +71,15 @@ class FlakyProxy:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 proxy.requests += 1
-                mode = proxy.mode
+                mode = proxy.mode if isinstance(proxy.mode, str) else proxy.mode()
                 if mode == "hang":
                     closed.wait(60)
                 if mode in {"pass", "lose answers"}:
-                    kind = {"Content-Type": self.headers["Content-Type"]}
-                    taken = httpx.post(proxy._upstream + self.path, content=body, headers=kind)
+                    taken = proxy._forward(self.path, body, self.headers["Content-Type"])
                 if mode in {"hang", "lose answers"}:
                     self.close_connection = True
                     return
-                self.send_response(taken.status_code if mode == "pass" else 503)
+                self.send_response(taken if mode == "pass" else 503)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
