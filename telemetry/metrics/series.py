@@ -74,7 +74,7 @@ class CounterSeries(Series):
     def add(self, amount: float) -> None:
         """Count ``amount`` (0 or more); anything else is not counted but reported. Never raises."""
         try:
-            if 0 <= amount < LARGEST:
+            if amount == 1 or 0 <= amount < LARGEST:  # most events add 1, and comparing integers is cheapest
                 self.cells[self.slot] += amount
                 return
         except (ValueError, TypeError):
@@ -120,7 +120,7 @@ class HistogramSeries(Series):
         """Record ``amount`` (0 or more); anything else is not recorded but reported. Never raises."""
         cells = self.cells
         try:
-            if not 0 <= amount < LARGEST:
+            if not 0.0 <= amount < LARGEST:
                 self.stream.take_unusual(self, amount)
                 return
             cells[self.slot + bisect_left(self.bounds, amount)] += 1.0
@@ -160,7 +160,7 @@ class LevelSeries(Series):
     def add(self, amount: float) -> None:
         """Move the level by a finite ``amount``; anything else is reported. Never raises."""
         try:
-            if -LARGEST < amount < LARGEST:
+            if amount in (1, -1) or -LARGEST < amount < LARGEST:
                 self.value += amount
                 return
         except TypeError:
