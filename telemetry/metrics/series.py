@@ -11,19 +11,36 @@ import sys
 import time
 from bisect import bisect_left
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from math import nan
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from telemetry.box.identity import Identity, Value
-
-if TYPE_CHECKING:
-    from telemetry.metrics.stream import Stream
 
 LARGEST = 1e200  # of one measurement: however many of them a total adds up, it stays a finite number
 
 # Counting into it raises ValueError: the series has no cells in this process yet.
 NOWHERE: memoryview[float] = memoryview(b"").cast("d")
 NOWHERE.release()
+
+
+class Many(Protocol):
+    """What a series is one of."""
+
+    @property
+    def identity(self) -> Identity:
+        """Its metric."""
+
+    @property
+    def is_standing(self) -> bool:
+        """Whether its series say how things stand, and are no totals."""
+
+    @property
+    def lock(self) -> AbstractContextManager[Any]:
+        """Held while a series is made or placed."""
+
+    def take_unusual(self, series: Series, amount: object) -> None:
+        """Deal with what a series cannot take as it is."""
 
 
 class Series:
@@ -41,7 +58,7 @@ class Series:
 
     __slots__ = ("cells", "keys", "slot", "stream", "values")
 
-    def __init__(self, stream: Stream, keys: tuple[str, ...], values: tuple[Value, ...]) -> None:
+    def __init__(self, stream: Many, keys: tuple[str, ...], values: tuple[Value, ...]) -> None:
         self.stream = stream
         self.keys = keys
         self.values = values
@@ -106,7 +123,7 @@ class HistogramSeries(Series):
 
     __slots__ = ("bounds", "total")
 
-    def __init__(self, stream: Stream, keys: tuple[str, ...], values: tuple[Value, ...]) -> None:
+    def __init__(self, stream: Many, keys: tuple[str, ...], values: tuple[Value, ...]) -> None:
         super().__init__(stream, keys, values)
         self.bounds = stream.identity.bounds
         self.total = 0
@@ -153,7 +170,7 @@ class LevelSeries(Series):
 
     __slots__ = ("value",)
 
-    def __init__(self, stream: Stream, keys: tuple[str, ...], values: tuple[Value, ...]) -> None:
+    def __init__(self, stream: Many, keys: tuple[str, ...], values: tuple[Value, ...]) -> None:
         super().__init__(stream, keys, values)
         self.value = 0.0
 
@@ -189,7 +206,7 @@ class GaugeSeries(Series):
 
     __slots__ = ("at", "value")
 
-    def __init__(self, stream: Stream, keys: tuple[str, ...], values: tuple[Value, ...]) -> None:
+    def __init__(self, stream: Many, keys: tuple[str, ...], values: tuple[Value, ...]) -> None:
         super().__init__(stream, keys, values)
         self.value = nan
         self.at = 0.0
