@@ -6,6 +6,7 @@ import random
 import threading
 from bisect import bisect_left
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -106,7 +107,7 @@ def test_first_records_of_all_threads_count() -> None:
         assert captured.total("http_requests_total") == captured.total("http_request_duration_seconds") == 6
 
 
-def test_start_that_fails_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_start_that_fails_is_tried_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A pipeline that cannot start stays silent; no event tries again, and none fails."""
     monkeypatch.delenv(guard.STRICT_VARIABLE)
     tries = []
@@ -116,7 +117,7 @@ def test_start_that_fails_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None
         raise ImportError("not installed")
 
     monkeypatch.setattr("telemetry.pipeline.pipeline.build_transport", fail)
-    telemetry = Telemetry(Settings(sink="otlp"))
+    telemetry = Telemetry(Settings(sink="otlp", state_dir=tmp_path))
     for number in range(50):
         telemetry.http.answered("GET", f"/{number}", 200, 0.1)
     telemetry.shutdown()
