@@ -170,12 +170,14 @@ def _go(process: subprocess.Popen[str]) -> None:
     process.stdin.flush()
 
 
-def test_recycled_children_leave_no_file(place: dict[str, str]) -> None:
-    """Hundreds of short-lived children cost a bounded number of files, and no total ever falls while they come and go."""
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("children", [300, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_recycled_children_leave_no_file(place: dict[str, str], children: int) -> None:
+    """Short-lived children cost a bounded number of files, and no total ever falls while they come and go."""
     port = free_port()
-    code = """
+    code = f"""
     message()
-    for number in range(300):
+    for number in range({children}):
         pid = os.fork()
         if pid == 0:
             message("pro"); timed()
@@ -187,11 +189,11 @@ def test_recycled_children_leave_no_file(place: dict[str, str]) -> None:
     with started(code, "", **environment) as process:
         assert eventually(lambda: _is_served(port))
         seen = [0.0]
-        while seen[-1] < 300:
+        while seen[-1] < children:
             seen.append(_total(port, "messages_sent_total", user_plan="pro"))
         assert seen == sorted(seen)
         assert line(process) == "done"
-        assert _total(port, "http_request_duration_seconds_count") == 300
+        assert _total(port, "http_request_duration_seconds_count") == children
         directory = Path(place["TELEMETRY_STATE_DIR"])
         assert eventually(lambda: len(list(directory.iterdir())) <= 2)
 
