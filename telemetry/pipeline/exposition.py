@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from prometheus_client import Metric
@@ -67,6 +68,7 @@ def _family(found: dict[str, _Family], identity: Identity) -> _Family | None:
     return family if family.kind is identity.kind else None
 
 
+@lru_cache(4096)
 def _name(text: str) -> str:
     name = _NOT_IN_NAMES.sub("_", text)
     return f"_{name}" if name[:1].isdigit() else name
