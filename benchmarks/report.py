@@ -124,6 +124,14 @@ def collectors() -> str:
     return _about("collector") + "\n\n" + table(head, rows, numbers=True)
 
 
+def scrapes() -> str:
+    """Time of a scrape of a host without a collector."""
+    found = _result("scrape")
+    rows = [[count, *(f"{took:.1f}" for took in ways.values())] for count, ways in found["scrape_ms"].items()]
+    head = [f"ms for {found['series']:,} series; processes", *found["scrape_ms"]["1"]]
+    return _about("scrape") + "\n\n" + table(head, rows, numbers=True)
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
     "requests": requests,
     "served": served,
@@ -132,4 +140,5 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "queries": queries,
     "tasks": tasks,
     "collectors": collectors,
+    "scrapes": scrapes,
 }
