@@ -51,7 +51,7 @@ def _deliver(timeout: float) -> int:
 
 
 def _lines(adopted: Adopted, settings: Settings) -> list[str]:
-    lines = [f"delivered: {_processes(adopted.delivered)} in {settings.state_dir}"]
+    lines = [f"delivered: {_processes(adopted.delivered)} in {settings.box_directory}"]
     if adopted.kept:
         lines.append(f"not delivered yet: {_processes(adopted.kept)}; they wait for the next one who tries")
     if adopted.expired:

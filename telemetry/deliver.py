@@ -29,7 +29,7 @@ def deliver(settings: Settings, timeout: float) -> Adopted:
     silent = Telemetry(replace(settings, sink="none"))
     delivery = Delivery(build_transport(settings), silent.instruments, threading.RLock())
     target, most_age = target_of(settings), settings.state_max_age
-    adoption = Adoption(settings.state_dir, target, delivery, most_age, silent.instruments, silent.settle_for)
+    adoption = Adoption(settings.box_directory, target, delivery, most_age, silent.instruments, silent.settle_for)
     route, deadline = secrets.token_bytes(16), time.monotonic() + timeout
     total = Adopted()
     while True:

@@ -117,7 +117,7 @@ class Pipeline:
         settings = self.settings
         delivery = Delivery(build_transport(settings), self._observer, self._provider.lock)
         adoption = Adoption(
-            settings.state_dir, target_of(settings), delivery, settings.state_max_age, self._observer, self._settle
+            settings.box_directory, target_of(settings), delivery, settings.state_max_age, self._observer, self._settle
         )
         return PeriodicExport(self, delivery, adoption, settings.export_interval, settings.export_timeout)
 
@@ -185,7 +185,7 @@ class Pipeline:
         self._resource = dict(build_resource(self.settings).attributes)
         is_exported = self.settings.sink != "none" and not self._closed
         process = {"resource": self._resource, "target": target_of(self.settings)}
-        return new_box(self.settings.state_dir if is_exported else None, process)
+        return new_box(self.settings.box_directory if is_exported else None, process)
 
     def boxes(self) -> list[Box]:
         """The box of this process, if it has one, and those before that are not delivered yet."""

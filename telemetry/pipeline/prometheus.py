@@ -78,7 +78,7 @@ class PrometheusEndpoint:
     def __init__(self, settings: Settings, source: Source, settle: Settle) -> None:
         self._settings = settings
         self._source = source
-        self._host = Host(settings.state_dir, _group, settle)
+        self._host = Host(settings.box_directory, _group, settle)
         self._observation = Observation(source.observe)
         self._reading = threading.RLock()
         self._server: WSGIServer | None = None
@@ -165,7 +165,7 @@ class PrometheusEndpoint:
             encode, content_type = choose_encoder(accept)
             body = encode(self._registry)
         except Exception as error:
-            _logger.warning("the boxes in %s cannot be read: %r", self._settings.state_dir, error)
+            _logger.warning("the boxes in %s cannot be read: %r", self._settings.box_directory, error)
             return _unavailable("the counts of this host cannot be read now; the log says why")
         headers = [("Content-Type", content_type)]
         if "gzip" in accept_encoding:
@@ -197,7 +197,7 @@ class PrometheusEndpoint:
             "directory TELEMETRY_STATE_DIR=%s share one port, which any of them serves",
             self._settings.prometheus_port,
             error.strerror,
-            self._settings.state_dir,
+            self._settings.box_directory,
         )
 
     def _is_served(self) -> bool:

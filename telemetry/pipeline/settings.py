@@ -47,7 +47,7 @@ class Settings:
         pass_uncatalogued: Let what instrumentors of OpenTelemetry measure beyond the catalogue leave the process,
             ``TELEMETRY_PASS_UNCATALOGUED``. What an application measures itself always does.
         state_dir: Where counts are kept that outlive their process, ``TELEMETRY_STATE_DIR``: a directory of this user
-            alone, best in memory; ``/dev/shm/telemetry-<user id>`` when it is not set.
+            alone, best in memory; ``box_directory`` when it is not set.
         state_max_age: Seconds after which what a dead process counted is not delivered any more,
             ``TELEMETRY_STATE_MAX_AGE``; a day when it is not set.
     """
@@ -63,8 +63,13 @@ class Settings:
     prometheus_port: int = 9464
     excluded_paths: frozenset[str] = field(default_factory=frozenset)
     pass_uncatalogued: bool = False
-    state_dir: Path = field(default_factory=default_directory)
+    state_dir: Path | None = None
     state_max_age: float = DEFAULT_MAX_AGE
+
+    @property
+    def box_directory(self) -> Path:
+        """The state directory; ``/dev/shm/telemetry-<user id>`` of whoever the process is now, where none is set."""
+        return self.state_dir or default_directory()
 
     @classmethod
     def from_environment(cls, service_name: str | None = None, env: Mapping[str, str] | None = None) -> Settings:
@@ -138,7 +143,7 @@ def _read(reader: _Reader, service_name: str | None) -> Settings:
         prometheus_port=reader.read("OTEL_EXPORTER_PROMETHEUS_PORT", 9464, _port, "a port from 1 to 65535"),
         excluded_paths=reader.read("TELEMETRY_EXCLUDED_PATHS", frozenset(), _paths, "paths like /health,/ready"),
         pass_uncatalogued=reader.read("TELEMETRY_PASS_UNCATALOGUED", False, _boolean, "true or false"),
-        state_dir=reader.read("TELEMETRY_STATE_DIR", default_directory(), _absolute, "an absolute path"),
+        state_dir=reader.read("TELEMETRY_STATE_DIR", None, _absolute, "an absolute path"),
         state_max_age=reader.read("TELEMETRY_STATE_MAX_AGE", DEFAULT_MAX_AGE, _positive, "a number of seconds above 0"),
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import textwrap
 from pathlib import Path
@@ -12,6 +14,7 @@ from tests.support.otlp_sink import OtlpSink
 from tests.support.processes import BEGIN, finish, line, run, started
 
 LONG = "60000"
+OTHER_USER = 54321
 
 FORKS = {
     "os.fork": """
@@ -329,6 +332,38 @@ def test_killed_children_lose_nothing(sink: OtlpSink) -> None:
     assert sink.total("messages_sent_total", user_plan="free") == 1
     assert sink.total("http_request_duration_seconds") == 190
     assert sink.missing == 0
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+def test_child_that_became_another_user_has_a_directory_of_its_own(sink: OtlpSink) -> None:
+    """Workers of a server that gives up root's rights deliver for each other; their parent cannot."""
+    code = f"""
+    message()
+    def worker():
+        pid = os.fork()
+        if pid: return pid
+        os.setgroups([]); os.setgid({OTHER_USER}); os.setuid({OTHER_USER})
+        for _ in range(5): message("pro")
+        say("counted"); sys.stdin.readline()
+        os._exit(0)
+    killed = worker()
+    assert sys.stdin.readline()
+    os.kill(killed, signal.SIGKILL); os.waitpid(killed, 0)
+    worker()
+    sys.stdin.read()
+    """
+    directory = Path(f"/dev/shm/telemetry-{OTHER_USER}")
+    try:
+        with started(code, sink.url, TELEMETRY_STATE_DIR="", OTEL_METRIC_EXPORT_INTERVAL="300") as process:
+            sink.status = 503
+            assert line(process) == "counted"
+            process.stdin.write("go\n")
+            process.stdin.flush()
+            assert line(process) == "counted"
+            sink.status = 200
+            assert sink.eventually(lambda s: s.total("messages_sent_total", user_plan="pro") == 10)
+    finally:
+        shutil.rmtree(directory)
 
 
 def test_child_of_a_killed_parent_delivers_itself(sink: OtlpSink) -> None:

@@ -121,8 +121,9 @@ def test_levels_outlive_the_default_interval() -> None:
 
 def test_state_directory_is_the_users_own() -> None:
     """Without a setting counts are kept in memory, in a directory for each user; a setting names another one."""
-    assert Settings.from_environment(None, {}).state_dir == Path(f"/dev/shm/telemetry-{os.geteuid()}")
-    assert Settings.from_environment(None, {"TELEMETRY_STATE_DIR": "/var/lib/x"}).state_dir == Path("/var/lib/x")
+    settings = Settings.from_environment(None, {})
+    assert settings.box_directory == Path(f"/dev/shm/telemetry-{os.geteuid()}")
+    assert Settings.from_environment(None, {"TELEMETRY_STATE_DIR": "/var/lib/x"}).box_directory == Path("/var/lib/x")
 
 
 def test_wrong_settings_stop_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
