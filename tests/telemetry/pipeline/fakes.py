@@ -52,6 +52,11 @@ class Ledger:
         self.gaps = 0
         self._last: dict[str, int] = {}
 
+    def has(self, data: MetricsData) -> bool:
+        """Whether it has taken one of these before."""
+        senders = [resource.resource.attributes for resource in data.resource_metrics]
+        return any(int(str(of[SEQUENCE])) <= self._last.get(str(of[SENDER]), 0) for of in senders)
+
     def take(self, data: MetricsData) -> None:
         for resource in data.resource_metrics:
             sender, sequence = resource.resource.attributes[SENDER], resource.resource.attributes[SEQUENCE]
