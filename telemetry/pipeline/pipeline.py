@@ -79,7 +79,7 @@ class Pipeline:
 
     def _begin(self) -> None:
         self._way: Way | None = None
-        self._starting = self._started = self._closed = False
+        self._starting = self._started = self._closed = self._ended = False
         self._retired: list[Box] = []
         self._route = secrets.token_bytes(16)
         self._resource: Mapping[str, Any] = {}
@@ -154,6 +154,7 @@ class Pipeline:
                 else:
                     self._way.shutdown(self._exit_seconds)
         with guard.guarded("closing the box"), self._provider.lock:
+            self._ended = True
             current = self._provider.renew()
             for box in (*self._retired, *([current] if current else [])):
                 box.close()
@@ -183,7 +184,7 @@ class Pipeline:
     def make_box(self) -> Box:
         """The box of this process; in memory where nobody would ever deliver what is left in a file."""
         self._resource = dict(build_resource(self.settings).attributes)
-        is_exported = self.settings.sink != "none" and not self._closed
+        is_exported = self.settings.sink != "none" and not self._ended
         process = {"resource": self._resource, "target": target_of(self.settings)}
         return new_box(self.settings.box_directory if is_exported else None, process)
 

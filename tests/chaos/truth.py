@@ -68,6 +68,7 @@ class Teller:
         self._at = threading.local()
         self._numbers: dict[Any, int] = {}
         self._events = self._series = -1
+        self._is_over = False
 
     def telling(self, update: Callable[[Any, float], None]) -> Callable[[Any, float], None]:
         """An update of a series that is told; one that it leads to in the same series is the same event."""
@@ -103,7 +104,20 @@ class Teller:
 
         return told
 
+    def telling_until(self, shutdown: Callable[[Any], None]) -> Callable[[Any], None]:
+        """After this nothing is told: what a process counts that has shut telemetry down goes nowhere, as documented."""
+
+        @functools.wraps(shutdown)
+        def told(pipeline: Any) -> None:
+            shutdown(pipeline)
+            self._is_over = True
+
+        return told
+
     def _tell(self, entry: Any, amount: float, act: Callable[[], None]) -> None:
+        if self._is_over:
+            act()
+            return
         number = self._number(entry)
         os.write(self._events, _EVENT.pack(_BEGUN, number, amount))
         act()
@@ -142,6 +156,7 @@ def install(directory: Path) -> None:
     """Tell from now on what this process counts."""
     from telemetry.box.box import Box
     from telemetry.metrics.series import CounterSeries, HistogramSeries
+    from telemetry.pipeline.pipeline import Pipeline
 
     teller = Teller(directory)
     for kind, names in ((CounterSeries, ("add", "update")), (HistogramSeries, ("record", "update"))):
@@ -149,6 +164,7 @@ def install(directory: Path) -> None:
         for name in names:
             setattr(kind, name, told)
     CounterSeries.exchange = teller.telling_exchange(CounterSeries.exchange)  # type: ignore[method-assign]
+    Pipeline.shutdown = teller.telling_until(Pipeline.shutdown)  # type: ignore[method-assign]
     Box.count = teller.telling_for_the_dead(Box.count)  # type: ignore[assignment,method-assign]
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
+from telemetry.box.dead import dead_boxes
+from telemetry.pipeline.otlp import amounts_of
 from tests.support.otlp_sink import OtlpSink
 from tests.support.ports import closed_url
 from tests.support.processes import finish, line, run, started
+from tests.telemetry.pipeline.fakes import Exporting
 
 SHUT_DOWN = "begun = time.monotonic(); telemetry.shutdown(); say(time.monotonic() - begun)"
 
@@ -272,3 +276,17 @@ t = telemetry.configure("test")
 """
     run("t.business.message_sent(plan='free')", sink.url, begin=begin, TELEMETRY_STRICT="")
     assert sink.total("messages_sent_total") == 1
+
+
+def test_what_is_counted_during_the_exit_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that has left no box behind and counts once more while it ends leaves that for others."""
+    process = Exporting(tmp_path)
+    pipeline = process.telemetry.pipeline
+    pipeline.start()
+    way = Mock()
+    way.shutdown.side_effect = lambda seconds: process.message()
+    monkeypatch.setattr(pipeline, "_way", way)
+    process.telemetry.shutdown()
+    (box,) = dead_boxes(tmp_path)
+    assert amounts_of(box.undelivered()) == {"messages_sent_total": 1}
+    box.close()

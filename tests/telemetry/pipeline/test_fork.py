@@ -344,13 +344,13 @@ def test_child_that_became_another_user_has_a_directory_of_its_own(sink: OtlpSin
         if pid: return pid
         os.setgroups([]); os.setgid({OTHER_USER}); os.setuid({OTHER_USER})
         for _ in range(5): message("pro")
-        say("counted"); sys.stdin.readline()
-        os._exit(0)
+        say("counted"); signal.pause()
     killed = worker()
     assert sys.stdin.readline()
     os.kill(killed, signal.SIGKILL); os.waitpid(killed, 0)
-    worker()
+    heir = worker()
     sys.stdin.read()
+    os.kill(heir, signal.SIGKILL)
     """
     directory = Path(f"/dev/shm/telemetry-{OTHER_USER}")
     try:
@@ -362,6 +362,7 @@ def test_child_that_became_another_user_has_a_directory_of_its_own(sink: OtlpSin
             assert line(process) == "counted"
             sink.status = 200
             assert sink.eventually(lambda s: s.total("messages_sent_total", user_plan="pro") == 10)
+            finish(process)
     finally:
         shutil.rmtree(directory)
 
