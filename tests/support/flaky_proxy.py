@@ -8,9 +8,11 @@ from typing import Any, Literal
 
 import httpx
 
+from tests.support import web
 from tests.support.ports import free_port
 
 Mode = Literal["pass", "503", "hang", "lose answers"]
+FORWARDING = {"pass", "lose answers"}
 
 
 class FlakyProxy:
@@ -54,6 +56,13 @@ class FlakyProxy:
             self._server.server_close()
             self._server = None
 
+    def _forward(self, path: str, body: bytes, kind: str) -> int:
+        """The collector's answer, or that of a proxy that got none."""
+        try:
+            return web.post(self._upstream + path, body, {"Content-Type": kind}).status_code
+        except httpx.HTTPError:
+            return httpx.codes.BAD_GATEWAY
+
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         proxy, closed = self, self._closed
 
@@ -66,13 +75,11 @@ class FlakyProxy:
                 mode = proxy.mode
                 if mode == "hang":
                     closed.wait(60)
-                if mode in {"pass", "lose answers"}:
-                    kind = {"Content-Type": self.headers["Content-Type"]}
-                    taken = httpx.post(proxy._upstream + self.path, content=body, headers=kind)
+                status = proxy._forward(self.path, body, self.headers["Content-Type"]) if mode in FORWARDING else 503
                 if mode in {"hang", "lose answers"}:
                     self.close_connection = True
                     return
-                self.send_response(taken.status_code if mode == "pass" else 503)
+                self.send_response(status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 

@@ -16,6 +16,7 @@ import httpx
 import yaml
 
 from deploy import prometheus_program
+from tests.support import web
 from tests.support.ports import free_port
 from tests.support.processes import eventually
 
@@ -54,14 +55,14 @@ class Prometheus:
     def scrapes_all(self) -> bool:
         """Whether every target has been scraped successfully."""
         try:
-            answer = httpx.get(f"{self.url}/api/v1/targets", params={"state": "active"})
+            answer = web.get(f"{self.url}/api/v1/targets", params={"state": "active"})
             return [t["health"] for t in answer.json()["data"]["activeTargets"]] == ["up"] * len(self._targets)
         except (httpx.HTTPError, ValueError):
             return False
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         """The result of an instant query."""
-        body = httpx.get(f"{self.url}/api/v1/query", params={"query": expression}).json()
+        body = web.get(f"{self.url}/api/v1/query", params={"query": expression}).json()
         assert body["status"] == "success", body
         result: list[dict[str, Any]] = body["data"]["result"]
         return result
