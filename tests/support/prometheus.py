@@ -47,6 +47,7 @@ class Prometheus:
                 f"--storage.tsdb.path={directory / 'data'}",
                 f"--web.listen-address={self.url.removeprefix('http://')}",
                 *prometheus_program.flags(program),
+                "--enable-feature=promql-extended-range-selectors",  # `increase(… anchored)`: not extrapolated
             ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
