@@ -108,6 +108,8 @@ GENERATED: dict[str, dict[str, Callable[[], str]]] = {
     "docs/performance.md": dict(PARTS),
     "otel-collector.durable.yaml": {
         "totals": known_totals,
+        "other": lambda: known_names("level", "fact"),
+        "names": lambda: known_names("counter", "histogram"),
         "levels": lambda: known_names("level"),
         "facts": lambda: known_names("fact"),
         "now": lambda: known_names("level", "fact"),

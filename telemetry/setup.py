@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from opentelemetry import metrics
+from opentelemetry.sdk.metrics.view import View
 
 from telemetry import guard
 from telemetry.box.box import Box
@@ -36,6 +37,7 @@ class Telemetry:
 
     Args:
         settings: How metrics leave the process.
+        views: Of the application's own instruments, beside those of the catalogue.
 
     Attributes:
         meter_provider: What counts: for auto-instrumentors, whose metrics land on the documented series, and for an
@@ -50,11 +52,11 @@ class Telemetry:
         own_sources: Domains that hooks of ours measure in this process; the bridge leaves these alone.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, views: Sequence[View] = ()) -> None:
         self.settings = settings
         self._on_collect: list[Callable[[], None]] = []
         self.own_sources: set[str] = set()
-        self.meter_provider = MeterProvider(catalogue_views(), clamp_of=clamp_of, owner=_Owner(self))
+        self.meter_provider = MeterProvider([*catalogue_views(), *views], clamp_of=clamp_of, owner=_Owner(self))
         self.instruments = Instruments(self.meter_provider.get_meter("telemetry"))
         self._billing = LlmBilling(self.instruments, self.meter_provider)
         self.pipeline = Pipeline(settings, self.meter_provider, self.instruments, self.observe, self.settle_for)
@@ -150,7 +152,9 @@ class _Process:
     lock = threading.RLock()
 
 
-def configure(service_name: str | None = None, *, settings: Settings | None = None) -> Telemetry:
+def configure(
+    service_name: str | None = None, *, settings: Settings | None = None, views: Sequence[View] = ()
+) -> Telemetry:
     """Configure telemetry for this process; the first call wins, later calls return its result.
 
     Its meter provider becomes OpenTelemetry's global one, where no other one is set.
@@ -158,6 +162,7 @@ def configure(service_name: str | None = None, *, settings: Settings | None = No
     Args:
         service_name: Used where ``OTEL_SERVICE_NAME`` is not set.
         settings: Instead of the environment's.
+        views: The SDK's, for the application's own instruments: names, attributes and buckets.
 
     Returns:
         The recorders of this process.
@@ -167,12 +172,12 @@ def configure(service_name: str | None = None, *, settings: Settings | None = No
     """
     with _Process.lock:
         if _Process.telemetry is None:
-            _Process.telemetry = _configured(settings or Settings.from_environment(service_name))
+            _Process.telemetry = _configured(settings or Settings.from_environment(service_name), views)
         return _Process.telemetry
 
 
-def _configured(settings: Settings) -> Telemetry:
-    telemetry = Telemetry(settings)
+def _configured(settings: Settings, views: Sequence[View]) -> Telemetry:
+    telemetry = Telemetry(settings, views)
     guard.on_failure(lambda error: telemetry.errors.occurred(error, component="telemetry"))
     telemetry.instruments.declare_closed()
     telemetry.start()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+
+from opentelemetry.sdk.metrics.view import View
 
 from telemetry import setup
 from telemetry.box.header import Role
@@ -21,8 +23,8 @@ class Captured:
         telemetry: The recorders that write into it.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self.telemetry = setup.Telemetry(settings)
+    def __init__(self, settings: Settings, views: Sequence[View] = ()) -> None:
+        self.telemetry = setup.Telemetry(settings, views)
 
     def value(self, metric: str, /, **labels: str) -> float | None:
         """The series with exactly these labels: a number, or the count of a histogram; ``None`` if absent."""
@@ -72,8 +74,13 @@ def _key(labels: Mapping[str, object]) -> Labels:
 
 
 @contextmanager
-def capture(settings: Settings | None = None) -> Iterator[Captured]:
-    """Record into memory for the length of a block; ``telemetry.get()`` returns the capturing recorders in it."""
-    captured = Captured(settings or Settings())
+def capture(settings: Settings | None = None, *, views: Sequence[View] = ()) -> Iterator[Captured]:
+    """Record into memory for the length of a block; ``telemetry.get()`` returns the capturing recorders in it.
+
+    Args:
+        settings: Instead of the defaults.
+        views: Of the application's own instruments, as ``telemetry.configure`` takes them.
+    """
+    captured = Captured(settings or Settings(), views)
     with setup.replaced(captured.telemetry):
         yield captured

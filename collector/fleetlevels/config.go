@@ -16,6 +16,8 @@ type Config struct {
 	// KnownLevels and KnownFacts are what they are, whatever a sender says.
 	KnownLevels []string `mapstructure:"known_levels"`
 	KnownFacts  []string `mapstructure:"known_facts"`
+	// KnownTotals are counters and histograms: no sender can have a level or a fact under their names, or those of their parts.
+	KnownTotals []string `mapstructure:"known_totals"`
 	// MaxLabels and MaxLabelBytes bound one label set.
 	MaxLabels     int `mapstructure:"max_labels"`
 	MaxLabelBytes int `mapstructure:"max_label_bytes"`

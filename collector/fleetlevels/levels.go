@@ -33,6 +33,7 @@ const (
 	unknown kind = iota
 	level
 	fact
+	total
 )
 
 type levels struct {
@@ -47,6 +48,11 @@ type levels struct {
 
 func newLevels(config *Config, set processor.Settings, next consumer.Metrics) (*levels, error) {
 	known := map[string]kind{}
+	for _, name := range config.KnownTotals {
+		for _, part := range []string{"", "_bucket", "_count", "_sum", "_created"} {
+			known[name+part] = total
+		}
+	}
 	for _, name := range config.KnownLevels {
 		known[name] = level
 	}

@@ -122,14 +122,17 @@ func TestLevelsAndFacts(t *testing.T) {
 func TestDrops(t *testing.T) {
 	config := defaultConfig().(*Config)
 	config.KnownLevels, config.KnownFacts = []string{"level", "fact2"}, []string{"fact", "level2"}
+	config.KnownTotals = []string{"seconds"}
 	md, metrics := request(map[string]any{})
+	cumulative(metrics, "seconds", 1)                                                 // known as a total
+	cumulative(metrics, "seconds_bucket", 1)                                          // its part
 	cumulative(metrics, "level2", 1)                                                  // known as a fact
 	cumulative(metrics, "", 1)                                                        // no name
 	levelOf(metrics, "delta", 1, pmetric.AggregationTemporalityDelta)                 // of what?
 	cumulative(metrics, "text", 1).Attributes().PutStr("k", "\xff")                   // not UTF-8
 	cumulative(metrics, "long", 1).Attributes().PutStr("k", strings.Repeat("x", 2e3)) // too long
 	got, dropped := rewritten(t, config, md)
-	if got != "level[environment:dev] 2; fact[environment:dev k_x:v] 7" || dropped != "kind:1 labels:1 name:1 temporality:1 text:1" {
+	if got != "level[environment:dev] 2; fact[environment:dev k_x:v] 7" || dropped != "kind:3 labels:1 name:1 temporality:1 text:1" {
 		t.Error(got, "dropped", dropped)
 	}
 }

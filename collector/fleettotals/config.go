@@ -26,6 +26,8 @@ type Config struct {
 	ResourceLabels []labels.FromResource `mapstructure:"resource_labels"`
 	// KnownMetrics have budgets of their own, kinds that no sender can change, and bounds that are always kept.
 	KnownMetrics map[string]KnownMetric `mapstructure:"known_metrics"`
+	// OtherMetrics are levels and facts: no sender can have a total under their names.
+	OtherMetrics []string `mapstructure:"other_metrics"`
 	// Budget divides the series.
 	Budget budget.Config `mapstructure:"budget"`
 	// MaxBuckets bounds the union of all bounds that senders use for one series.
@@ -95,6 +97,9 @@ func (c *Config) checkKnown() error {
 		}
 		if !claims.Take(name, known.kind()) {
 			problems = append(problems, fmt.Errorf("known_metrics: %s shares a name on the page with another one: rename one of them", name))
+		}
+		if slices.Contains(c.OtherMetrics, name) {
+			problems = append(problems, fmt.Errorf("other_metrics: %s is among known_metrics, too: take it out of one", name))
 		}
 		if !ascend(known.Bounds) || len(known.Bounds) > c.MaxBuckets {
 			problems = append(problems, fmt.Errorf("known_metrics: the bounds of %s do not ascend, or are more than max_buckets: %d", name, c.MaxBuckets))

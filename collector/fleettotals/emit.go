@@ -33,29 +33,37 @@ func (t *totals) emitLoop() {
 	}
 }
 
-// emitAll hands everything on, and says that it was everything.
-func (t *totals) emitAll(ctx context.Context) {
-	t.emit(ctx)
-	if err := t.next.ConsumeMetrics(ctx, handover.Complete()); err != nil {
-		t.log.Error("the end of the restored totals cannot be handed on", zap.Error(err))
+// emit hands on what has changed; after a start, that is everything, and the next consumer is told so once it has all.
+func (t *totals) emit(ctx context.Context) {
+	if !t.emitChanged(ctx) || t.handedOver {
+		return
+	}
+	err := t.next.ConsumeMetrics(ctx, handover.Complete())
+	t.handedOver = err == nil
+	if err != nil {
+		t.log.Error("the end of the restored totals cannot be handed on; it will be again", zap.Error(err))
 	}
 }
 
-func (t *totals) emit(ctx context.Context) {
+// emitChanged tells whether all of it was taken.
+func (t *totals) emitChanged(ctx context.Context) bool {
 	t.mu.Lock()
 	changed := t.dirty
 	t.dirty = make([]*series, 0, min(len(changed), emitAtOnce))
 	t.mu.Unlock()
 	// Never back, whatever is done to the clock.
 	t.lastEmit = max(t.clock.wall(), t.lastEmit+1)
+	all := true
 	for len(changed) > 0 {
 		n := min(emitAtOnce, len(changed))
 		if err := t.next.ConsumeMetrics(ctx, t.render(changed[:n])); err != nil {
 			t.log.Error("totals cannot be handed on; they will be again", zap.Error(err))
 			t.markDirty(changed[:n])
+			all = false
 		}
 		changed = changed[n:]
 	}
+	return all
 }
 
 func (t *totals) markDirty(all []*series) {

@@ -1,6 +1,8 @@
 package fleettotals
 
 import (
+	"slices"
+
 	"github.com/fleet-telemetry/collector/internal/labels"
 	"github.com/fleet-telemetry/collector/internal/pagename"
 )
@@ -83,6 +85,9 @@ func (t *totals) metricOf(e *export, pt *point) *metric {
 // addMetric makes a metric of the open group, or says why not.
 func (t *totals) addMetric(ref *metricRef) (*metric, reason) {
 	if known, ok := t.config.KnownMetrics[ref.name]; ok && known.kind() != ref.kind {
+		return nil, dropKind
+	}
+	if slices.Contains(t.config.OtherMetrics, ref.name) {
 		return nil, dropKind
 	}
 	if !t.claims.Take(ref.name, ref.kind) {

@@ -46,7 +46,7 @@ func newTicket() *ticket {
 	return &ticket{lead: make(chan struct{}, 1), done: make(chan struct{})}
 }
 
-func newGroup() *group { return &group{tally: newTally(), ticket: newTicket()} }
+func newGroup() *group { return &group{ticket: newTicket()} }
 
 // maxKept bounds the space that an empty group keeps.
 const maxKept = 1 << 15
@@ -64,7 +64,7 @@ func (g *group) emptied() *group {
 	g.transaction.Reset()
 	return &group{
 		changes: g.changes[:0], counts: g.counts[:0], metrics: g.metrics[:0], fresh: g.fresh[:0], senders: g.senders[:0],
-		streams: g.streams[:0], tally: newTally(), transaction: g.transaction, ticket: newTicket(),
+		streams: g.streams[:0], transaction: g.transaction, ticket: newTicket(),
 	}
 }
 

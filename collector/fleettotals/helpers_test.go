@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -122,7 +121,6 @@ func newStopped(edits ...edit) (*totals, error) {
 		return nil, err
 	}
 	p.store.patience = 100 * time.Millisecond
-	p.store.path = filepath.Join(config.Directory, fileName(set.ID))
 	return p, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/fleet-telemetry/collector/internal/ledger"
@@ -64,8 +65,14 @@ func (s *store) aside() int64 {
 	if s.path == "" {
 		return 0
 	}
-	found, _ := filepath.Glob(s.path + asideInfix + "*")
-	return int64(len(found))
+	count := int64(0)
+	files, _ := os.ReadDir(filepath.Dir(s.path)) // a directory that cannot be read has nothing to tell
+	for _, file := range files {
+		if strings.HasPrefix(file.Name(), filepath.Base(s.path)+asideInfix) {
+			count++
+		}
+	}
+	return count
 }
 
 // withFile reads the file while nobody else can have it open.

@@ -30,6 +30,14 @@ type store struct {
 	restoreSeconds float64
 }
 
+func newStore(config *Config, id component.ID) store {
+	s := store{patience: 5 * time.Second}
+	if config.Directory != "" {
+		s.path = filepath.Join(config.Directory, fileName(id))
+	}
+	return s
+}
+
 // openStore restores the totals and connects with their storage.
 //
 // A file is read before the storage extension opens it: what is wrong with it would end the process there. One that cannot be used is
@@ -42,7 +50,6 @@ func (t *totals) openStore(ctx context.Context, host component.Host) error {
 	if t.config.Directory == "" {
 		return t.openUnchecked(ctx, extension)
 	}
-	t.store.path = filepath.Join(t.config.Directory, fileName(t.id))
 	if err := t.readFile(); err != nil {
 		return err
 	}

@@ -110,7 +110,7 @@ func (t *totals) takePoint(e *export, p *part, pt *point, now int64) bool {
 	}
 	t.open.tally.points++
 	if folded {
-		t.open.tally.folded[s.metric.name]++
+		t.open.tally.fold(s.metric.name, 1)
 	}
 	return true
 }

@@ -121,6 +121,7 @@ func TestDroppedPointsDisturbNoOthers(t *testing.T) {
 	p := begin(t, memory(), newPage(), func(c *Config) {
 		known("k")(c)
 		c.KnownMetrics["h"] = KnownMetric{Bounds: []float64{1, 2}}
+		c.OtherMetrics = []string{"level"}
 		c.Budget.UnknownNames = 3
 	})
 	newRequest().count("u", 1).observe("w", []float64{1}, 1, 1).send(t, p)
@@ -134,6 +135,7 @@ func TestDroppedPointsDisturbNoOthers(t *testing.T) {
 		"overflow":               {func(r request) request { return r.count("big", math.MaxFloat64).count("big", math.MaxFloat64) }, dropOverflow},
 		"known as a counter":     {func(r request) request { return r.observe("k", []float64{1}, 1, 1) }, dropKind},
 		"known as a histogram":   {func(r request) request { return r.count("h", 1) }, dropKind},
+		"known as a level":       {func(r request) request { return r.count("level", 1) }, dropKind},
 		"was a counter":          {func(r request) request { return r.observe("u", []float64{1}, 1, 1) }, dropKind},
 		"not UTF-8":              {func(r request) request { return r.count("k", 1, "a", "\xff") }, dropText},
 		"value too long":         {func(r request) request { return r.count("k", 1, "a", strings.Repeat("x", 2_000)) }, dropLabels},

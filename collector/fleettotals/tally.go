@@ -10,7 +10,12 @@ type tally struct {
 	folded                                map[string]int64 // by metric
 }
 
-func newTally() tally { return tally{folded: map[string]int64{}} }
+func (t *tally) fold(metric string, points int64) {
+	if t.folded == nil {
+		t.folded = map[string]int64{}
+	}
+	t.folded[metric] += points
+}
 
 func (t *tally) judged(v verdict) {
 	t.missing += v.missing
@@ -32,6 +37,6 @@ func (t *tally) add(more *tally) {
 	t.rebucketed += more.rebucketed
 	t.dropped.add(&more.dropped)
 	for metric, n := range more.folded {
-		t.folded[metric] += n
+		t.fold(metric, n)
 	}
 }

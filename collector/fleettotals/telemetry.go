@@ -45,7 +45,6 @@ var gauges = []observation{
 	{"unknown_names_budget", "Metrics that are not known that there may be.", one(func(t *totals) int64 { _, limit := t.budget.Names(); return int64(limit) })},
 	{"senders", "Senders that are remembered.", one(func(t *totals) int64 { return int64(len(t.senders.entries)) })},
 	{"streams", "Cumulative streams that are remembered.", one(func(t *totals) int64 { return int64(len(t.streams.entries)) })},
-	{"stores_set_aside", "Files beside the store that tell of a damaged or lost one, until somebody removes them.", one(func(t *totals) int64 { return t.store.aside() })},
 }
 
 var seconds = []struct {
@@ -118,6 +117,13 @@ func (o *instruments) observe(meter otel.Meter, t *totals) error {
 		_, err := meter.Int64ObservableGauge("fleet_totals_"+g.name, otel.WithDescription(g.help), otel.WithInt64Callback(under(g.read)))
 		problems = append(problems, err)
 	}
+	_, err := meter.Int64ObservableGauge("fleet_totals_stores_set_aside",
+		otel.WithDescription("Files beside the store that tell of a damaged or lost one, until somebody removes them."),
+		otel.WithInt64Callback(func(_ context.Context, observer otel.Int64Observer) error {
+			observer.Observe(t.store.aside()) // without the lock: it asks the disk
+			return nil
+		}))
+	problems = append(problems, err)
 	for _, s := range seconds {
 		_, err := meter.Float64ObservableGauge("fleet_totals_"+s.name, otel.WithDescription(s.help),
 			otel.WithFloat64Callback(func(_ context.Context, observer otel.Float64Observer) error {

@@ -54,16 +54,18 @@ type totals struct {
 	closed   bool
 	fullTill int64 // no new series before that: the storage has no room
 	dirty    []*series
+	tally    tally
 
-	tally tally
-
-	lastEmit int64
-	done     sync.WaitGroup
-	stop     chan struct{}
+	lastEmit   int64 // unix nanoseconds
+	handedOver bool  // the next consumer knows that it has all that was restored
+	done       sync.WaitGroup
+	stop       chan struct{}
 }
 
 func newTotals(config *Config, set processor.Settings, next consumer.Metrics) (*totals, error) {
-	t := &totals{config: config, id: set.ID, log: set.Logger, next: next, clock: newClock(time.Now), store: store{patience: 5 * time.Second}, stop: make(chan struct{})}
+	t := &totals{
+		config: config, id: set.ID, log: set.Logger, next: next, clock: newClock(time.Now), store: newStore(config, set.ID), stop: make(chan struct{}),
+	}
 	t.clear()
 	var err error
 	t.own, err = newInstruments(set.TelemetrySettings, t)
@@ -82,7 +84,7 @@ func (t *totals) clear() {
 	t.metrics, t.byMetric, t.bySeries = map[string]*metric{}, slots[*metric]{}, slots[*series]{}
 	t.budget, t.values = budget.New(t.config.Budget, known), valueSet{}
 	t.senders, t.streams = newTable[runs](t.config.MaxSenders), newTable[*reading](t.config.MaxStreams)
-	t.horizon, t.open, t.spare, t.tally, t.dirty = 0, newGroup(), newGroup(), newTally(), nil
+	t.horizon, t.open, t.spare, t.tally, t.dirty = 0, newGroup(), newGroup(), tally{}, nil
 }
 
 // Capabilities: a request is only read.
@@ -95,7 +97,7 @@ func (t *totals) Start(ctx context.Context, host component.Host) error {
 		return err
 	}
 	read := time.Since(begun)
-	t.emitAll(ctx)
+	t.emit(ctx)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.store.restoreSeconds = time.Since(begun).Seconds()

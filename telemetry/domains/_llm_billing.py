@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from telemetry import guard
 from telemetry.bound import BoundCounter
@@ -48,6 +48,14 @@ class Bill:
     usage: TokenUsage
     estimated: bool = False
     counts_unpriced: bool = True
+
+
+class Amount(NamedTuple):
+    """What a call adds to a counter."""
+
+    counter: BoundCounter[ModelLabels]
+    labels: ModelLabels
+    value: float
 
 
 class LlmBilling:
@@ -105,36 +113,49 @@ class LlmBilling:
         with prices.lock:
             self._noted = 0
             for note in self._notes.all():
-                while note.standing() > 0:
-                    with guard.guarded("pricing a noted LLM call"):
-                        self._count(_bill(attributes_of(note)))
-                    cast("CounterSeries", note).take_back(1)
+                self._settle(cast("CounterSeries", note))
+
+    def _settle(self, note: CounterSeries) -> None:
+        """Price a note as often as it stands for a call; the price is there before the note goes."""
+        for _ in range(round(note.standing())):
+            amount = None
+            with guard.guarded("pricing a noted LLM call"):
+                amount = self._amount(_bill(attributes_of(note)))
+            with guard.guarded("counting a noted LLM call"), self._notes.lock:
+                if amount is None:
+                    note.take_back(1)
+                else:
+                    amount.counter.declare(amount.labels)
+                    note.exchange(amount.counter.bind(amount.labels), amount.value)
 
     def settle_for(self, box: Box) -> bool:
         """Price what a dead process had noted, into its own box; whether that worked."""
         with prices.lock:
             for segment, (note, (count,)) in list(box.notes(NOTE)):
-                with guard.guarded("pricing an LLM call that a dead process had noted"):
-                    for counter, labels, amount in self._amounts(_bill(attributes_of(note))):
-                        series = counter.bind(labels)
-                        box.count(ReadEntry(series.identity, series.keys, series.values), amount * count)
-                segment.put(note, [0.0])
+                amount = None
+                with guard.guarded("pricing LLM calls that a dead process had noted"):
+                    amount = self._amount(_bill(attributes_of(note)))
+                for left in reversed(range(round(count))):
+                    segment.put(note, [left])  # first: a kill in between loses a call, and doubles none
+                    if amount is not None:
+                        series = amount.counter.bind(amount.labels)
+                        box.count(ReadEntry(series.identity, series.keys, series.values), amount.value)
         return True
 
     def _count(self, bill: Bill) -> None:
-        for counter, labels, amount in self._amounts(bill):
-            counter.add(amount, labels)
+        amount = self._amount(bill)
+        if amount is not None:
+            amount.counter.add(amount.value, amount.labels)
 
-    def _amounts(self, bill: Bill) -> Iterator[tuple[BoundCounter[ModelLabels], ModelLabels, float]]:
+    def _amount(self, bill: Bill) -> Amount | None:
         """What a call adds to which counter."""
         labels: ModelLabels = {"provider": bill.provider, "model": bill.model}
         cost = None
         with guard.guarded("looking up a price"):
             cost = self._price(bill)
         if cost is not None:
-            yield (self._estimated_cost if bill.estimated else self._cost), labels, cost
-        elif bill.counts_unpriced:
-            yield self._unpriced, labels, 1
+            return Amount(self._estimated_cost if bill.estimated else self._cost, labels, cost)
+        return Amount(self._unpriced, labels, 1) if bill.counts_unpriced else None
 
     def _price(self, bill: Bill) -> float | None:
         with prices.lock:

@@ -175,6 +175,11 @@ class MeterProvider(api.MeterProvider):
             return self._box
 
     @property
+    def has_box(self) -> bool:
+        """Whether there is one: something has counted since the process began, was forked or renewed its box."""
+        return self._box is not None
+
+    @property
     def path(self) -> Path | None:
         """The file that the box of this process is in; ``None`` where there is none."""
         return None if self._box is None else self._box.path

@@ -94,6 +94,12 @@ class CounterSeries(Series):
         """Take away what is dealt with, of a note; a total never falls."""
         self.cells[self.slot] -= amount
 
+    def exchange(self, other: CounterSeries, amount: float) -> None:
+        """Take 1 away here and count ``amount`` there: no other thread runs in between. Both have their cells."""
+        cells, slot, others, other_slot = self.cells, self.slot, other.cells, other.slot
+        cells[slot] -= 1.0
+        others[other_slot] += amount
+
 
 class HistogramSeries(Series):
     """A distribution: its buckets, then the sum. Killed between the two stores it lacks one value in its sum."""

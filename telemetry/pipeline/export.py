@@ -36,7 +36,10 @@ class Source(Protocol):
     is_forked: bool
 
     def boxes(self) -> list[Box]:
-        """Its box, and those before that are not delivered yet."""
+        """Its box, if it has one, and those before that are not delivered yet."""
+
+    def leave_no_box(self) -> None:
+        """Remove its box if it is done."""
 
     def exports(self, *, announce: bool) -> tuple[list[Export], bool]:
         """What its boxes have to deliver now, and whether some of it was prepared before."""
@@ -119,8 +122,11 @@ class PeriodicExport:
         def export() -> bool:
             return self.force_flush(deadline - time.monotonic())
 
-        if not self._thread.is_alive() or self._until_delivered(export, deadline):
-            return self._thread.is_alive()
+        if not self._thread.is_alive():
+            return False
+        if self._until_delivered(export, deadline):
+            self._source.leave_no_box()
+            return True
         self._report_undelivered("an exit now")
         return False
 
@@ -238,6 +244,6 @@ class PeriodicExport:
                 _logger.warning(
                     "the collector has not taken the last metrics; they wait in %s for the next process that delivers "
                     "there, or for `python -m telemetry deliver`: %s",
-                    boxes[0].path and boxes[0].path.parent,
+                    next((box.path.parent for box in boxes if box.path), None),
                     listed(kept),
                 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
@@ -80,6 +81,7 @@ class Pipeline:
         self._way: Way | None = None
         self._starting = self._started = self._closed = False
         self._retired: list[Box] = []
+        self._route = secrets.token_bytes(16)
         self._resource: Mapping[str, Any] = {}
         self._began = time.time_ns()
         self._exit_seconds = self.settings.exit_deadline
@@ -133,6 +135,13 @@ class Pipeline:
                 left = self.settings.exit_deadline - (time.monotonic() - begun)
                 self._exit_seconds = max(left, min(_LEAST_EXIT_SECONDS, self.settings.exit_deadline))
 
+    def leave_no_box(self) -> None:
+        """Remove the box if it is done; should the process go on, its next event makes another one."""
+        with self._provider.lock:
+            box = self._provider.renew()
+            self._retired += [box] if box is not None else []
+            self._close_retired()
+
     def shutdown(self) -> None:
         """Export what is left, within the exit deadline; in a child whose parent lives, leave it to that one."""
         if self._closed:
@@ -179,8 +188,13 @@ class Pipeline:
         return new_box(self.settings.state_dir if is_exported else None, process)
 
     def boxes(self) -> list[Box]:
-        """The box of this process, and those before that are not delivered yet."""
-        return [self._provider.box, *self._retired]
+        """The box of this process, if it has one, and those before that are not delivered yet."""
+        with self._provider.lock:
+            return [*([self._provider.box] if self._provider.has_box else []), *self._retired]
+
+    def box(self) -> Box:
+        """The box of this process, made where it does not exist."""
+        return self._provider.box
 
     def exports(self, *, announce: bool) -> tuple[list[Export], bool]:
         """What the boxes have to deliver now, and whether some of it was prepared before."""
@@ -198,18 +212,23 @@ class Pipeline:
     def look_after_boxes(self) -> None:
         """Say that this process lives, and count into a new box where somebody has removed the file."""
         with self._provider.lock:
-            done = [box for box in self._retired if box.is_done()]
-            self._retired = [box for box in self._retired if box not in done]
-            for box in done:
-                box.close()
+            self._close_retired()
+            if not self._provider.has_box:
+                return
             if not self._provider.box.is_there():  # a cleaner of the directory took it
                 gone = self._provider.renew()
                 self._retired += [gone] if gone else []
             self._provider.box.is_alive()
 
+    def _close_retired(self) -> None:
+        done = [box for box in self._retired if box.is_done()]
+        self._retired = [box for box in self._retired if box not in done]
+        for box in done:
+            box.close()
+
     def route(self) -> bytes:
         """By which name this process's exports go to a collector."""
-        return self._provider.box.sender
+        return self._route
 
     def series(self) -> Iterable[Series]:
         """Every level and gauge."""

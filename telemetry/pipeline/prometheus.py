@@ -42,8 +42,11 @@ _SERVES = Identity("telemetry_endpoint", Kind.NOTE)  # on the page of a process:
 class Source(Protocol):
     """What a process has to show."""
 
+    def box(self) -> Box:
+        """Its box."""
+
     def boxes(self) -> list[Box]:
-        """Its box, and those before."""
+        """The same, and those before."""
 
     def series(self) -> Iterable[Series]:
         """Its levels and gauges."""
@@ -134,7 +137,7 @@ class PrometheusEndpoint:
     def _publish(self) -> None:
         with self._reading:
             self._source.look_after_boxes()
-            self._source.boxes()[0].publish(list(self._rows()))
+            self._source.box().publish(list(self._rows()))
 
     def _rows(self) -> Iterator[tuple[Entry, float, float]]:
         now = time.time()

@@ -241,6 +241,19 @@ def test_prometheus_takes_the_pages(collector: Collector) -> None:
         assert eventually(seen.scrapes_all, 30)
 
 
+def test_names_stay_on_their_page(collector: Collector) -> None:
+    """No sender can put a known total, or a part of one, among the levels and facts, nor one of these among the totals."""
+    sender = Sender(collector, "hostile")
+    sender.level(COUNTER, 7, HONEST)
+    sender.fact(f"{SECONDS}_count", 7, HONEST)
+    sender.counter("celery_queue_length", 7, {"queue": "high"})
+    sender.counter("messages_sent_total", 1, {"user_plan": "free"})
+    assert collector.settles_at("messages_sent_total", 1) == 1  # and so what came before it is shown
+    now, totals = ({name for name, _ in collector.samples(page)} for page in ("LEVELS", "TOTALS"))
+    assert not {COUNTER, f"{SECONDS}_count"} & now
+    assert "celery_queue_length" not in totals
+
+
 def test_nothing_is_lost_in_silence(collector: Collector) -> None:
     """What was folded and dropped is counted by metric and reason, also after all of it; the store is still the same."""
     assert collector.own("fleet_totals_folded_points_total", metric=COUNTER) > 100_000

@@ -44,6 +44,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         fleet.down()
         os.environ.clear()
         os.environ.update(before)
+    assert not settings.boxes.exists(), "a process left counts that nobody delivered"
 
 
 @pytest.fixture(scope="session")

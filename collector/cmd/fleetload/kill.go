@@ -167,13 +167,18 @@ func killExport(n int, shown *truth, cumulative bool, begun time.Time) pmetric.M
 		temporality = pmetric.AggregationTemporalityCumulative
 		now, start = pcommon.NewTimestampFromTime(time.Now()), pcommon.NewTimestampFromTime(begun)
 	}
-	counter := scope.Metrics().AppendEmpty()
-	counter.SetName("kill_total")
-	counter.SetUnit([]string{"", "1"}[n%2])
-	counter.SetEmptySum().SetIsMonotonic(true)
-	counter.Sum().SetAggregationTemporality(temporality)
+	addCounts(scope.Metrics().AppendEmpty(), n, shown, temporality, start, now)
+	addBuckets(scope.Metrics().AppendEmpty(), shown, temporality, start, now)
+	return md
+}
+
+func addCounts(m pmetric.Metric, n int, shown *truth, temporality pmetric.AggregationTemporality, start, now pcommon.Timestamp) {
+	m.SetName("kill_total")
+	m.SetUnit([]string{"", "1"}[n%2])
+	m.SetEmptySum().SetIsMonotonic(true)
+	m.Sum().SetAggregationTemporality(temporality)
 	for i, v := range shown.counts {
-		dp := counter.Sum().DataPoints().AppendEmpty()
+		dp := m.Sum().DataPoints().AppendEmpty()
 		dp.SetStartTimestamp(start)
 		dp.SetTimestamp(now)
 		dp.Attributes().PutStr("n", fmt.Sprint(i))
@@ -183,10 +188,12 @@ func killExport(n int, shown *truth, cumulative bool, begun time.Time) pmetric.M
 			dp.SetDoubleValue(float64(v))
 		}
 	}
-	histogram := scope.Metrics().AppendEmpty()
-	histogram.SetName("kill_seconds")
-	histogram.SetEmptyHistogram().SetAggregationTemporality(temporality)
-	dp := histogram.Histogram().DataPoints().AppendEmpty()
+}
+
+func addBuckets(m pmetric.Metric, shown *truth, temporality pmetric.AggregationTemporality, start, now pcommon.Timestamp) {
+	m.SetName("kill_seconds")
+	m.SetEmptyHistogram().SetAggregationTemporality(temporality)
+	dp := m.Histogram().DataPoints().AppendEmpty()
 	dp.SetStartTimestamp(start)
 	dp.SetTimestamp(now)
 	dp.ExplicitBounds().FromRaw(killBounds)
@@ -197,7 +204,6 @@ func killExport(n int, shown *truth, cumulative bool, begun time.Time) pmetric.M
 	}
 	dp.SetCount(uint64(count))
 	dp.SetSum(float64(count))
-	return md
 }
 
 // compare waits until the page stands still, and compares it with the truth.

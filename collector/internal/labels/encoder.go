@@ -20,11 +20,8 @@ type Encoder struct {
 type pair struct{ name, attribute, value string }
 
 // Append appends the set of the attributes to dst. An extra label replaces an attribute of its name, a label without a value is
-// none, attributes that escape to one name are joined by `;`. It is false, and dst as it was, if the set is beyond a bound.
-//
-// Args:
-//
-//	reserved: a label name that belongs to the page and is escaped, such as `le` of a histogram; or none.
+// none, attributes that escape to one name are joined by `;`. Reserved is a label name that belongs to the page, such as `le` of a
+// histogram, or none. It is false, and dst as it was, if the set is beyond a bound.
 func (e *Encoder) Append(dst []byte, attributes pcommon.Map, extra []Label, reserved string) ([]byte, bool) {
 	e.collect(attributes, extra, reserved)
 	if len(e.pairs) > e.MaxLabels {

@@ -6,12 +6,14 @@ import sys
 import threading
 from datetime import UTC, datetime
 from importlib.metadata import version
+from typing import Any
 
 import pytest
 
 from telemetry import guard, testing
 from telemetry.catalogue.llm import COST, ModelLabels
 from telemetry.domains import _llm_pricing
+from telemetry.domains._llm_billing import NOTE, LlmBilling
 
 GPT_4O: ModelLabels = {"provider": "openai", "model": "gpt-4o"}
 WHISPER = {"provider": "openai", "model": "whisper-1"}
@@ -60,6 +62,28 @@ def test_call_does_not_wait_for_prices(captured: testing.Captured, monkeypatch: 
     loaded.set()
     assert captured.total("llm_tokens_used_total") == 3_000_000
     assert captured.total("llm_cost_usd_total") == pytest.approx(3 * 2.5)
+
+
+def test_noted_call_is_kept_until_its_price_is_there(
+    captured: testing.Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that is killed while it looks a price up has the call in its box, for whoever delivers for it."""
+    look_up, kept = _llm_pricing.cost_in_usd, []
+
+    def looking_up(*bill: Any) -> float | None:
+        kept.append([moved.amounts for _, moved in captured.telemetry.meter_provider.box.notes(NOTE)])
+        return look_up(*bill)
+
+    monkeypatch.setattr(_llm_pricing, "is_ready", lambda: False)
+    monkeypatch.setattr(_llm_pricing, "cost_in_usd", looking_up)
+    monkeypatch.setattr(LlmBilling, "_load", lambda billing: None)
+    for _ in range(2):
+        with captured.telemetry.llm.request(provider="openai", model="gpt-4o") as call:
+            call.usage(prompt_tokens=1_000_000)
+    captured.telemetry.settle()
+    assert kept == [[[2.0]], [[1.0]]]
+    assert list(captured.telemetry.meter_provider.box.notes(NOTE)) == []
+    assert captured.total("llm_cost_usd_total") == pytest.approx(2 * 2.5)
 
 
 def test_call_is_priced_at_once_when_the_prices_are_there(captured: testing.Captured) -> None:

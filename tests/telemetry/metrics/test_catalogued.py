@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from opentelemetry.sdk.metrics.view import View
+
 from telemetry import testing
 from telemetry.box.header import Role
 from telemetry.catalogue import ALL, CounterSpec, FactSpec, HistogramSpec, Spec
@@ -48,3 +50,16 @@ def test_one_name_is_one_metric(captured: testing.Captured) -> None:
     counter.add(1, {"method": "GET", "endpoint": "/x", "status_code": "200"})
     captured.telemetry.http.answered("GET", "/x", 200, 0.1)
     assert captured.value(REQUESTS.name, method="GET", endpoint="/x", status_code="200") == 2
+
+
+def test_application_gives_views_of_its_own() -> None:
+    """A view of the application shapes its own instruments beside the catalogue, whose streams stay as declared."""
+    views = [View(instrument_name="jobs", name="jobs_seconds", attribute_keys={"queue"})]
+    with testing.capture(views=views) as captured:
+        jobs = captured.telemetry.meter_provider.get_meter("own").create_histogram("jobs")
+        jobs.record(2, {"queue": "a", "job": "1"})
+        jobs.record(3, {"queue": "a", "job": "2"})
+        captured.telemetry.http.answered("GET", "/x", 200, 0.1)
+        assert captured.series("jobs_seconds") == {(("queue", "a"),): 2}
+        assert captured.series("jobs") == {}
+        assert captured.total(REQUESTS.name) == 1

@@ -104,6 +104,16 @@ def test_process_lives_after_its_server(sink: OtlpSink) -> None:
     assert sink.total("messages_sent_total") == 3
 
 
+def test_server_that_ends_by_its_signal_leaves_no_file(sink: OtlpSink, place: dict[str, str]) -> None:
+    """A server delivers what it has and ends by the signal it was stopped with, unseen by any exit handler."""
+    code = "message(); t.deliver_before_exit(); os.kill(os.getpid(), signal.SIGTERM); sys.stdin.read()"
+    with started(code, sink.url, OTEL_METRIC_EXPORT_INTERVAL="60000", **place) as process:
+        process.wait(30)
+        assert process.returncode == -signal.SIGTERM
+    assert sink.total("messages_sent_total") == 1
+    assert list(Path(place["TELEMETRY_STATE_DIR"]).iterdir()) == []
+
+
 def test_refused_exit_is_quick(place: dict[str, str]) -> None:
     """Where nobody ever listened, the exit does not wait for the deadline."""
     finished = run("message(); " + SHUT_DOWN, closed_url(), TELEMETRY_EXIT_DEADLINE="20", **place)

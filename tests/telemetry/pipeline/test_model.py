@@ -84,7 +84,8 @@ class Fleet(RuleBasedStateMachine):
         process.telemetry.meter_provider.box.remove()
         process.telemetry.pipeline.look_after_boxes()
         process.transport.answer = TAKEN
-        assert process.export()
+        assert process.export()  # what was on its way
+        assert process.export()  # what was counted since
         return process
 
     def _survived(self, process: Exporting, fates: list[str], act: object) -> object:
