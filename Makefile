@@ -42,17 +42,19 @@ logs:  ## follow the logs; NAME=app-1 for one of them
 	@$(FLEET) logs $(NAME)
 
 test: install check test-collector  ## every check and test of a change, under 30 minutes
-	$(PYTHON) -m pytest -m "not slow and not accuracy and not brokers and not postgres"
+	$(PYTHON) -m pytest -m "not slow and not accuracy and not chaos and not brokers and not postgres"
 
 test-collector:  ## the Go tests of the collector's components
 	cd collector && go test ./...
 
-test-accuracy: install  ## the whole accuracy suite; run it alone
+test-accuracy: install  ## the whole accuracy suite; run it alone (25 minutes)
 	$(PYTHON) -m pytest -m accuracy tests/accuracy
 
-accuracy-page: install  ## measure the accuracy suite and the alternatives, and write docs/accuracy.md
-	ACCURACY_ROWS=docs/accuracy/ours.json $(PYTHON) -m pytest -m accuracy tests/accuracy
-	$(PYTHON) -m tests.accuracy.alternatives docs/accuracy/alternatives.json
+test-chaos: install  ## a thousand kills on the whole fleet (half an hour; run it alone); CHAOS_SEED=14 CHAOS_KILLS=1000
+	$(PYTHON) -m pytest -m chaos tests/chaos
+
+accuracy-page: install  ## measure every system of the accuracy suite, and write docs/accuracy.md; run it alone (25 minutes)
+	ACCURACY_ROWS=docs/accuracy/rows.json $(PYTHON) -m pytest -m accuracy tests/accuracy
 	$(PYTHON) -m docs.generate
 
 test-brokers: install  ## Celery on RabbitMQ, of Debian's package rabbitmq-server
@@ -104,12 +106,13 @@ dashboards: install  ## write grafana/dashboards/*.json and the generated rules 
 golden: install  ## write the golden file of the collector's endpoints anew
 	UPDATE_GOLDEN=1 $(PYTHON) -m pytest tests/fleet/test_contract.py -k golden
 
-bench: install  ## cost of a request, an event, a query and of series, and docs/performance.md from it; run it alone
+bench: install  ## cost of a request, an event, a query, of series and of the collector, and docs/performance.md from it; run it alone
 	$(PYTHON) -m benchmarks.http
 	$(PYTHON) -m benchmarks.load
 	$(PYTHON) -m benchmarks.record
 	$(PYTHON) -m benchmarks.db
 	$(PYTHON) -m benchmarks.celery
+	$(PYTHON) -m benchmarks.collector
 	$(PYTHON) -m docs.generate
 
 bench-fleet: install  ## start-up time of the fleet and memory per process

@@ -10,6 +10,7 @@ from typing import Any
 from docs.markdown import table
 
 RESULTS = Path(__file__).parent / "results"
+OFFICIAL = "otel-collector.yaml"
 PEER = "prometheus-fastapi-instrumentator"
 
 
@@ -19,8 +20,8 @@ def _result(name: str) -> Any:
 
 def _about(name: str) -> str:
     result = _result(name)
-    packages = ", ".join(f"{package} {version}" for package, version in result["packages"].items())
-    return f"Measured {result['measured']}, Python {result['python']}, {packages}."
+    versions = [f"Python {result['python']}", *(f"{name} {version}" for name, version in result["packages"].items())]
+    return f"Measured {result['measured']}, {', '.join(versions)}."
 
 
 def _added(cpu: Mapping[str, float], variant: str) -> str:
@@ -102,6 +103,27 @@ def tasks() -> str:
     return _about("celery") + "\n\n" + table(head, rows, numbers=True)
 
 
+def collectors() -> str:
+    """Throughput, latency, memory, scrape and restart of the collector by configuration and number of series."""
+    rows = [
+        [
+            f"{int(size):,}",
+            name,
+            f"{run['points_per_second'] / 1000:.0f} thousand",
+            f"{run['points_per_second'] / by_name[OFFICIAL]['points_per_second']:.1f}",
+            f"{run['p50_ms']:.0f}, {run['p99_ms']:.0f}",
+            f"{run['rss_mib']:.0f}",
+            f"{run['scrape_ms']:.0f}",
+            f"{run['restart_s']:.2f}",
+        ]
+        for size, by_name in _result("collector")["series"].items()
+        for name, run in by_name.items()
+    ]
+    ratio = f"times {OFFICIAL}"
+    head = ["series", "configuration", "points/s", ratio, "an export, p50, p99 ms", "MiB", "scrape ms", "restart s"]
+    return _about("collector") + "\n\n" + table(head, rows, numbers=True)
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
     "requests": requests,
     "served": served,
@@ -109,4 +131,5 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "weights": weights,
     "queries": queries,
     "tasks": tasks,
+    "collectors": collectors,
 }

@@ -179,7 +179,7 @@ def _senders() -> tuple[Panel, ...]:
         line(
             "Exports repeated without an answer",
             "ops",
-            "What they carried may be counted twice. More than a few: the collector or the network is overloaded.",
+            "The durable collector counts each once. More than a few: the collector or the network is overloaded.",
             {"{{environment}}": rate(telemetry.UNANSWERED_EXPORTS)},
             alerts=("UnansweredExports",),
             width=12,

@@ -23,21 +23,21 @@ LABEL_OVERFLOWS = CounterSpec(
 )
 REJECTED_VALUES = CounterSpec(
     name="telemetry_rejected_values_total",
-    help="Events that were not counted because the value was negative, infinite or not a number.",
+    help="Events that were not counted because the value was negative, not a number, or 1e200 or more.",
     labels=MetricLabels,
     unit="{event}",
     documented=False,
 )
 UNDELIVERED = CounterSpec(
     name="telemetry_undelivered_total",
-    help="Counts the collector refused for good, by metric: they are missing in that metric.",
+    help="Counts that were dropped: the collector refused them for good, or nobody delivered them for too long.",
     labels=MetricLabels,
     unit="{event}",
     documented=False,
 )
 UNANSWERED_EXPORTS = CounterSpec(
     name="telemetry_unanswered_exports_total",
-    help="Exports sent again because no answer came; what they carried may be counted twice.",
+    help="Exports sent again because no answer came; a collector that knows no sequences may have counted them twice.",
     labels=NoLabels,
     unit="{export}",
     documented=False,

@@ -41,7 +41,7 @@ class Scale:
 
 
 SHORT = Scale("short", 300, 20, 100, 2, 1.5)
-FULL = Scale("full", 20_000, 200, 2_000, 12, 30.0)
+FULL = Scale("full", 10_000, 100, 1_000, 6, 10.0)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -49,6 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for mark in (
         "needs(what, …): systems that lack one of these have no part in the scenario",
         "costly: the short form runs on the durable collector alone, where every change waits for it",
+        "covered: its short form is run by `make test-slow` alone; tests of its own room show the same at every change",
         "long: there is no short form",
     ):
         config.addinivalue_line("markers", mark)
@@ -59,7 +60,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "system" not in metafunc.fixturenames:
         return
     has = metafunc.definition.get_closest_marker
-    in_every_run = {Durable} if has("costly") else {Durable, Official}
+    in_every_run = set() if has("covered") else {Durable} if has("costly") else {Durable, Official}
     parameters = [
         pytest.param(system, scale, id=f"{system.key}-{scale.name}", marks=_marks(scale, system in in_every_run))
         for system in ALL
@@ -103,7 +104,7 @@ def notes(tmp_path: Path) -> Notes:
 @pytest.fixture
 def check(request: pytest.FixtureRequest, system: System, scale: Scale) -> Check:
     """The rows of this scenario, whatever its scale."""
-    return Check(TABLE, *_scenario(request), system)
+    return Check(TABLE, *_scenario(request), system, scale.name)
 
 
 def _scenario(request: pytest.FixtureRequest) -> tuple[str, str]:

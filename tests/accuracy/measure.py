@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 import httpx
 
@@ -35,11 +36,12 @@ class Bound:
 class Check:
     """Writes rows of one scenario and fails on a wrong one of ours."""
 
-    def __init__(self, table: Table, part: str, scenario: str, system: System) -> None:
+    def __init__(self, table: Table, part: str, scenario: str, system: System, scale: str) -> None:
         self._table = table
         self._part = part
         self._scenario = scenario
         self._system = system
+        self._scale = scale
 
     def exact(self, what: str, truth: float, counted: float, bound: Bound | None = None) -> None:
         """Nothing lost, nothing doubled; a bound is the official configuration's alone."""
@@ -75,7 +77,7 @@ class Check:
         self._system.assert_nothing_dropped()
 
     def _add(self, row: Row) -> None:
-        self._table.rows.append(row)
+        self._table.rows.append(replace(row, scale=self._scale, day=f"{datetime.now(UTC):%Y-%m-%d}"))
         if self._system.is_ours:
             assert row.is_right, f"{row.scenario}, {row.what}: {row.counted:g}, not {row.wanted}"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ class Row:
         most: The largest figure that was promised.
         bound: Why another figure than the truth was promised, in words; empty where none was.
         is_limit: Whether there is no truth, but a limit.
+        scale: The form it was measured in.
+        day: When.
     """
 
     part: str
@@ -38,6 +40,8 @@ class Row:
     most: float
     bound: str = ""
     is_limit: bool = False
+    scale: str = "full"
+    day: str = ""
 
     @property
     def is_right(self) -> bool:
@@ -99,8 +103,13 @@ class Table:
         now = {(entry.scenario, entry.system) for entry in (*self.rows, *self.absent)}
         rows = [row for row in kept.rows if (row.scenario, row.system) not in now] + self.rows
         absent = [entry for entry in kept.absent if (entry.scenario, entry.system) not in now] + self.absent
-        content = {"rows": list(map(_as_data, rows)), "absent": list(map(asdict, absent))}
-        path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+        parts = [f'"rows": {_lines(map(_as_data, rows))}', f'"absent": {_lines(map(asdict, absent))}']
+        path.write_text("{" + ",\n".join(parts) + "}\n")
+
+
+def _lines(entries: Iterable[dict[str, Any]]) -> str:
+    """A line for each, as people review it."""
+    return "[\n" + ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries) + "\n]"
 
 
 def _as_data(row: Row) -> dict[str, Any]:

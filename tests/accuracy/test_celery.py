@@ -133,6 +133,7 @@ def nodes(fleet: Fleet, system: System, scale: Scale) -> _Nodes:
 
 
 @counts_tasks
+@pytest.mark.covered
 def test_tasks_steadily(check: Check, nodes: _Nodes, broker: Broker, scale: Scale) -> None:
     """Celery, steady load: tasks that succeed, fail and retry."""
     nodes.start()
@@ -152,6 +153,7 @@ def test_tasks_with_recycled_children(check: Check, nodes: _Nodes, broker: Broke
 
 
 @counts_tasks
+@pytest.mark.covered
 def test_tasks_whose_child_is_killed(check: Check, nodes: _Nodes, broker: Broker, scale: Scale) -> None:
     """Celery, child SIGKILLed or leaving in the middle of a task: the parent counts how it ended."""
     nodes.start()
@@ -178,6 +180,7 @@ def test_what_killed_children_recorded(
 
 
 @counts_tasks
+@pytest.mark.covered
 def test_tasks_with_time_limits(check: Check, nodes: _Nodes, broker: Broker, scale: Scale) -> None:
     """Celery, hard and soft time limits, handled or not."""
     nodes.start()
@@ -187,6 +190,7 @@ def test_tasks_with_time_limits(check: Check, nodes: _Nodes, broker: Broker, sca
 
 
 @counts_tasks
+@pytest.mark.covered
 def test_tasks_while_a_worker_stops(check: Check, nodes: _Nodes, broker: Broker) -> None:
     """Celery, one of two workers stopped by SIGTERM in the middle of a queue: it finishes what it has, the other the rest."""
     nodes.start(nodes=2)

@@ -30,6 +30,7 @@ def _is_under_way(notes: Notes, events: int = 200) -> bool:
 
 
 @pytest.mark.parametrize("heir", ["a sibling", "`python -m telemetry deliver`"], ids=["sibling", "command"])
+@pytest.mark.costly
 def test_killed_sender(check: Check, system: System, scale: Scale, notes: Notes, heir: str) -> None:
     """Sender SIGKILLed: whoever lives delivers what it had counted, but for the one event under way."""
     sibling = system.start("flush(); say('lives'); sys.stdin.read()") if heir == "a sibling" else None
@@ -46,6 +47,7 @@ def test_killed_sender(check: Check, system: System, scale: Scale, notes: Notes,
         system.ends(sibling)
 
 
+@pytest.mark.costly
 def test_killed_children(check: Check, system: System, scale: Scale, notes: Notes) -> None:
     """Children SIGKILLed while they count: their parent delivers for them, and nothing is left behind."""
     code = f"""{NOTED}
@@ -70,6 +72,7 @@ say("killed"); sys.stdin.read()
 
 
 @pytest.mark.needs("collector")
+@pytest.mark.costly
 def test_collector_is_killed_when_idle(check: Check, system: WithCollector, scale: Scale) -> None:
     """Collector SIGKILLed after a scrape: what was counted before and what comes afterwards are the whole."""
     # Less comes afterwards than before: an official collector that reached its old total again would hide that it began anew.
@@ -115,6 +118,7 @@ def test_collector_is_killed_under_load(check: Check, system: WithCollector, sca
 
 
 @pytest.mark.needs("collector")
+@pytest.mark.costly
 def test_everything_at_once(check: Check, system: WithCollector, scale: Scale, notes: Notes) -> None:
     """Senders, their children and the collector SIGKILLed at random, answers lost and refused meanwhile: each event once."""
     draw, proxy = random.Random(1), system.behind_a_proxy()

@@ -113,6 +113,7 @@ def test_bounds_change_by_the_procedure(check: Check, system: WithCollector) -> 
 
 
 @pytest.mark.parametrize("collector_is", ["up", "refused", "failing", "hanging"])
+@pytest.mark.costly
 def test_exit_is_bounded(check: Check, system: WithCollector, collector_is: str) -> None:
     """Exit: at most 5 s whatever the collector does, at once where nobody listens; what was not delivered arrives later."""
     proxy = system.behind_a_proxy()

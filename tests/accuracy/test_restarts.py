@@ -26,14 +26,16 @@ from tests.support.processes import eventually, finish, line
 from tests.support.prometheus import Prometheus
 
 pytestmark = pytest.mark.needs("collector")
+SCRAPE = 0.25  # seconds; a scrape is what most of this waits for
 COUNTER = 'messages_sent_total{user_plan="free"}'
 ANCHORED = f"sum(increase({COUNTER}[1h] anchored))"
 
 
+@pytest.mark.costly
 def test_first_increment_counts(check: Check, system: WithCollector) -> None:
     """First events of a label value nobody knew, in Prometheus 3: they count from zero, like any others."""
     code = "message(); flush(); sys.stdin.readline(); record(7, endpoint='/new'); say('done'); sys.stdin.read()"
-    with prometheus.running([system.page]) as seen, system.started(code) as process:
+    with prometheus.running([system.page], SCRAPE) as seen, system.started(code) as process:
         selector = 'http_request_duration_seconds_count{endpoint="/new"}'
         assert eventually(lambda: bool(seen.query("messages_sent_total")))
         assert not seen.query(selector)
@@ -46,11 +48,12 @@ def test_first_increment_counts(check: Check, system: WithCollector) -> None:
         finish(process)
 
 
+@pytest.mark.costly
 def test_kills_as_prometheus_sees_them(check: Check, system: WithCollector, scale: Scale, notes: Notes) -> None:
     """Senders and collector SIGKILLed in turn under load: over each kill, the increase in Prometheus is the truth."""
     unseen = error = 0.0
     wrong = 0
-    with prometheus.running([system.page]) as seen, senders.started(system, notes) as recording:
+    with prometheus.running([system.page], SCRAPE) as seen, senders.started(system, notes) as recording:
         for number in range(2 * scale.kills):
             before = notes.done
             recording.go()
@@ -79,10 +82,11 @@ def _is_seen(seen: Prometheus, notes: Notes, error: float) -> bool:
     return notes.done <= seen.increments(COUNTER) - error <= notes.begun
 
 
+@pytest.mark.costly
 def test_planned_restart(check: Check, system: WithCollector, scale: Scale, notes: Notes) -> None:
     """Planned restart of the only collector under load: as its configuration asks for it, nothing is lost."""
     unseen = 0.0
-    with prometheus.running([system.page]) as seen, senders.started(system, notes) as recording:
+    with prometheus.running([system.page], SCRAPE) as seen, senders.started(system, notes) as recording:
         recording.go()
         assert eventually(lambda: seen.increments(COUNTER) > 1000)
         for _ in range(scale.kills):
@@ -117,7 +121,7 @@ def test_restart_behind_the_gateway(check: Check, system: WithCollector, notes: 
         collectors = {"a": system.collector, "b": stack.enter_context(collector_running(system.config))}
         collectors = {name: collectors[name] for name in names}
         pages = [f"127.0.0.1:{collector.ports['TOTALS']}" for collector in collectors.values()]
-        seen = stack.enter_context(prometheus.running(pages))
+        seen = stack.enter_context(prometheus.running(pages, SCRAPE))
         gateway, system.gateway = stack.enter_context(_gateway(system.directory / "gateway", collectors))
         recording = stack.enter_context(senders.started(system, notes))
         recording.go()

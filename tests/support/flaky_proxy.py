@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 
@@ -23,12 +24,12 @@ class FlakyProxy:
 
     Attributes:
         mode: What it does with a request: forward it, answer 503, keep it until `close`, or forward it and close the
-            connection without an answer.
+            connection without an answer; or who is asked that for each request.
         requests: How many came.
     """
 
     def __init__(self, upstream: str) -> None:
-        self.mode: Mode = "pass"
+        self.mode: Mode | Callable[[], Mode] = "pass"
         self.requests = 0
         self._upstream = upstream
         self._port = free_port()
@@ -72,7 +73,7 @@ class FlakyProxy:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 proxy.requests += 1
-                mode = proxy.mode
+                mode = proxy.mode if isinstance(proxy.mode, str) else proxy.mode()
                 if mode == "hang":
                     closed.wait(60)
                 status = proxy._forward(self.path, body, self.headers["Content-Type"]) if mode in FORWARDING else 503

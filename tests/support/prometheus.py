@@ -30,11 +30,11 @@ class Prometheus:
         scrape_seconds: Between scrapes.
     """
 
-    def __init__(self, targets: Sequence[str], directory: Path, scrape_seconds: int = 1) -> None:
+    def __init__(self, targets: Sequence[str], directory: Path, scrape_seconds: float = 1) -> None:
         self.url = f"http://127.0.0.1:{free_port()}"
         self._targets = list(targets)
         config = {
-            "global": {"scrape_interval": f"{scrape_seconds}s"},
+            "global": {"scrape_interval": f"{scrape_seconds * 1000:.0f}ms"},
             "scrape_configs": [{"job_name": "totals", "static_configs": [{"targets": self._targets}]}],
         }
         file = directory / "prometheus.yml"
@@ -83,10 +83,10 @@ class Prometheus:
 
 
 @contextmanager
-def running(targets: Sequence[str]) -> Iterator[Prometheus]:
+def running(targets: Sequence[str], scrape_seconds: float = 1) -> Iterator[Prometheus]:
     """A Prometheus that has scraped every target once and is ended with the block."""
     with tempfile.TemporaryDirectory() as directory:
-        prometheus = Prometheus(targets, Path(directory))
+        prometheus = Prometheus(targets, Path(directory), scrape_seconds)
         try:
             assert eventually(prometheus.scrapes_all), "Prometheus does not scrape every target"
             yield prometheus

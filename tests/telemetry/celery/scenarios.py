@@ -191,7 +191,7 @@ SCENARIOS: list[Scenario] = [
     Scenario(
         "replacement",
         "The task that replaces it",
-        "published in the pool process, counted by its parent; main process",
+        "where it is published: in the pool process; main process",
         times(0, "replacement"),
         {"submitted": 1, "completed": 1},
     ),
@@ -236,7 +236,7 @@ SCENARIOS: list[Scenario] = [
     Scenario(
         "spread_out",
         "Those five tasks, twice",
-        "published in the pool process, counted by its parent; main process",
+        "where it is published: in the pool process; main process",
         times(0, "spread_out"),
         {"submitted": 10, "completed": 10},
     ),
@@ -250,7 +250,7 @@ SCENARIOS: list[Scenario] = [
     Scenario(
         "published_by_killed",
         "Those five tasks, twice",
-        "published in the killed process, counted by its parent; main process",
+        "where it is published: in the process that is killed; main process",
         times(0, "published_by_killed"),
         {"submitted": 10, "completed": 10},
     ),

@@ -1,0 +1,1 @@
+"""Kills everything in a fleet, at any moment, under traffic and faults, and compares every total with the truth."""
