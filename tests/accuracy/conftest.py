@@ -41,7 +41,7 @@ class Scale:
 
 
 SHORT = Scale("short", 300, 20, 100, 2, 1.5)
-FULL = Scale("full", 10_000, 100, 1_000, 6, 10.0)
+FULL = Scale("full", 6_000, 80, 600, 4, 6.0)
 
 
 def pytest_configure(config: pytest.Config) -> None:

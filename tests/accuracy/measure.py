@@ -65,6 +65,12 @@ class Check:
             counted = self._system.stands_between(notes.done, notes.begun, metric)
             self.between(f"{what}{name}", notes.done, notes.begun, counted, bound)
 
+    def nothing_left(self) -> None:
+        """No file of a dead process."""
+        left = self._system.left()
+        if left is not None:
+            self.exact("files left behind", 0, left)
+
     def events(self, events: int, *, per_record: int | None = None, name: str = "") -> None:
         """Counter, histogram count and buckets of `events` events, made by calls of `record(per_record)`."""
         each = per_record or events

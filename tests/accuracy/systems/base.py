@@ -147,9 +147,9 @@ class System(ABC):
     def deliver(self) -> None:  # noqa: B027 - there is no such thing with most
         """Let somebody deliver what dead processes left, where there is such a thing."""
 
-    def left(self) -> float:
-        """Files that wait for somebody, or that every scrape has to read."""
-        return 0
+    def left(self) -> float | None:
+        """Files that wait for somebody, or that every scrape has to read; none where it has no files."""
+        return None
 
     @abstractmethod
     def close(self) -> None:
