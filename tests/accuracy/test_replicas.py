@@ -49,7 +49,7 @@ class Replica:
     def start(self) -> None:
         """Start, and wait until it answers."""
         self.process = subprocess.Popen(self._command, env=self._variables, start_new_session=True)
-        assert eventually(lambda: _status(self.port, "/nothing-here") == http.HTTPStatus.NOT_FOUND)
+        assert eventually(lambda: _status(self.port, "/nothing-here") == http.HTTPStatus.NOT_FOUND, 60)
 
     def stop(self, by: int = signal.SIGTERM) -> None:
         """End it, in good order or not."""

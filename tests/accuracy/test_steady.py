@@ -37,7 +37,7 @@ def test_wrong_clocks(check: Check, system: System, scale: Scale) -> None:
     check.events(6 * scale.events, per_record=scale.events)
 
 
-@pytest.mark.needs("otlp")
+@pytest.mark.needs("deltas")
 def test_twenty_senders(check: Check, system: WithCollector, scale: Scale) -> None:
     """20 concurrent senders of one series: single points, as fast as they can."""
     each = max(30, scale.events // 200)
@@ -58,7 +58,7 @@ def test_twenty_senders(check: Check, system: WithCollector, scale: Scale) -> No
     assert not system.is_ours or len(system.collector.series("http_requests_total")) == 1
 
 
-@pytest.mark.needs("otlp")
+@pytest.mark.needs("deltas")
 def test_mixed_fleet(check: Check, system: WithCollector) -> None:
     """Two library versions, integers and floats, another unit, a cumulative sender: one series, one number type."""
     senders = [

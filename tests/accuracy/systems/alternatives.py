@@ -24,7 +24,11 @@ class SdkAndContrib(WithCollector):
 
     key, name = "contrib", "SDK and contrib, default collector"
     config = Path(__file__).with_name("default-collector.yaml")
-    lacks: ClassVar[Mapping[Need, str]] = {"zeros": _NO_ZEROS, "workers": "no metric of workers"}
+    lacks: ClassVar[Mapping[Need, str]] = {
+        "deltas": "its SDK sends no deltas",
+        "zeros": _NO_ZEROS,
+        "workers": "no metric of workers",
+    }
     measured_by = "contrib"
     application = "tests.accuracy.systems.contrib_tasks"
     setup = f"""
@@ -69,6 +73,7 @@ class PrometheusClient(System):
     lacks: ClassVar[Mapping[Need, str]] = {
         "collector": "no collector",
         "otlp": "takes no OTLP",
+        "deltas": "takes no OTLP",
         "tasks": "sees no Celery",
         "workers": "no metric of workers",
         "zeros": _NO_ZEROS,

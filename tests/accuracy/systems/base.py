@@ -16,7 +16,7 @@ from tests.support.exposition import Samples
 from tests.support.flaky_proxy import FlakyProxy
 from tests.support.processes import eventually
 
-Need = Literal["collector", "otlp", "tasks", "workers", "zeros"]
+Need = Literal["collector", "otlp", "deltas", "tasks", "workers", "zeros"]
 ROUTE = "/items/{number}"
 _STILL = 25  # times that a figure is the same: half a second, longer than the collector's `batch` and our interval
 

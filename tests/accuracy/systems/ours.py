@@ -109,7 +109,11 @@ class Endpoint(Ours):
     """`OTEL_METRICS_EXPORTER=prometheus`: any process of the host serves all; here one more that does nothing else."""
 
     key, name = "endpoint", "ours, Prometheus endpoint without a collector"
-    lacks: ClassVar[Mapping[Need, str]] = {"collector": "no collector", "otlp": "takes no OTLP"}
+    lacks: ClassVar[Mapping[Need, str]] = {
+        "collector": "no collector",
+        "otlp": "takes no OTLP",
+        "deltas": "takes no OTLP",
+    }
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
