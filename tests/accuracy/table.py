@@ -80,8 +80,8 @@ class Absent:
 
 
 def number(value: float) -> str:
-    """For people: whole numbers in full."""
-    return f"{value:.0f}" if value == int(value) else f"{value:.3g}"
+    """For people: whole numbers in full, and of large ones nothing else."""
+    return f"{value:.0f}" if value == int(value) or value >= 100 else f"{value:.3g}"
 
 
 class Table:

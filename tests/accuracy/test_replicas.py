@@ -36,7 +36,7 @@ TWICE = "an export in flight at a kill may count twice"
 
 
 class Replica:
-    """A server on a port that stays; it is started when it is made."""
+    """A server on a port that stays."""
 
     def __init__(self, system: System, server: str, notes: Notes, interval: str) -> None:
         self.port = free_port()
@@ -44,7 +44,6 @@ class Replica:
         self._command = [sys.executable, *SERVERS[server], address]
         more = {**notes.variables, "MEASURED_BY": system.measured_by, "OTEL_METRIC_EXPORT_INTERVAL": interval}
         self._variables = environment("", **{**system.variables(), **more})
-        self.start()
 
     def start(self) -> None:
         """Start, and wait until it answers."""
@@ -73,6 +72,7 @@ def _serving(
         for _ in range(count):
             replicas.append(Replica(system, server, notes, interval))
             stack.callback(_kill, replicas[-1])
+            replicas[-1].start()
         yield replicas
 
 
