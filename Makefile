@@ -54,7 +54,9 @@ test-chaos: install  ## a thousand kills on the whole fleet (half an hour; run i
 	$(PYTHON) -m pytest -m chaos tests/chaos
 
 accuracy-page: install  ## measure every system of the accuracy suite, and write docs/accuracy.md; run it alone (25 minutes)
-	ACCURACY_ROWS=docs/accuracy/rows.json $(PYTHON) -m pytest -m accuracy tests/accuracy
+	@export ACCURACY_ROWS=docs/accuracy/rows.json; measure="$(PYTHON) -m pytest -q -m accuracy tests/accuracy -k"; \
+	$$measure "official-full or contrib-full" & others=$$!; \
+	$$measure "durable-full or endpoint-full or client-full"; ours=$$?; wait $$others && exit $$ours
 	$(PYTHON) -m docs.generate
 
 test-brokers: install  ## Celery on RabbitMQ, of Debian's package rabbitmq-server

@@ -41,7 +41,7 @@ class Scale:
 
 
 SHORT = Scale("short", 300, 20, 100, 2, 1.5)
-FULL = Scale("full", 6_000, 80, 600, 4, 6.0)
+FULL = Scale("full", 3_000, 60, 400, 4, 5.0)
 
 
 def pytest_configure(config: pytest.Config) -> None:

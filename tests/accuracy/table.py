@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
+from fcntl import LOCK_EX, flock
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,11 @@ class Table:
 
     def write(self, path: Path) -> None:
         """Keep the rows for the page; those that were kept of other systems and scenarios stay."""
+        with path.with_suffix(".lock").open("w") as lock:  # systems may be measured side by side
+            flock(lock, LOCK_EX)
+            self._write(path)
+
+    def _write(self, path: Path) -> None:
         kept = read(path) if path.exists() else Table()
         now = {(entry.scenario, entry.system) for entry in (*self.rows, *self.absent)}
         rows = [row for row in kept.rows if (row.scenario, row.system) not in now] + self.rows

@@ -76,7 +76,7 @@ class _Nodes:
     def __init__(self, fleet: Fleet, system: System, scale: Scale) -> None:
         self._fleet = fleet
         self._system = system
-        self._nodes, self._children, self.replicas = (1, 2, 1) if scale is SHORT else (4, 4, 3)
+        self._nodes, self._children, self.replicas = (1, 2, 1) if scale is SHORT else (3, 2, 3)
         self.processes: list[subprocess.Popen[bytes]] = []
         self.truth: Counter[str] = Counter()
 
@@ -128,7 +128,7 @@ class _Nodes:
 
 @pytest.fixture
 def nodes(fleet: Fleet, system: System, scale: Scale) -> _Nodes:
-    """Not started yet: 1 node of 2 children and 1 replica in the short form, 4 of 4 and 3 in the full one."""
+    """Not started yet: 1 node of 2 children and 1 replica in the short form, 3 of 2 and 3 in the full one."""
     return _Nodes(fleet, system, scale)
 
 
@@ -165,7 +165,7 @@ def test_tasks_whose_child_is_killed(check: Check, nodes: _Nodes, broker: Broker
 def test_what_killed_children_recorded(
     check: Check, nodes: _Nodes, broker: Broker, system: System, scale: Scale
 ) -> None:
-    """Celery, what a task recorded whose child is SIGKILLED or recycled: LLM calls with cost, queries, storage, own metrics."""
+    """Celery, what a task recorded whose child is SIGKILLed or recycled: LLM calls with cost, queries, storage, own metrics."""
     nodes.start("--max-tasks-per-child", "3")
     each = min(scale.events // 30, 40)
     nodes.publish({"measured": each, "measured_and_killed": each // 3, "succeed": each // 3})

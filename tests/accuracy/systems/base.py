@@ -54,7 +54,7 @@ class System(ABC):
     @property
     def patience(self) -> float:
         """Seconds until a figure that is not the truth is believed."""
-        return 20.0 if self.is_ours and not self.is_bounded else 8.0
+        return 20.0 if self.is_ours and not self.is_bounded else 8.0 if self.is_ours else 6.0
 
     # --- programs -----------------------------------------------------------------------------------------------------
 
