@@ -23,6 +23,7 @@ FIRST_EXPORT = 1.0
 ANNOUNCE_EVERY = 30.0
 LONGEST_OBSERVATION = 5.0
 CLOSING = 0.2
+LEAVING = 1.0
 _LONGEST_LAST_PAUSE = 1.0
 
 
@@ -147,11 +148,16 @@ class PeriodicExport:
         self._report_undelivered("the exit")
 
     def leave(self) -> None:
-        """Stop without another export: somebody else delivers what is in the box."""
+        """Stop without another export: somebody else delivers what is in the box.
+
+        An export on its way gets a moment for its answer: without it the heir repeats what the collector has, and that
+        counts twice where sequences are not known.
+        """
         self._leaving = self._stopping = True
         self._exit_at = time.monotonic()
-        self._delivery.close()
         self._wake.set()
+        self._thread_ends(LEAVING)
+        self._delivery.close()
         self._thread_ends(CLOSING)
 
     def after_fork_in_child(self) -> None:
@@ -198,6 +204,8 @@ class PeriodicExport:
         try:
             self._observation.observe(min(LONGEST_OBSERVATION, timeout / 2))
             delivered = self._export_totals(deadline)
+            if self._leaving:
+                return delivered
             if delivered and self._adoption is not None:
                 self._adoption.adopt(self._source.route(), deadline - time.monotonic())
             if delivered:

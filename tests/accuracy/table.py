@@ -1,33 +1,48 @@
-"""The table the accuracy suite prints: scenario, truth, counted, verdict; it measures nothing."""
+"""Rows that the accuracy suite finds, with a verdict each; it measures nothing."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, fields
+from fcntl import LOCK_EX, flock
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
 class Row:
-    """One quantity of one scenario.
+    """One quantity of one scenario as one system shows it.
 
     Attributes:
-        truth: What happened.
-        counted: What the collector shows.
-        least: The smallest figure that is right; the truth itself where nothing may be lost.
-        most: The largest figure that is right; the truth itself where nothing may be doubled.
-        bound: Why another figure than the truth is right, in words; empty where none is.
-        system: What counted, where it is not ours.
+        part: The module of the scenario.
+        scenario: What happens.
+        what: Of what.
+        system: Who counted, by its key.
+        truth: What happened; of a process that was killed, what it had completed.
+        begun: More than that, where an event was under way in a thread that was killed.
+        counted: What the system shows.
+        least: The smallest figure that was promised.
+        most: The largest figure that was promised.
+        bound: Why another figure than the truth was promised, in words; empty where none was.
+        is_limit: Whether there is no truth, but a limit.
+        scale: The form it was measured in.
+        day: When.
     """
 
+    part: str
     scenario: str
     what: str
+    system: str
     truth: float
+    begun: float
     counted: float
     least: float
     most: float
     bound: str = ""
-    system: str = ""
+    is_limit: bool = False
+    scale: str = "full"
+    day: str = ""
 
     @property
     def is_right(self) -> bool:
@@ -36,10 +51,38 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """For people."""
+        """In a word."""
         if not self.is_right:
             return "WRONG"
-        return "exact" if self.counted == self.truth else f"within the bound: {self.bound}"
+        if self.is_limit:
+            return "kept"
+        return "exact" if self.truth <= self.counted <= self.begun else "bounded"
+
+    @property
+    def wanted(self) -> str:
+        """What had to be counted."""
+        if self.is_limit:
+            return f"≤ {self.most:.6g}"
+        return number(self.truth) if self.begun == self.truth else f"{number(self.truth)} to {number(self.begun)}"
+
+
+@dataclass(frozen=True)
+class Absent:
+    """A scenario that a system has no part in.
+
+    Attributes:
+        reason: Why, for people.
+    """
+
+    part: str
+    scenario: str
+    system: str
+    reason: str
+
+
+def number(value: float) -> str:
+    """For people: whole numbers in full, and of large ones nothing else."""
+    return f"{value:.0f}" if value == int(value) or value >= 100 else f"{value:.3g}"
 
 
 class Table:
@@ -47,20 +90,43 @@ class Table:
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
+        self.absent: list[Absent] = []
 
-    def text(self) -> str:
-        """The table for a terminal and, as it is Markdown, for the documentation."""
-        cells = [("scenario", "what", "truth", "counted", "verdict")]
-        cells += [(r.scenario, r.what, f"{r.truth:.6g}", f"{r.counted:.6g}", r.verdict) for r in self.rows]
-        widths = [max(len(row[i]) for row in cells) for i in range(5)]
-        lines = [
-            "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
-            for row in cells
-        ]
-        lines.insert(1, "| " + " | ".join("-" * width for width in widths) + " |")
-        return "\n".join(lines)
+    def lines(self) -> Iterator[str]:
+        """The rows for a terminal."""
+        for row in self.rows:
+            verdict = f"{row.verdict}: {row.bound}" if row.verdict == "bounded" else row.verdict
+            yield f"{row.system:9} | {row.scenario} | {row.what} | {number(row.counted)} of {row.wanted} | {verdict}"
 
     def write(self, path: Path) -> None:
-        """Keep the rows for the page that is generated from them."""
-        rows = [{**asdict(row), "verdict": row.verdict} for row in self.rows]
-        path.write_text(json.dumps(rows, indent=1) + "\n")
+        """Keep the rows for the page; those that were kept of other systems and scenarios stay."""
+        with path.with_suffix(".lock").open("w") as lock:  # systems may be measured side by side
+            flock(lock, LOCK_EX)
+            self._write(path)
+
+    def _write(self, path: Path) -> None:
+        kept = read(path) if path.exists() else Table()
+        now = {(entry.scenario, entry.system) for entry in (*self.rows, *self.absent)}
+        rows = [row for row in kept.rows if (row.scenario, row.system) not in now] + self.rows
+        absent = [entry for entry in kept.absent if (entry.scenario, entry.system) not in now] + self.absent
+        parts = [f'"rows": {_lines(map(_as_data, rows))}', f'"absent": {_lines(map(asdict, absent))}']
+        path.write_text("{" + ",\n".join(parts) + "}\n")
+
+
+def _lines(entries: Iterable[dict[str, Any]]) -> str:
+    """A line for each, as people review it."""
+    return "[\n" + ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries) + "\n]"
+
+
+def _as_data(row: Row) -> dict[str, Any]:
+    """What differs from the defaults, for a file that people review."""
+    return {f.name: getattr(row, f.name) for f in fields(row) if getattr(row, f.name) != f.default}
+
+
+def read(path: Path) -> Table:
+    """The table that was kept."""
+    table = Table()
+    kept = json.loads(path.read_text())
+    table.rows = [Row(**row) for row in kept["rows"]]
+    table.absent = [Absent(**entry) for entry in kept["absent"]]
+    return table

@@ -1,4 +1,4 @@
-"""Planned restarts of collectors under load, as Prometheus sees them; the scripts are those of `deploy`."""
+"""Collectors and senders are killed and restarted under load, as a real Prometheus sees it."""
 
 from __future__ import annotations
 
@@ -12,47 +12,94 @@ import pytest
 from deploy.collector_restart import Scrapes, restart_after_scrape, restart_drained
 from deploy.otlp_gateway.gateway import Gateway
 from deploy.processes import program
-from tests.accuracy.conftest import Check, Scale
-from tests.accuracy.programs import RECORD
+from tests.accuracy import senders
+from tests.accuracy.conftest import Scale
+from tests.accuracy.measure import Bound, Check
+from tests.accuracy.programs import Notes
+from tests.accuracy.systems.base import WithCollector
+from tests.accuracy.test_kills import LIFE, TWICE, UNSEEN
 from tests.support import prometheus
 from tests.support.collector import Collector
 from tests.support.collector import running as collector_running
 from tests.support.ports import free_port
-from tests.support.processes import eventually, finish, line, start, started
+from tests.support.processes import eventually, finish, line
 from tests.support.prometheus import Prometheus
 
+pytestmark = pytest.mark.needs("collector")
+SCRAPE = 0.25  # seconds; a scrape is what most of this waits for
 COUNTER = 'messages_sent_total{user_plan="free"}'
-SENDERS = 3
-# Records without a pause worth mentioning until a line comes, says how much that was, and stays.
-UNTIL_TOLD = (
-    RECORD
-    + """
-told = threading.Event()
-threading.Thread(target=lambda: (sys.stdin.readline(), told.set()), daemon=True).start()
-say("begun"); n = 0
-while not told.is_set():
-    for _ in range(10): event(n); n += 1
-    time.sleep(0.01)
-t.force_flush(); say(n); sys.stdin.read()
-"""
-)
+ANCHORED = f"sum(increase({COUNTER}[1h] anchored))"
 
 
-def _totals(collector: Collector) -> str:
-    return f"127.0.0.1:{collector.ports['TOTALS']}"
-
-
-def _told_to_stop(processes: list[subprocess.Popen[str]]) -> int:
-    for process in processes:
+@pytest.mark.costly
+def test_first_increment_counts(check: Check, system: WithCollector) -> None:
+    """First events of a label value nobody knew, in Prometheus 3: they count from zero, like any others."""
+    code = "message(); flush(); sys.stdin.readline(); record(7, endpoint='/new'); say('done'); sys.stdin.read()"
+    with prometheus.running([system.page], SCRAPE) as seen, system.started(code) as process:
+        selector = 'http_request_duration_seconds_count{endpoint="/new"}'
+        assert eventually(lambda: bool(seen.query("messages_sent_total")))
+        assert not seen.query(selector)
         assert process.stdin is not None
         process.stdin.write("\n")
         process.stdin.flush()
-    return sum(int(line(process)) for process in processes)
+        assert line(process) == "done"
+        eventually(lambda: seen.increments(selector) == 7, system.patience)
+        check.exact("increments Prometheus sees", 7, seen.increments(selector))
+        finish(process)
 
 
-def _restart(collector: Collector) -> None:
-    collector.stop()
-    collector.start()
+@pytest.mark.costly
+def test_kills_as_prometheus_sees_them(check: Check, system: WithCollector, scale: Scale, notes: Notes) -> None:
+    """Senders and collector SIGKILLed in turn under load: over each kill, the increase in Prometheus is the truth."""
+    unseen = error = 0.0
+    wrong = 0
+    with prometheus.running([system.page], SCRAPE) as seen, senders.started(system, notes) as recording:
+        for number in range(2 * scale.kills):
+            before = notes.done
+            recording.go()
+            assert eventually(lambda before=before: notes.done > before + LIFE * (1 + 3 * system.is_bounded))
+            if number % 2:
+                recording.kill_one()
+            else:
+                unseen += notes.begun - (seen.increments(COUNTER) - error)
+                system.collector.kill()
+                system.collector.start()
+            recording.stand_still()
+            system.deliver()
+            if not eventually(lambda error=error: _is_seen(seen, notes, error), system.patience):
+                wrong, error = wrong + 1, seen.increments(COUNTER) - notes.done
+            recording.grow(number % 2)
+        bound = Bound(f"{UNSEEN}; {TWICE}", lost=unseen, doubled=notes.done)
+        check.between("increments Prometheus sees", notes.done, notes.begun, seen.increments(COUNTER), bound)
+        check.exact("kills over which the increase differs", 0, wrong, Bound(bound.why, doubled=2 * scale.kills))
+        if not system.is_bounded:
+            anchored = round(sum(float(series["value"][1]) for series in seen.query(ANCHORED)), 6)
+            check.between("`increase(… anchored)` over all", notes.done, notes.begun, anchored)
+
+
+def _is_seen(seen: Prometheus, notes: Notes, error: float) -> bool:
+    """Whether Prometheus has seen everything, but for what it saw wrong at earlier kills."""
+    return notes.done <= seen.increments(COUNTER) - error <= notes.begun
+
+
+@pytest.mark.costly
+def test_planned_restart(check: Check, system: WithCollector, scale: Scale, notes: Notes) -> None:
+    """Planned restart of the only collector under load: as its configuration asks for it, nothing is lost."""
+    unseen = 0.0
+    with prometheus.running([system.page], SCRAPE) as seen, senders.started(system, notes) as recording:
+        recording.go()
+        assert eventually(lambda: seen.increments(COUNTER) > 1000)
+        for _ in range(scale.kills):
+            if system.is_bounded:
+                restart_after_scrape(Scrapes(seen.url, f"http://{system.page}/metrics"), system.collector.stop)
+                unseen += notes.begun - seen.increments(COUNTER)
+                system.collector.start()
+            else:
+                system.restart()
+        recording.stand_still()
+        eventually(lambda: notes.done == seen.increments(COUNTER), system.patience)
+        bound = Bound("what was taken after the scrape that the restart waits for", lost=unseen)
+        check.exact("increments Prometheus sees", notes.done, seen.increments(COUNTER), bound)
 
 
 @contextmanager
@@ -67,66 +114,30 @@ def _gateway(directory: Path, collectors: dict[str, Collector]) -> Iterator[tupl
             process.terminate()
 
 
-def _begun(endpoint: str) -> list[subprocess.Popen[str]]:
-    senders = [start(UNTIL_TOLD, endpoint) for _ in range(SENDERS)]
-    assert [line(sender) for sender in senders] == ["begun"] * SENDERS
-    return senders
-
-
-def test_first_increment_counts(check: Check, collector: Collector, scale: Scale) -> None:
-    """First events of a label value nobody knew, in Prometheus 3: they count from zero, like any others."""
-    code = RECORD + "\nt.force_flush(); sys.stdin.readline(); record(7, endpoint='/new'); say('done'); sys.stdin.read()"
-    with prometheus.running([_totals(collector)]) as seen, started(code, collector.endpoint) as process:
-        selector = 'http_requests_total{endpoint="/new"}'
-        assert eventually(lambda: bool(seen.query("messages_sent_total")))
-        assert not seen.query(selector)
-        assert process.stdin is not None
-        process.stdin.write("\n")
-        process.stdin.flush()
-        assert line(process) == "done"
-        eventually(lambda: seen.increments(selector) == 7)
-        check.exact("increments Prometheus sees", 7, seen.increments(selector))
-        finish(process)
-
-
-def test_restart_after_a_scrape(check: Check, scale: Scale) -> None:
-    """Planned restart of the only collector under load: lost is at most what it took after the scrape it waits for."""
-    with ExitStack() as stack:
-        collector = stack.enter_context(collector_running())
-        seen = stack.enter_context(prometheus.running([_totals(collector)]))
-        senders = _begun(collector.endpoint)
-        assert eventually(lambda: seen.increments(COUNTER) > 0)
-        scrapes = Scrapes(seen.url, collector.url("TOTALS"))
-        for _ in range(2):
-            restart_after_scrape(scrapes, lambda: _restart(collector))
-        truth = _told_to_stop(senders)
-        eventually(lambda: seen.increments(COUNTER) == truth, 5)
-        # Each sender exports every 200 ms what it recorded since; a batch waits 200 ms before a scrape can see it.
-        most_lost = 2 * SENDERS * 3 * 0.2 * 1000
-        bound = "taken after the scrape; three export intervals at each restart are allowed"
-        check.within("increments Prometheus sees", truth, seen.increments(COUNTER), truth - most_lost, truth, bound)
-        for sender in senders:
-            finish(sender)
-
-
 @pytest.mark.parametrize("names", ["a", "ab"], ids=["one", "two"])
-def test_restart_behind_the_gateway(check: Check, scale: Scale, tmp_path: Path, names: str) -> None:
+def test_restart_behind_the_gateway(check: Check, system: WithCollector, notes: Notes, names: str) -> None:
     """Planned restart of every collector behind one address, in turn, under load: nothing is lost."""
     with ExitStack() as stack:
-        collectors = {name: stack.enter_context(collector_running()) for name in names}
-        seen = stack.enter_context(prometheus.running([_totals(c) for c in collectors.values()]))
-        gateway, address = stack.enter_context(_gateway(tmp_path, collectors))
-        senders = _begun(address)
+        collectors = {"a": system.collector, "b": stack.enter_context(collector_running(system.config))}
+        collectors = {name: collectors[name] for name in names}
+        pages = [f"127.0.0.1:{collector.ports['TOTALS']}" for collector in collectors.values()]
+        seen = stack.enter_context(prometheus.running(pages, SCRAPE))
+        gateway, system.gateway = stack.enter_context(_gateway(system.directory / "gateway", collectors))
+        recording = stack.enter_context(senders.started(system, notes))
+        recording.go()
         assert eventually(lambda: seen.increments(COUNTER) > 0)
         for name, collector in collectors.items():
-            _restart_drained(gateway, name, collector, seen)
-        truth = _told_to_stop(senders)
-        eventually(lambda: seen.increments(COUNTER) == truth, 10)
-        check.exact(f"increments Prometheus sees, {len(names)} collectors", truth, seen.increments(COUNTER))
-        for sender in senders:
-            finish(sender)
+            if system.is_bounded:
+                scrapes = Scrapes(seen.url, collector.url("TOTALS"))
+                restart_drained(gateway, name, scrapes, lambda collector=collector: _restart(collector))
+            else:
+                _restart(collector)
+        recording.stand_still()
+        eventually(lambda: seen.increments(COUNTER) == notes.done, system.patience)
+        count = f"{len(names)} collector" + "s" * (len(names) > 1)
+        check.exact(f"increments Prometheus sees, {count}", notes.done, seen.increments(COUNTER))
 
 
-def _restart_drained(gateway: Gateway, name: str, collector: Collector, seen: Prometheus) -> None:
-    scrapes = Scrapes(seen.url, collector.url("TOTALS"))
-    restart_drained(gateway, name, scrapes, lambda: _restart(collector))
+def _restart(collector: Collector) -> None:
+    collector.stop()
+    collector.start()

@@ -11,9 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
-
-from tests.support import exposition
+from tests.support import exposition, web
 from tests.support.exposition import Labels, Samples
 from tests.support.ports import free_ports
 from tests.support.processes import eventually
@@ -112,10 +110,7 @@ class Collector:
         return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
     def _is_healthy(self) -> bool:
-        try:
-            return httpx.get(f"http://127.0.0.1:{self.ports['HEALTH']}/").status_code == httpx.codes.OK
-        except httpx.HTTPError:
-            return False
+        return web.is_ok(f"http://127.0.0.1:{self.ports['HEALTH']}/")
 
     def log(self) -> str:
         """What it has logged so far."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeAlias
 
-import httpx
 from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support import web
 
 Labels: TypeAlias = tuple[tuple[str, str], ...]
 Samples: TypeAlias = dict[tuple[str, Labels], float]
@@ -35,7 +36,7 @@ def parse(text: str) -> Samples:
 
 def scrape(url: str) -> Samples:
     """The samples of an endpoint."""
-    answer = httpx.get(url, timeout=10)
+    answer = web.get(url)
     answer.raise_for_status()
     return parse(answer.text)
 

@@ -9,9 +9,11 @@ from typing import Any, Literal
 
 import httpx
 
+from tests.support import web
 from tests.support.ports import free_port
 
 Mode = Literal["pass", "503", "hang", "lose answers"]
+FORWARDING = {"pass", "lose answers"}
 
 
 class FlakyProxy:
@@ -56,11 +58,11 @@ class FlakyProxy:
             self._server = None
 
     def _forward(self, path: str, body: bytes, kind: str) -> int:
-        """The status of the collector's answer; 502 where it gives none."""
+        """The collector's answer, or that of a proxy that got none."""
         try:
-            return httpx.post(self._upstream + path, content=body, headers={"Content-Type": kind}).status_code
+            return web.post(self._upstream + path, body, {"Content-Type": kind}).status_code
         except httpx.HTTPError:
-            return 502
+            return httpx.codes.BAD_GATEWAY
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         proxy, closed = self, self._closed
@@ -74,12 +76,11 @@ class FlakyProxy:
                 mode = proxy.mode if isinstance(proxy.mode, str) else proxy.mode()
                 if mode == "hang":
                     closed.wait(60)
-                if mode in {"pass", "lose answers"}:
-                    taken = proxy._forward(self.path, body, self.headers["Content-Type"])
+                status = proxy._forward(self.path, body, self.headers["Content-Type"]) if mode in FORWARDING else 503
                 if mode in {"hang", "lose answers"}:
                     self.close_connection = True
                     return
-                self.send_response(taken if mode == "pass" else 503)
+                self.send_response(status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 

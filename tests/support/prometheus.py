@@ -16,6 +16,7 @@ import httpx
 import yaml
 
 from deploy import prometheus_program
+from tests.support import web
 from tests.support.ports import free_port
 from tests.support.processes import eventually
 
@@ -29,11 +30,11 @@ class Prometheus:
         scrape_seconds: Between scrapes.
     """
 
-    def __init__(self, targets: Sequence[str], directory: Path, scrape_seconds: int = 1) -> None:
+    def __init__(self, targets: Sequence[str], directory: Path, scrape_seconds: float = 1) -> None:
         self.url = f"http://127.0.0.1:{free_port()}"
         self._targets = list(targets)
         config = {
-            "global": {"scrape_interval": f"{scrape_seconds}s"},
+            "global": {"scrape_interval": f"{scrape_seconds * 1000:.0f}ms"},
             "scrape_configs": [{"job_name": "totals", "static_configs": [{"targets": self._targets}]}],
         }
         file = directory / "prometheus.yml"
@@ -46,6 +47,7 @@ class Prometheus:
                 f"--storage.tsdb.path={directory / 'data'}",
                 f"--web.listen-address={self.url.removeprefix('http://')}",
                 *prometheus_program.flags(program),
+                "--enable-feature=promql-extended-range-selectors",  # `increase(… anchored)`: not extrapolated
             ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -54,14 +56,14 @@ class Prometheus:
     def scrapes_all(self) -> bool:
         """Whether every target has been scraped successfully."""
         try:
-            answer = httpx.get(f"{self.url}/api/v1/targets", params={"state": "active"})
+            answer = web.get(f"{self.url}/api/v1/targets", params={"state": "active"})
             return [t["health"] for t in answer.json()["data"]["activeTargets"]] == ["up"] * len(self._targets)
         except (httpx.HTTPError, ValueError):
             return False
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         """The result of an instant query."""
-        body = httpx.get(f"{self.url}/api/v1/query", params={"query": expression}).json()
+        body = web.get(f"{self.url}/api/v1/query", params={"query": expression}).json()
         assert body["status"] == "success", body
         result: list[dict[str, Any]] = body["data"]["result"]
         return result
@@ -81,10 +83,10 @@ class Prometheus:
 
 
 @contextmanager
-def running(targets: Sequence[str]) -> Iterator[Prometheus]:
+def running(targets: Sequence[str], scrape_seconds: float = 1) -> Iterator[Prometheus]:
     """A Prometheus that has scraped every target once and is ended with the block."""
     with tempfile.TemporaryDirectory() as directory:
-        prometheus = Prometheus(targets, Path(directory))
+        prometheus = Prometheus(targets, Path(directory), scrape_seconds)
         try:
             assert eventually(prometheus.scrapes_all), "Prometheus does not scrape every target"
             yield prometheus

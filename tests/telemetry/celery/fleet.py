@@ -101,9 +101,11 @@ class Fleet:
         }
         return {**{k: v for k, v in os.environ.items() if k != "TELEMETRY_STRICT"}, **own, **more}
 
-    def start_worker(self, *options: str, name: str = "w1", wait: bool = True, **env: str) -> Process:
+    def start_worker(
+        self, *options: str, name: str = "w1", wait: bool = True, application: str = TASKS, **env: str
+    ) -> Process:
         """A worker with two pool processes that is ready for its first task."""
-        command = [sys.executable, "-m", "celery", "-A", TASKS, "worker", "-l", "info", "-n", f"{name}@test"]
+        command = [sys.executable, "-m", "celery", "-A", application, "worker", "-l", "info", "-n", f"{name}@test"]
         command += ["-c", "2", *options]
         process = self._start(name, command, env)
         if wait:

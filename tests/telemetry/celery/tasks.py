@@ -214,6 +214,8 @@ def measured() -> None:
         pass
     with telemetry.get().llm.request(provider="openai", model="gpt-4o") as call:
         call.usage(prompt_tokens=1_000_000)
+    telemetry.get().database.query_executed("SELECT", "inside", 0.01)
+    telemetry.get().storage.operation("upload", bucket="inside", transferred_bytes=10)
     own_events.add(1)
 
 

@@ -6,9 +6,12 @@ import os
 import shutil
 import signal
 import textwrap
+import threading
+import time
 from pathlib import Path
 
 import pytest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 from tests.support.otlp_sink import OtlpSink
 from tests.support.processes import BEGIN, finish, line, run, started
@@ -386,6 +389,34 @@ def test_child_of_a_killed_parent_delivers_itself(sink: OtlpSink) -> None:
         assert sink.eventually(lambda s: s.total("messages_sent_total") == 7)
         finish(process)
     assert sink.total("messages_sent_total", user_plan="free") == 5
+
+
+def test_child_waits_for_its_answer(sink: OtlpSink) -> None:
+    """A child that ends with an export on its way waits a moment for the answer, so that its parent has nothing to repeat."""
+    under_way = threading.Event()
+
+    def slowly(request: ExportMetricsServiceRequest) -> int:
+        if "messages_sent_total" in str(request):
+            under_way.set()
+            time.sleep(0.6)
+        return 200
+
+    code = """
+    pid = os.fork()
+    if pid == 0:
+        message("pro"); sys.stdin.readline(); sys.exit(0)
+    os.waitpid(pid, 0)
+    t.force_flush()
+    """
+    sink.judge = slowly
+    with started(code, sink.url) as process:
+        assert under_way.wait(20)
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+        finish(process)
+    assert sink.total("messages_sent_total", user_plan="pro") == 1
+    assert sink.duplicates == 0
 
 
 def test_child_ends_without_waiting(sink: OtlpSink) -> None:

@@ -56,8 +56,9 @@ def _from_endpoint(place: dict[str, str]) -> Samples:
 def _from_collector() -> Samples:
     with running() as collector, started(RECORD, collector.endpoint, **STAGE) as process:
         assert line(process) == "recorded"
-        collector.settles_at("llm_requests_total", 1)
-        collector.settles_at("conversations_active", 7)
+        for metric, value in {"llm_requests_total": 1, "conversations_active": 7, "llm_price_table_info": 1}.items():
+            collector.settles_at(metric, value)
+        assert eventually(lambda: collector.total("llm_cost_usd_total") > 0)
         return {**collector.samples("TOTALS"), **collector.samples("LEVELS")}
 
 
