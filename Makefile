@@ -47,7 +47,7 @@ test: install check test-collector  ## every check and test of a change, under 3
 test-collector:  ## the Go tests of the collector's components
 	cd collector && go test ./...
 
-test-accuracy: install  ## the whole accuracy suite; run it alone (25 minutes)
+test-accuracy: install  ## the whole accuracy suite; run it alone (40 minutes)
 	$(PYTHON) -m pytest -m accuracy tests/accuracy
 
 test-chaos: install  ## a thousand kills on the whole fleet (half an hour; run it alone); CHAOS_SEED=14 CHAOS_KILLS=1000

@@ -145,13 +145,18 @@ class Host:
         done = set(before.process["absorbed"]) if before else set()
         totals = _Totals()
         totals.add(before.totals if before else ())
+        settled: list[Box] = []
         for box in boxes:
-            if box.path is not None and box.path.name not in done:
-                self._settle(box)
+            if box.path is None or (box.path.name not in done and not self._settle(box)):
+                continue
+            settled.append(box)
+            if box.path.name not in done:
                 totals.add(box.standing(Role.TOTALS))
-        process = {**boxes[0].process, "absorbed": [box.path.name for box in boxes if box.path is not None]}
+        if not settled:
+            return
+        process = {**settled[0].process, "absorbed": [box.path.name for box in settled if box.path is not None]}
         totals.write(path, process)
-        for box in boxes:
+        for box in settled:
             box.remove()
 
 

@@ -93,7 +93,7 @@ class LlmBilling:
         self._noted += 1
         if self._noted >= _MOST_NOTED:
             self.settle()
-        elif self._loader is None:
+        elif self._loader is None and not prices.is_lost():
             self._load()
 
     def _load(self) -> None:
@@ -109,7 +109,9 @@ class LlmBilling:
             self.settle()
 
     def settle(self) -> None:
-        """Price everything that is noted; the first look-up of a process loads the price library."""
+        """Price everything that is noted, where that can be done; the first look-up loads the price library."""
+        if prices.is_lost():
+            return
         with prices.lock:
             self._noted = 0
             for note in self._notes.all():
@@ -130,6 +132,8 @@ class LlmBilling:
 
     def settle_for(self, box: Box) -> bool:
         """Price what a dead process had noted, into its own box; whether that worked."""
+        if prices.is_lost():
+            return next(iter(box.notes(NOTE)), None) is None
         with prices.lock:
             for segment, (note, (count,)) in list(box.notes(NOTE)):
                 amount = None

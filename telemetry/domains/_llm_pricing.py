@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from telemetry.domains._llm_usage import TokenUsage
 
-_LONGEST_WAIT = 2.0  # of a fork; loading takes half a second
+_LONGEST_WAIT = 2.0  # of a fork; loading takes half a second, of a processor that is free
 
 # Hold it to use the library, which imports its modules when it needs them: who forked in the middle of an import
 # would leave a child that waits for that import for ever.
@@ -31,20 +31,32 @@ def _after_fork_in_parent() -> None:
 def _after_fork_in_child() -> None:
     global lock  # noqa: PLW0603 - another thread may hold it for ever
     lock = threading.RLock()
+    _Library.is_lost = _Library.is_lost or not _held_for_fork.now
 
 
 os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
 
 
 class _Library:
-    """Whether this process, or one it was forked from, has used the library: from then on a look-up is quick."""
+    """What this process may do with the library.
+
+    Attributes:
+        is_ready: Whether it, or one it was forked from, has used it: from then on a look-up is quick.
+        is_lost: Whether it, or one it was forked from, was forked while a thread used it: an import may never end.
+    """
 
     is_ready = False
+    is_lost = False
 
 
 def is_ready() -> bool:
     """Whether a look-up takes microseconds, and not the half second that loading the library takes."""
-    return _Library.is_ready
+    return _Library.is_ready and not _Library.is_lost
+
+
+def is_lost() -> bool:
+    """Whether a look-up may never end, because of a fork that could not wait: others price what is noted here."""
+    return _Library.is_lost
 
 
 def cost_in_usd(provider: str, model: str, usage: TokenUsage) -> float | None:
@@ -55,7 +67,6 @@ def cost_in_usd(provider: str, model: str, usage: TokenUsage) -> float | None:
     # Half a second that no call, and no start of a process, should pay.
     from genai_prices import Usage, calc_price
 
-    _Library.is_ready = True
     by_time = usage.audio_seconds > 0 and not usage.tokens
     if by_time:
         amount = Usage(audio_seconds=usage.audio_seconds)
@@ -70,6 +81,8 @@ def cost_in_usd(provider: str, model: str, usage: TokenUsage) -> float | None:
         price = calc_price(amount, model_ref=model, provider_id=provider)
     except LookupError:
         return None
+    finally:
+        _Library.is_ready = True  # not before: the first look-up imports the prices
     priced_by = ("audio_hours",) if by_time else ("input_mtok", "output_mtok")
     if all(getattr(price.model_price, unit, None) is None for unit in priced_by):
         return None

@@ -225,6 +225,36 @@ def test_fork_while_prices_load(sink: OtlpSink) -> None:
     assert sink.total("llm_cost_usd_total") == pytest.approx(2 * 2.5)
 
 
+def test_fork_that_cannot_wait_for_prices(sink: OtlpSink) -> None:
+    """A child that is forked in the middle of loading them prices nothing itself, does not hang, and its parent prices its calls."""
+    run(
+        """
+        from telemetry.domains import _llm_pricing as prices
+        prices._LONGEST_WAIT = 0.1
+        loading, forked = threading.Event(), threading.Event()
+        def load():
+            with prices.lock:
+                loading.set(); forked.wait(20)
+        def call():
+            with t.llm.request(provider="openai", model="gpt-4o") as vendor:
+                vendor.usage(prompt_tokens=1_000_000)
+        threading.Thread(target=load).start()
+        loading.wait(20)
+        pid = os.fork()
+        if pid == 0:
+            call(); t.settle()
+            assert "genai_prices" not in sys.modules
+            sys.exit(0)
+        forked.set()
+        assert os.waitpid(pid, 0)[1] == 0
+        """,
+        sink.url,
+        OTEL_METRIC_EXPORT_INTERVAL=LONG,
+    )
+    assert sink.total("llm_requests_total") == 1
+    assert sink.total("llm_cost_usd_total") == pytest.approx(2.5)
+
+
 def test_fork_storm(sink: OtlpSink) -> None:
     """Two hundred children, each with one count: two hundred counts, two hundred identities."""
     run(
