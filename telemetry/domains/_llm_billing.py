@@ -124,6 +124,8 @@ class LlmBilling:
             with guard.guarded("pricing a noted LLM call"):
                 amount = self._amount(_bill(attributes_of(note)))
             with guard.guarded("counting a noted LLM call"), self._notes.lock:
+                if not note.standing():  # its box was given up meanwhile, for others to deliver
+                    return
                 if amount is None:
                     note.take_back(1)
                 else:

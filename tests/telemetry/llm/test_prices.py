@@ -86,6 +86,26 @@ def test_noted_call_is_kept_until_its_price_is_there(
     assert captured.total("llm_cost_usd_total") == pytest.approx(2 * 2.5)
 
 
+def test_box_given_up_while_a_price_is_looked_up(captured: testing.Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that ends meanwhile leaves the noted call to whoever delivers its box, and says nothing."""
+    look_up, given_up = _llm_pricing.cost_in_usd, []
+
+    def looking_up(*bill: Any) -> float | None:
+        box = captured.telemetry.meter_provider.renew()
+        assert box is not None
+        given_up.append(box)
+        return look_up(*bill)
+
+    monkeypatch.setattr(_llm_pricing, "is_ready", lambda: False)
+    monkeypatch.setattr(_llm_pricing, "cost_in_usd", looking_up)
+    monkeypatch.setattr(LlmBilling, "_load", lambda billing: None)
+    with captured.telemetry.llm.request(provider="openai", model="gpt-4o") as call:
+        call.usage(prompt_tokens=1_000_000)
+    captured.telemetry.settle()
+    assert [moved.amounts for _, moved in given_up[0].notes(NOTE)] == [[1.0]]
+    assert captured.series("llm_cost_usd_total") == {}
+
+
 def test_call_is_priced_at_once_when_the_prices_are_there(captured: testing.Captured) -> None:
     """From the first look-up on, a cost is counted in the call: nothing is put off that a kill could take."""
     with captured.telemetry.llm.request(provider="openai", model="gpt-4o") as call:
