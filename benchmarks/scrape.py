@@ -15,17 +15,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from statistics import median
 
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 import telemetry
-from benchmarks.measure import store
+from benchmarks.measure import MEMORY, store
 
 PROCESSES = (1, 4)
-_MEMORY = Path("/dev/shm")
 
 Way = Callable[[], tuple[Callable[[int], None], Callable[[], bytes]]]
 
@@ -109,7 +107,7 @@ def measure(rounds: int, series: int) -> dict[str, dict[str, float]]:
 
 
 def _apart(way: str, processes: int, series: int, rounds: int) -> float:
-    with tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as directory:
+    with tempfile.TemporaryDirectory(dir=MEMORY) as directory:
         apart = {"OTEL_METRICS_EXPORTER": "prometheus", "TELEMETRY_STATE_DIR": directory}
         if way != "ours":
             apart = {"PROMETHEUS_MULTIPROC_DIR": directory}

@@ -141,10 +141,10 @@ class LlmBilling:
                 amount = None
                 with guard.guarded("pricing LLM calls that a dead process had noted"):
                     amount = self._amount(_bill(attributes_of(note)))
+                series = amount and amount.counter.bind(amount.labels)
                 for left in reversed(range(round(count))):
                     segment.put(note, [left])  # first: a kill in between loses a call, and doubles none
-                    if amount is not None:
-                        series = amount.counter.bind(amount.labels)
+                    if amount and series:
                         box.count(ReadEntry(series.identity, series.keys, series.values), amount.value)
         return True
 

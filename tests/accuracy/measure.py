@@ -15,6 +15,7 @@ from tests.accuracy.programs import COUNTER, HISTOGRAM, Notes
 from tests.accuracy.systems.base import System, WithCollector
 from tests.accuracy.table import Row, Table
 from tests.support import exposition
+from tests.support.beside import beside
 from tests.support.exposition import Labels
 
 
@@ -133,16 +134,11 @@ class Watch:
 @contextmanager
 def watched(system: WithCollector, metric: str = COUNTER, interval: float = 0.2) -> Iterator[Watch]:
     """A watch that scrapes at an interval for the length of a block."""
-    watch, over = Watch(system, metric), threading.Event()
+    watch = Watch(system, metric)
 
-    def scrape() -> None:
+    def scrape(over: threading.Event) -> None:
         while not over.wait(interval):
             watch.look()
 
-    thread = threading.Thread(target=scrape, daemon=True)
-    thread.start()
-    try:
+    with beside(scrape):
         yield watch
-    finally:
-        over.set()
-        thread.join()

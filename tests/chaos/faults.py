@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.chaos.clock import Clock
+from tests.support.beside import beside
 from tests.support.flaky_proxy import Mode
 
 STEP = 3600.0  # seconds that the clock is off, at most
@@ -91,26 +92,20 @@ class Weather:
     def __init__(self, disk: Disk | None, clock: Clock, seed: int, calm: float) -> None:
         self._disk, self._clock, self._calm = disk, clock, calm
         self._draw = random.Random(seed)
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
         self.events: Counter[str] = Counter()
 
     @contextmanager
     def blowing(self) -> Iterator[None]:
         """It does so for the length of a block; the disk has room at its end."""
-        self._thread.start()
-        try:
+        with beside(self._run):
             yield
-        finally:
-            self._stopped.set()
-            self._thread.join()
 
-    def _run(self) -> None:
-        while not self._stopped.wait(self._draw.uniform(self._calm / 3, self._calm)):
+    def _run(self, over: threading.Event) -> None:
+        while not over.wait(self._draw.uniform(self._calm / 3, self._calm)):
             before, self._clock.offset = self._clock.offset, self._draw.uniform(-STEP, STEP)
             self.events["clock back" if self._clock.offset < before else "clock ahead"] += 1
             if self._disk is not None:
                 self._disk.fill()
                 self.events["disk full"] += 1
-                self._stopped.wait(self._draw.uniform(0.5, 3.0))
+                over.wait(self._draw.uniform(0.5, 3.0))
                 self._disk.free()

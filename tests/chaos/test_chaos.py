@@ -24,6 +24,7 @@ from tests.chaos.faults import Disk, Fates, Weather
 from tests.chaos.fleet import ChaosFleet
 from tests.chaos.killer import Killer
 from tests.chaos.watcher import Watcher
+from tests.support.beside import beside
 from tests.support.exposition import Samples, scrape
 from tests.support.flaky_proxy import FlakyProxy
 from tests.support.processes import eventually
@@ -68,11 +69,10 @@ def scale(request: pytest.FixtureRequest) -> Scale:
 @contextmanager
 def traffic(fleet: ChaosFleet) -> Iterator[None]:
     """Users act for the length of a block; what they are answered is not looked at."""
-    stopped = threading.Event()
 
-    def act() -> None:
+    def act(over: threading.Event) -> None:
         seed = SEED
-        while not stopped.is_set():
+        while not over.is_set():
             seed += 1
             command = [PYTHON, "-m", "deploy.traffic", "--base-url", fleet.settings.url("NGINX_PORT")]
             process = subprocess.Popen(
@@ -82,18 +82,13 @@ def traffic(fleet: ChaosFleet) -> Iterator[None]:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
-            while process.poll() is None and not stopped.wait(0.2):
+            while process.poll() is None and not over.wait(0.2):
                 pass
             process.kill()
             process.wait()
 
-    thread = threading.Thread(target=act)
-    thread.start()
-    try:
+    with beside(act):
         yield
-    finally:
-        stopped.set()
-        thread.join()
 
 
 def _deliver(fleet: ChaosFleet) -> subprocess.CompletedProcess[str]:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import httpx
 
+from tests.support.beside import beside
 from tests.support.exposition import Samples, parse
 
 _BETWEEN = 0.1
@@ -28,24 +29,18 @@ class Watcher:
     def __init__(self, url: str) -> None:
         self._url = url
         self._last: Samples = {}
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
         self.pages = self.refused = 0
         self.wrong: list[str] = []
 
     @contextmanager
     def watching(self) -> Iterator[None]:
         """It looks for the length of a block."""
-        self._thread.start()
-        try:
+        with beside(self._run):
             yield
-        finally:
-            self._stopped.set()
-            self._thread.join()
 
-    def _run(self) -> None:
+    def _run(self, over: threading.Event) -> None:
         with httpx.Client(timeout=10) as http:
-            while not self._stopped.wait(_BETWEEN):
+            while not over.wait(_BETWEEN):
                 try:
                     answer = http.get(self._url)
                 except httpx.HTTPError:

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import yaml
 
@@ -20,6 +19,7 @@ from tests.grafana import expressions
 from tests.grafana.another_environment import EACH, READING, label_sets
 from tests.grafana.expressions import GRAFANA, RULE_FILES
 from tests.grafana.live import Prometheus, as_of_last_scrape, process_of
+from tests.support import web
 from tests.support.collector import CONFIG, DURABLE, Collector, running
 from tests.support.ports import free_port
 
@@ -48,17 +48,12 @@ def _prometheus(directory: Path, config: dict[str, Any]) -> Iterator[str]:
     command = [str(PROMETHEUS), *options, *prometheus_program.flags(str(PROMETHEUS))]
     with (directory / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
         try:
-            assert eventually(lambda: _is_ready(address), bool), (directory / "log").read_text()[-2000:]
+            assert eventually(lambda: web.is_ok(f"http://{address}/-/ready"), bool), (directory / "log").read_text()[
+                -2000:
+            ]
             yield f"http://{address}"
         finally:
             process.terminate()
-
-
-def _is_ready(address: str) -> bool:
-    try:
-        return httpx.get(f"http://{address}/-/ready").status_code == httpx.codes.OK
-    except httpx.HTTPError:
-        return False
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 import telemetry
-from tests.support import exposition
+from tests.support import exposition, web
 from tests.support.collector import running
 from tests.support.exposition import Samples, labels
 from tests.support.ports import free_port
@@ -253,12 +253,11 @@ def test_workers_of_a_server_show_the_same_totals(place: dict[str, str], tmp_pat
     ) as process:
         try:
             base = f"http://127.0.0.1:{port}"
-            with httpx.Client(headers={"Connection": "close"}) as http:
-                assert eventually(lambda: _answers(http, f"{base}/hello"))
-                before = _page(f"{base}/metrics/")
-                answered = 0
-                while answered < 300:  # a worker that is recycled may refuse a connection
-                    answered += _answers(http, f"{base}/hello")
+            assert eventually(lambda: web.is_ok(f"{base}/hello"))
+            before = _page(f"{base}/metrics/")
+            answered = 0
+            while answered < 300:  # a worker that is recycled may refuse a connection
+                answered += web.is_ok(f"{base}/hello")
             for key in (
                 ("messages_sent_total", labels(environment="stage", user_plan="free")),
                 ("greetings_total", labels(environment="stage", to="world")),
@@ -281,13 +280,6 @@ def _page(url: str) -> Samples:
 
     assert eventually(asked), f"{url} does not answer"
     return pages[0]
-
-
-def _answers(http: httpx.Client, url: str) -> bool:
-    try:
-        return http.get(url).status_code == httpx.codes.OK
-    except httpx.TransportError:
-        return False
 
 
 def test_route_without_the_sink_says_so() -> None:
