@@ -162,15 +162,15 @@ def test_tasks_whose_child_is_killed(check: Check, nodes: _Nodes, broker: Broker
     nodes.compare(check, broker)
 
 
-def test_what_killed_children_recorded(
-    check: Check, nodes: _Nodes, broker: Broker, system: System, scale: Scale
-) -> None:
+def test_what_killed_children_recorded(check: Check, nodes: _Nodes, fleet: Fleet, system: System, scale: Scale) -> None:
     """Celery, what a task recorded whose child is SIGKILLed or recycled: LLM calls with cost, queries, storage, own metrics."""
     nodes.start("--max-tasks-per-child", "3")
     each = min(scale.events // 30, 40)
     nodes.publish({"measured": each, "measured_and_killed": each // 3, "succeed": each // 3})
-    assert nodes.all_have_run(broker)
-    runs = nodes.replicas * (each + each // 3)
+    assert nodes.all_have_run(fleet.broker)
+    # Celery sends a task again whose child died before its parent had read that it began: the runs count themselves.
+    runs = int(fleet.flag("runs:measured") or 0)
+    assert runs >= nodes.replicas * (each + each // 3)
     truth = {what: times * runs for what, times in INSIDE.items()}
     eventually(lambda: all(truth[what] == round(n, 6) for what, n in system.inside_tasks().items()), system.patience)
     for what, counted in system.inside_tasks().items():
