@@ -30,7 +30,7 @@ from celery import Celery
 from benchmarks.measure import store
 from deploy.ports import free_port_run
 from deploy.processes import program
-from telemetry.instrumentation._celery_request import PUBLISHED_AT
+from telemetry.instrumentation.celery.request import PUBLISHED_AT
 from tests.support.collector import running as running_collector
 from tests.support.processes import children
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from telemetry import Settings, setup
+from telemetry import Settings, process, setup
 
 RESULTS = Path(__file__).parent / "results"
 # Where files of processes are in production: in memory, where the system has a place for that.
@@ -64,13 +64,13 @@ async def cpu_microseconds_async(
 
 def in_a_box() -> setup.Telemetry:
     """The telemetry of this process, which counts into a file as in production, but exports nothing meanwhile."""
-    if setup._Process.telemetry is None:  # noqa: SLF001 - configure() would start an exporter
+    if process.current.configured is None:
         directory = Path(tempfile.mkdtemp(prefix="telemetry-benchmark-", dir=MEMORY))
         atexit.register(shutil.rmtree, directory)
         made = setup.Telemetry(Settings(sink="otlp", state_dir=directory))
         made.pipeline._started = True  # noqa: SLF001
-        setup._Process.telemetry = made  # noqa: SLF001
-    return setup._Process.telemetry  # noqa: SLF001
+        process.current.configured = made
+    return process.current.configured
 
 
 def store(name: str, result: Mapping[str, Any], packages: tuple[str, ...] = ()) -> None:

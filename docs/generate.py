@@ -14,8 +14,8 @@ from typing import Any
 
 from benchmarks.report import PARTS
 from grafana.rules import reference as alerts
-from telemetry.bridge import RULES, Rule
 from telemetry.catalogue import ALL, DOCUMENTED, HistogramSpec, Label, Spec
+from telemetry.instrumentation.bridge import RULES, Rule
 from tests.accuracy import page as accuracy
 from tests.telemetry.celery.page import outcomes
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from telemetry.instrumentation.llm import llm_call
+from telemetry.instrumentation.llm.decorator import llm_call
 from telemetry.pipeline.settings import Settings, SettingsError
-from telemetry.setup import Telemetry, configure, get, shutdown
+from telemetry.process import get
+from telemetry.setup import Telemetry, configure, shutdown
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -39,7 +40,7 @@ def instrument(app: FastAPI) -> None:
     Args:
         app: The application; applications mounted into it are measured with it.
     """
-    from telemetry.instrumentation.http_source import instrument_app
+    from telemetry.instrumentation.fastapi.source import instrument_app
 
     instrument_app(app)
 
@@ -50,7 +51,7 @@ def instrument_celery(app: Celery) -> None:
     Args:
         app: The application, before its worker starts.
     """
-    from telemetry.instrumentation.celery import instrument_celery as instrument_app
+    from telemetry.instrumentation.celery.application import instrument_celery as instrument_app
 
     instrument_app(app)
 
@@ -62,7 +63,7 @@ def instrument_sqlalchemy(engine: Engine | AsyncEngine, pool: str = "main") -> N
         engine: A sync or async engine.
         pool: The ``pool`` label, where a process has several engines.
     """
-    from telemetry.instrumentation.sqlalchemy import instrument_sqlalchemy as instrument_engine
+    from telemetry.instrumentation.sqlalchemy.engine import instrument_sqlalchemy as instrument_engine
 
     get().own_sources.add("database")
     instrument_engine(engine, lambda: get().database, pool)

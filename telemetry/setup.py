@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 from opentelemetry import metrics
 from opentelemetry.sdk.metrics.view import View
 
-from telemetry import guard
+from telemetry import guard, process
 from telemetry.box.box import Box
-from telemetry.bridge import Bridge
-from telemetry.domains._llm_billing import LlmBilling
 from telemetry.domains.business import BusinessRecorder
 from telemetry.domains.celery import CeleryRecorder
 from telemetry.domains.database import DatabaseRecorder
 from telemetry.domains.errors import ErrorsRecorder
 from telemetry.domains.http import HttpRecorder
-from telemetry.domains.llm import LlmRecorder
 from telemetry.domains.storage import StorageRecorder
-from telemetry.instruments import Instruments
+from telemetry.instrumentation.bridge import Bridge
+from telemetry.instrumentation.llm.billing import LlmBilling
+from telemetry.instrumentation.llm.calls import LlmCalls
+from telemetry.metrics.catalogue_instruments import Instruments
 from telemetry.metrics.catalogued import catalogue_views, clamp_of
 from telemetry.metrics.provider import MeterProvider
 from telemetry.pipeline import fork
@@ -63,7 +61,7 @@ class Telemetry:
         self.errors = ErrorsRecorder(self.instruments)
         self.http = HttpRecorder(self.instruments, self.errors)
         self.celery = CeleryRecorder(self.instruments, self.errors)
-        self.llm = LlmRecorder(self.instruments, self.errors, self._billing)
+        self.llm = LlmCalls(self.instruments, self.errors, self._billing)
         self.database = DatabaseRecorder(self.instruments, self.errors)
         self.business = BusinessRecorder(self.instruments)
         self.storage = StorageRecorder(self.instruments)
@@ -113,7 +111,7 @@ class Telemetry:
 
     def after_fork_in_child(self) -> None:
         """Forget what the parent recorded; the first event in the child starts a pipeline of its own."""
-        _Process.lock = threading.RLock()
+        process.current.after_fork_in_child()
         self._billing.after_fork_in_child()
         self.pipeline.after_fork_in_child()
 
@@ -144,14 +142,6 @@ class _Owner:
         self._telemetry.shutdown()
 
 
-class _Process:
-    """The one configured Telemetry of this process, and the silent one for code that runs without."""
-
-    telemetry: Telemetry | None = None
-    silent: Telemetry | None = None
-    lock = threading.RLock()
-
-
 def configure(
     service_name: str | None = None, *, settings: Settings | None = None, views: Sequence[View] = ()
 ) -> Telemetry:
@@ -170,10 +160,10 @@ def configure(
     Raises:
         SettingsError: If a setting is wrong, naming every wrong setting, its value and the remedy.
     """
-    with _Process.lock:
-        if _Process.telemetry is None:
-            _Process.telemetry = _configured(settings or Settings.from_environment(service_name), views)
-        return _Process.telemetry
+    with process.current.lock:
+        if process.current.configured is None:
+            process.current.configured = _configured(settings or Settings.from_environment(service_name), views)
+        return process.current.configured
 
 
 def _configured(settings: Settings, views: Sequence[View]) -> Telemetry:
@@ -207,29 +197,10 @@ def _set_globally(provider: MeterProvider) -> None:
         )
 
 
-def get() -> Telemetry:
-    """The configured telemetry of this process, or a silent one where ``configure()`` was never called."""
-    return _Process.telemetry or _silent()
-
-
-def _silent() -> Telemetry:
-    with _Process.lock:
-        if _Process.silent is None:
-            _Process.silent = Telemetry(Settings())
-        return _Process.silent
-
-
-@contextmanager
-def replaced(telemetry: Telemetry) -> Iterator[Telemetry]:
-    """Let ``get()`` return ``telemetry`` for the length of a block."""
-    before, _Process.telemetry = _Process.telemetry, telemetry
-    try:
-        yield telemetry
-    finally:
-        _Process.telemetry = before
-
-
 def shutdown() -> None:
     """Export what is left and stop; for the end of a process that does not end normally."""
-    if _Process.telemetry is not None:
-        _Process.telemetry.shutdown()
+    if process.current.configured is not None:
+        process.current.configured.shutdown()
+
+
+process.current.make_silent = lambda: Telemetry(Settings())

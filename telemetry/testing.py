@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from opentelemetry.sdk.metrics.view import View
 
-from telemetry import setup
+from telemetry import process, setup
 from telemetry.box.header import Role
 from telemetry.box.identity import Kind, attributes_of
 from telemetry.box.segment import Moved
@@ -82,5 +82,5 @@ def capture(settings: Settings | None = None, *, views: Sequence[View] = ()) -> 
         views: Of the application's own instruments, as ``telemetry.configure`` takes them.
     """
     captured = Captured(settings or Settings(), views)
-    with setup.replaced(captured.telemetry):
+    with process.replaced(captured.telemetry):
         yield captured

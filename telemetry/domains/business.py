@@ -8,7 +8,7 @@ from typing import cast
 from telemetry import guard
 from telemetry.catalogue import business as catalogue
 from telemetry.catalogue.business import AudioLabels, PlanLabels, UserPlanLabels
-from telemetry.instruments import Instruments
+from telemetry.metrics.catalogue_instruments import Instruments
 
 
 class BusinessRecorder:

@@ -1,4 +1,4 @@
-"""Records tasks, queues and workers; declared in ``catalogue/celery.py``, hooked in ``instrumentation/celery.py``."""
+"""Records tasks, queues and workers; declared in ``catalogue/celery.py``, hooked in ``instrumentation/celery/``."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from functools import partial
 from itertools import product
 from typing import Any, cast
 
-from telemetry.bound import BoundCounter
 from telemetry.catalogue import FactSpec
 from telemetry.catalogue import celery as catalogue
 from telemetry.catalogue.celery import HeldLabels, TaskLabels, WorkerLabels
 from telemetry.domains.celery_beat import BeatRecorder
 from telemetry.domains.celery_task import TaskInstruments, TaskSeries
 from telemetry.domains.errors import ErrorsRecorder
-from telemetry.instruments import Instruments
+from telemetry.metrics.bound import BoundCounter
+from telemetry.metrics.catalogue_instruments import Instruments
 from telemetry.metrics.stream import MOST_SERIES
 
 _OVERFLOW = "other"

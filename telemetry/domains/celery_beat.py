@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from telemetry.catalogue import celery as catalogue
 from telemetry.catalogue._labels import NoLabels
-from telemetry.instruments import Instruments
+from telemetry.metrics.catalogue_instruments import Instruments
 
 
 class BeatRecorder:

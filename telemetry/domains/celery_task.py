@@ -6,7 +6,7 @@ from typing import cast
 
 from telemetry.catalogue import celery as catalogue
 from telemetry.catalogue.celery import DroppedLabels, Outcome, TaskLabels
-from telemetry.instruments import Instruments
+from telemetry.metrics.catalogue_instruments import Instruments
 from telemetry.metrics.series import CounterSeries, HistogramSeries
 
 

@@ -10,7 +10,7 @@ from telemetry import guard
 from telemetry.catalogue import database as catalogue
 from telemetry.catalogue.database import PoolLabels, QueryLabels
 from telemetry.domains.errors import ErrorsRecorder
-from telemetry.instruments import Instruments
+from telemetry.metrics.catalogue_instruments import Instruments
 from telemetry.metrics.series import HistogramSeries
 
 

@@ -6,7 +6,7 @@ from typing import cast
 
 from telemetry.catalogue import errors as catalogue
 from telemetry.catalogue.errors import ErrorLabels, RateLimitLabels
-from telemetry.instruments import Instruments
+from telemetry.metrics.catalogue_instruments import Instruments
 
 
 class ErrorsRecorder:

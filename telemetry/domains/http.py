@@ -1,4 +1,4 @@
-"""Records HTTP requests; declared in ``catalogue/http.py``, hooked in ``instrumentation/fastapi.py``."""
+"""Records HTTP requests; declared in ``catalogue/http.py``, hooked in ``instrumentation/fastapi/``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from telemetry.catalogue._labels import Method
 from telemetry.catalogue.http import EndpointLabels, ResponseLabels
 from telemetry.domains.errors import ErrorsRecorder
 from telemetry.domains.http_websocket import WebSocketRecorder
-from telemetry.instruments import Instruments
+from telemetry.metrics.catalogue_instruments import Instruments
 from telemetry.metrics.series import CounterSeries, LevelSeries
 
 UNMATCHED = "unmatched"

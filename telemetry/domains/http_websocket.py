@@ -1,9 +1,9 @@
-"""Records WebSocket connections; declared in ``catalogue/http.py``, hooked in ``_fastapi_websocket.py``."""
+"""Records WebSocket connections; declared in ``catalogue/http.py``, hooked in ``instrumentation/fastapi/``."""
 
 from __future__ import annotations
 
 from telemetry.catalogue import http as catalogue
-from telemetry.instruments import Instruments
+from telemetry.metrics.catalogue_instruments import Instruments
 
 REJECTED = "rejected"
 NORMAL_CLOSURE = 1000

@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Protocol
 
-from telemetry import guard
-from telemetry.bound import BoundCounter
 from telemetry.catalogue import llm as catalogue
 from telemetry.catalogue.llm import ModelLabels, TokenLabels
-from telemetry.domains._llm_billing import Bill, LlmBilling
-from telemetry.domains._llm_call import LlmCall
-from telemetry.domains._llm_usage import TokenUsage
 from telemetry.domains.errors import ErrorsRecorder
-from telemetry.instruments import Instruments
+from telemetry.domains.llm_tokens import TokenUsage
+from telemetry.metrics.bound import BoundCounter
+from telemetry.metrics.catalogue_instruments import Instruments
 
-_MOST_PROVIDERS = 100
+
+class Billing(Protocol):
+    """Who knows what a call costs."""
+
+    def add(
+        self,
+        provider: str,
+        model: str,
+        usage: TokenUsage,
+        *,
+        estimated: bool = False,
+        counts_unpriced: bool = True,
+    ) -> None:
+        """Price a call, now or soon.
+
+        Args:
+            provider: The vendor.
+            model: As sent to the vendor.
+            usage: What the call is billed for.
+            estimated: Whether the usage is an estimate.
+            counts_unpriced: Whether a call without a price counts as one; it does once.
+        """
 
 
 class LlmRecorder:
     """Calls to vendors, the tokens and money they take, and requests answered from the response cache."""
 
-    def __init__(self, instruments: Instruments, errors: ErrorsRecorder, billing: LlmBilling) -> None:
+    def __init__(self, instruments: Instruments, errors: ErrorsRecorder, billing: Billing) -> None:
         self._requests = instruments.counter(catalogue.REQUESTS)
         self._tokens = instruments.counter(catalogue.TOKENS)
         self._duration = instruments.histogram(catalogue.DURATION)
@@ -31,25 +49,6 @@ class LlmRecorder:
         self._estimated = instruments.counter(catalogue.TOKENS_ESTIMATED)
         self._billing = billing
         self._errors = errors
-        self._own_providers: set[str] = set()
-
-    def measures(self, provider: str) -> bool:
-        """Whether the application itself records the calls to a vendor; instrumentors' records are then dropped."""
-        return provider in self._own_providers
-
-    def request(self, *, provider: str, model: str, messages: object = None) -> LlmCall:
-        """A call to a vendor, as a context manager around it (also around ``await`` and streams).
-
-        Args:
-            provider: ``openai``, ``anthropic``, ``google``, …
-            model: As sent to the vendor.
-            messages: What is sent to the vendor, from which the input of a stream that is aborted can be estimated;
-                nothing of it is kept or recorded.
-        """
-        if len(self._own_providers) < _MOST_PROVIDERS:
-            with guard.guarded("noting a vendor"):
-                self._own_providers.add(provider)
-        return LlmCall(self, provider, model, messages)
 
     def cache_hit(self, *, provider: str, model: str) -> None:
         """A request was answered from the application's own response cache, without a call to the vendor."""
@@ -79,7 +78,7 @@ class LlmRecorder:
         labels: ModelLabels = {"provider": provider, "model": model}
         if usage is not None:
             self._count_tokens(self._tokens, labels, usage)
-            self._billing.add(Bill(provider, model, usage, counts_unpriced=new_call))
+            self._billing.add(provider, model, usage, counts_unpriced=new_call)
         elif new_call:
             self._unpriced.add(1, labels)
 
@@ -103,7 +102,7 @@ class LlmRecorder:
         labels: ModelLabels = {"provider": provider, "model": model}
         self._count_tokens(self._estimated, labels, usage)
         if with_input and usage.tokens:
-            self._billing.add(Bill(provider, model, usage, estimated=True, counts_unpriced=False))
+            self._billing.add(provider, model, usage, estimated=True, counts_unpriced=False)
 
     def _count_tokens(self, counter: BoundCounter[TokenLabels], labels: ModelLabels, usage: TokenUsage) -> None:
         counts: tuple[tuple[Literal["prompt", "cached", "completion"], int], ...] = (

@@ -8,7 +8,7 @@ from typing import cast
 
 from telemetry.catalogue import storage as catalogue
 from telemetry.catalogue.storage import OperationLabels, QuotaLabels
-from telemetry.instruments import Instruments
+from telemetry.metrics.catalogue_instruments import Instruments
 
 TOP_USERS = 20
 OTHER = "other"

@@ -1,1 +1,1 @@
-"""Hooks into FastAPI, Celery and SQLAlchemy; each module calls the domain verbs of one library's events."""
+"""Where events come from: a room of hooks for each library, and the bridge from other instrumentors' metrics."""

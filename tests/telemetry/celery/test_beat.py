@@ -12,7 +12,7 @@ from celery.beat import Scheduler
 
 from telemetry import testing
 from telemetry.catalogue.celery import BEAT_LAG
-from telemetry.instrumentation._celery_beat import measure_beat
+from telemetry.instrumentation.celery.beat import measure_beat
 from tests.telemetry.celery.fleet import TASKS, Broker, Fleet, eventually, running
 
 OFTEN = {"often": {"task": f"{TASKS}.succeed", "schedule": 0.2}}

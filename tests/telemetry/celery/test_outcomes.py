@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from telemetry import instrument_celery, testing
-from telemetry.instrumentation.celery import uninstrument_celery
+from telemetry.instrumentation.celery.application import uninstrument_celery
 from tests.telemetry.celery.fleet import TASKS, Broker, Fleet, eventually, running
 from tests.telemetry.celery.scenarios import SCENARIOS, Counts, Scenario
 

@@ -10,7 +10,7 @@ from celery import Celery
 from kombu import Exchange, Queue, binding
 
 from telemetry import guard, instrument_celery, testing
-from telemetry.instrumentation.celery import uninstrument_celery
+from telemetry.instrumentation.celery.application import uninstrument_celery
 from tests.telemetry.celery.fleet import TASKS, Broker, Fleet, eventually
 
 MEDIA = Exchange("media", type="topic")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from telemetry.instrumentation import _celery_board_amqp
-from telemetry.instrumentation._celery_board_amqp import AmqpBoard
+from telemetry.instrumentation.celery import broker_amqp
+from telemetry.instrumentation.celery.broker_amqp import AmqpBroker
 from tests.telemetry.celery.fleet import TASKS, Broker, Fleet, eventually, running
 from tests.telemetry.celery.rabbit import Rabbit
 
@@ -101,16 +101,16 @@ def test_another_takes_over(fleet: Fleet) -> None:
 def test_memory_is_bounded_and_short(rabbit: Rabbit, fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     """The broker keeps one announcement for each process, which is forgotten after an hour."""
     with fleet.publisher.connection_for_read() as connection:
-        board = AmqpBoard(connection, f"memory-{time.monotonic_ns()}")
+        board = AmqpBroker(connection, f"memory-{time.monotonic_ns()}")
         for count in range(5):
-            monkeypatch.setattr(_celery_board_amqp, "ANNOUNCE_EVERY", -1.0)
+            monkeypatch.setattr(broker_amqp, "ANNOUNCE_EVERY", -1.0)
             assert board.attend("w1@test", [f"q{count}"], lease=1)
         assert eventually(lambda: board.attend("w1@test", ["q"], lease=1) and len(board.queue_lengths()) == 1)
         assert board.workers() == {"w1@test": True}
         board.worker_gone("w1@test")
         assert board.workers() == {"w1@test": False}
-        monkeypatch.setattr(_celery_board_amqp, "ANNOUNCE_EVERY", 1e9)
+        monkeypatch.setattr(broker_amqp, "ANNOUNCE_EVERY", 1e9)
         now = time.time()
-        monkeypatch.setattr(_celery_board_amqp.time, "time", lambda: now + 3700)
+        monkeypatch.setattr(broker_amqp.time, "time", lambda: now + 3700)
         board.attend("w1@test", ["q"], lease=1)
         assert board.workers() == {}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from telemetry import instrument_celery, testing
-from telemetry.instrumentation.celery import uninstrument_celery
+from telemetry.instrumentation.celery.application import uninstrument_celery
 from tests.telemetry.celery.fleet import Broker, Fleet, eventually, running
 
 TASKS = 5000

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from telemetry.instrumentation import _celery_board
-from telemetry.instrumentation._celery_board import RedisBoard
+from telemetry.instrumentation.celery import broker_redis
+from telemetry.instrumentation.celery.broker_redis import RedisBroker
 from tests.telemetry.celery.fleet import Fleet, eventually
 
 WORKERS = ("w1", "w2")
@@ -40,20 +40,20 @@ def test_worker_without_heartbeat_lives(fleet: Fleet) -> None:
     """A worker that sends no events and no heartbeats of Celery's is alive all the same, also beyond their length."""
     fleet.start_worker("--without-heartbeat", "--without-gossip", "--without-mingle")
     assert eventually(lambda: fleet.active_workers(hostname="w1@test") == 1)
-    expiry = time.monotonic() + _celery_board.WORKER_FRESH + 1
+    expiry = time.monotonic() + broker_redis.WORKER_FRESH + 1
     assert not eventually(lambda: fleet.active_workers(hostname="w1@test") != 1, expiry - time.monotonic())
 
 
 def test_dead_worker_is_forgotten(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that is gone stays at 0 for an hour and is forgotten then."""
     with fleet.publisher.connection_for_read() as connection:
-        board = RedisBoard(connection.default_channel, "test", "me")
+        board = RedisBroker(connection.default_channel, "test", "me")
         board.attend("w1@test", ["celery"], lease=1)
         board.worker_gone("w1@test")
         assert board.workers() == {"w1@test": False}
         now = time.time()
-        monkeypatch.setattr(_celery_board.time, "time", lambda: now + 3599)
+        monkeypatch.setattr(broker_redis.time, "time", lambda: now + 3599)
         assert board.workers() == {"w1@test": False}
-        monkeypatch.setattr(_celery_board.time, "time", lambda: now + 3601)
+        monkeypatch.setattr(broker_redis.time, "time", lambda: now + 3601)
         assert board.workers() == {}
         assert board.queue_lengths() == {}

@@ -11,7 +11,10 @@ from fastapi import FastAPI
 import telemetry
 from telemetry import testing
 
-HOOKS, INSTRUMENTOR = "telemetry.instrumentation.fastapi", "opentelemetry.instrumentation.fastapi"
+HOOKS, INSTRUMENTOR = (
+    "telemetry.instrumentation.fastapi.application",
+    "opentelemetry.instrumentation.fastapi",
+)
 
 
 async def _ask(captured: testing.Captured) -> float | None:

@@ -12,8 +12,8 @@ import pytest
 
 from telemetry import guard, testing
 from telemetry.catalogue.llm import COST, ModelLabels
-from telemetry.domains import _llm_pricing
-from telemetry.domains._llm_billing import NOTE, LlmBilling
+from telemetry.instrumentation.llm import pricing
+from telemetry.instrumentation.llm.billing import NOTE, LlmBilling
 
 GPT_4O: ModelLabels = {"provider": "openai", "model": "gpt-4o"}
 WHISPER = {"provider": "openai", "model": "whisper-1"}
@@ -52,9 +52,9 @@ def test_price_table_says_its_date(captured: testing.Captured) -> None:
 
 def test_call_does_not_wait_for_prices(captured: testing.Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the price library loads, calls return at once and count their tokens; their costs follow."""
-    look_up, loaded = _llm_pricing.cost_in_usd, threading.Event()
-    monkeypatch.setattr(_llm_pricing, "cost_in_usd", lambda *bill: look_up(*bill) if loaded.wait(30) else None)
-    monkeypatch.setattr(_llm_pricing, "is_ready", loaded.is_set)
+    look_up, loaded = pricing.cost_in_usd, threading.Event()
+    monkeypatch.setattr(pricing, "cost_in_usd", lambda *bill: look_up(*bill) if loaded.wait(30) else None)
+    monkeypatch.setattr(pricing, "is_ready", loaded.is_set)
     for _ in range(3):
         with captured.telemetry.llm.request(provider="openai", model="gpt-4o") as call:
             call.usage(prompt_tokens=1_000_000)
@@ -68,14 +68,14 @@ def test_noted_call_is_kept_until_its_price_is_there(
     captured: testing.Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A process that is killed while it looks a price up has the call in its box, for whoever delivers for it."""
-    look_up, kept = _llm_pricing.cost_in_usd, []
+    look_up, kept = pricing.cost_in_usd, []
 
     def looking_up(*bill: Any) -> float | None:
         kept.append([moved.amounts for _, moved in captured.telemetry.meter_provider.box.notes(NOTE)])
         return look_up(*bill)
 
-    monkeypatch.setattr(_llm_pricing, "is_ready", lambda: False)
-    monkeypatch.setattr(_llm_pricing, "cost_in_usd", looking_up)
+    monkeypatch.setattr(pricing, "is_ready", lambda: False)
+    monkeypatch.setattr(pricing, "cost_in_usd", looking_up)
     monkeypatch.setattr(LlmBilling, "_load", lambda billing: None)
     for _ in range(2):
         with captured.telemetry.llm.request(provider="openai", model="gpt-4o") as call:
@@ -88,7 +88,7 @@ def test_noted_call_is_kept_until_its_price_is_there(
 
 def test_box_given_up_while_a_price_is_looked_up(captured: testing.Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that ends meanwhile leaves the noted call to whoever delivers its box, and says nothing."""
-    look_up, given_up = _llm_pricing.cost_in_usd, []
+    look_up, given_up = pricing.cost_in_usd, []
 
     def looking_up(*bill: Any) -> float | None:
         box = captured.telemetry.meter_provider.renew()
@@ -96,8 +96,8 @@ def test_box_given_up_while_a_price_is_looked_up(captured: testing.Captured, mon
         given_up.append(box)
         return look_up(*bill)
 
-    monkeypatch.setattr(_llm_pricing, "is_ready", lambda: False)
-    monkeypatch.setattr(_llm_pricing, "cost_in_usd", looking_up)
+    monkeypatch.setattr(pricing, "is_ready", lambda: False)
+    monkeypatch.setattr(pricing, "cost_in_usd", looking_up)
     monkeypatch.setattr(LlmBilling, "_load", lambda billing: None)
     with captured.telemetry.llm.request(provider="openai", model="gpt-4o") as call:
         call.usage(prompt_tokens=1_000_000)

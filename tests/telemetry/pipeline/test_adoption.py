@@ -213,8 +213,8 @@ def test_process_that_lives_is_left_alone(place: Path) -> None:
 
 def test_unpriced_calls_of_the_dead_are_priced(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """LLM calls whose process died before the price library was loaded cost what they cost."""
-    monkeypatch.setattr("telemetry.domains._llm_pricing.is_ready", lambda: False)
-    monkeypatch.setattr("telemetry.domains._llm_billing.LlmBilling._load", lambda self: None)
+    monkeypatch.setattr("telemetry.instrumentation.llm.pricing.is_ready", lambda: False)
+    monkeypatch.setattr("telemetry.instrumentation.llm.billing.LlmBilling._load", lambda self: None)
     process = Exporting(place)
     for _ in range(10):
         with process.telemetry.llm.request(provider="openai", model="gpt-4o") as call:

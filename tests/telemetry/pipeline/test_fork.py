@@ -172,10 +172,10 @@ def test_fork_while_recording_and_exporting(sink: OtlpSink) -> None:
 
 LOCKS = {
     "series": "t.meter_provider.lock",
-    "configure": "telemetry.setup._Process.lock",
+    "configure": "telemetry.process.current.lock",
     "flush": "t.pipeline._way._flushed",
     "boxes": "telemetry.box.locks._opening",
-    "prices": "telemetry.domains._llm_pricing.lock",
+    "prices": "telemetry.instrumentation.llm.pricing.lock",
 }
 
 
@@ -183,7 +183,7 @@ LOCKS = {
 def test_lock_held_at_the_fork_is_not_inherited(sink: OtlpSink, lock: str) -> None:
     """Whatever lock another thread holds while the process forks, the child records, exports and ends at once."""
     code = f"""
-    import telemetry.box.locks, telemetry.domains._llm_pricing, telemetry.setup
+    import telemetry.box.locks, telemetry.instrumentation.llm.pricing, telemetry.process
     held, release = threading.Event(), threading.Event()
     def hold():
         with {LOCKS[lock]}:
@@ -229,7 +229,7 @@ def test_fork_that_cannot_wait_for_prices(sink: OtlpSink) -> None:
     """A child that is forked in the middle of loading them prices nothing itself, does not hang, and its parent prices its calls."""
     run(
         """
-        from telemetry.domains import _llm_pricing as prices
+        from telemetry.instrumentation.llm import pricing as prices
         prices._LONGEST_WAIT = 0.1
         loading, forked = threading.Event(), threading.Event()
         def load():

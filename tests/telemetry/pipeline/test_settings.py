@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from telemetry import Settings, SettingsError, setup
+from telemetry import Settings, SettingsError, process, setup
 
 WRONG = {
     "OTEL_METRICS_EXPORTER": "carrier-pigeon",
@@ -128,8 +128,8 @@ def test_state_directory_is_the_users_own() -> None:
 
 def test_wrong_settings_stop_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """`configure()` raises on wrong settings and leaves nothing half configured."""
-    monkeypatch.setattr(setup._Process, "telemetry", None)
+    monkeypatch.setattr(process.current, "configured", None)
     monkeypatch.setenv("OTEL_METRICS_EXPORTER", "carrier-pigeon")
     with pytest.raises(SettingsError, match="carrier-pigeon"):
         setup.configure("api")
-    assert setup._Process.telemetry is None
+    assert process.current.configured is None

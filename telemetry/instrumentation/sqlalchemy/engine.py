@@ -19,8 +19,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telemetry import guard
 from telemetry.domains.database import DatabaseRecorder
-from telemetry.instrumentation._sqlalchemy_pool import ObservedPool
-from telemetry.instrumentation._sqlalchemy_statement import operation_and_table
+from telemetry.instrumentation.sqlalchemy.pool import ObservedPool
+from telemetry.instrumentation.sqlalchemy.statement import operation_and_table
 
 _logger = logging.getLogger("telemetry")
 

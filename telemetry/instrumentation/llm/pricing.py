@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from telemetry.domains._llm_usage import TokenUsage
+    from telemetry.domains.llm_tokens import TokenUsage
 
 _LONGEST_WAIT = 2.0  # of a fork; loading takes half a second, of a processor that is free
 

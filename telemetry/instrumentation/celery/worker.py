@@ -12,8 +12,8 @@ from billiard.pool import EX_OK, EX_RECYCLE, RUN
 from celery.worker import state
 
 from telemetry import guard
-from telemetry.instrumentation._celery_request import MeteredRequest
-from telemetry.setup import get
+from telemetry.instrumentation.celery.request import MeteredRequest
+from telemetry.process import get
 
 
 def measure_worker(hostname: str, worker: Any) -> None:

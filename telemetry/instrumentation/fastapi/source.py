@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from telemetry.setup import get
+from telemetry.process import get
 
 _logger = logging.getLogger("telemetry")
 
@@ -22,7 +22,7 @@ def instrument_app(app: FastAPI) -> None:
     Where the first is used, what other sources say about HTTP is dropped, so nothing counts twice.
     """
     try:
-        from telemetry.instrumentation.fastapi import instrument_fastapi
+        from telemetry.instrumentation.fastapi.application import instrument_fastapi
     except ImportError as error:
         _use_instrumentor(app, error)
         return

@@ -18,11 +18,11 @@ from opentelemetry.util.types import Attributes
 from telemetry import guard
 from telemetry.box.identity import Scope
 from telemetry.catalogue import Spec, database, http, llm
-from telemetry.domains._llm_usage import TokenUsage
 from telemetry.domains.database import DatabaseRecorder
 from telemetry.domains.errors import ErrorsRecorder
 from telemetry.domains.http import CLIENT_CLOSED_REQUEST, UNMATCHED, HttpRecorder
-from telemetry.domains.llm import LlmRecorder
+from telemetry.domains.llm_tokens import TokenUsage
+from telemetry.instrumentation.llm.calls import LlmCalls
 from telemetry.metrics.meter import silent
 from telemetry.metrics.views import Instrument
 from telemetry.pipeline.settings import Settings
@@ -34,7 +34,7 @@ class Recorders(Protocol):
     settings: Settings
     own_sources: set[str]
     http: HttpRecorder
-    llm: LlmRecorder
+    llm: LlmCalls
     database: DatabaseRecorder
     errors: ErrorsRecorder
 

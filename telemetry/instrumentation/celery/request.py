@@ -14,8 +14,8 @@ from kombu.utils.imports import symbol_by_name
 
 from telemetry import guard
 from telemetry.domains.celery_task import TaskSeries
-from telemetry.instrumentation._celery_queues import QueueNames
-from telemetry.setup import get
+from telemetry.instrumentation.celery.queues import QueueNames
+from telemetry.process import get
 
 PUBLISHED_AT = "telemetry_published_at"
 _LOST_WITH_POOL = (WorkerLostError, Terminated, SystemExit)

@@ -1,16 +1,15 @@
-"""One call to an LLM vendor from its start to its end, and the stream it may return; ``llm.py`` counts it."""
+"""One call to an LLM vendor from its start to its end; ``domains/llm.py`` counts it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 from telemetry import guard
-from telemetry.domains._llm_usage import StreamUsage, TokenUsage, usage_of
-
-OnEnd = Callable[[BaseException | None], None]
+from telemetry.domains.llm_tokens import TokenUsage
+from telemetry.instrumentation.llm.stream import OnEnd, WatchedStream
+from telemetry.instrumentation.llm.usage import StreamUsage, usage_of
 
 
 class CallListener(Protocol):
@@ -135,96 +134,3 @@ class LlmCall:
             self._stream.see(chunk)
             if self._stream.has_begun and not began:
                 self._listener.first_token(self._provider, self._model, time.perf_counter() - self._started)
-
-
-def _nobody_waits(error: BaseException | None) -> None:
-    """Whoever made the call ends it."""
-
-
-class WatchedStream:
-    """A vendor's stream, unchanged, whose usage is noted on the way; everything else is the vendor's own.
-
-    Args:
-        chunks: The vendor's stream.
-        call: The call it answers.
-        on_end: Called with what ended the stream: its end (``None``), an error, or its being closed.
-    """
-
-    def __init__(self, chunks: Any, call: LlmCall, on_end: OnEnd | None = None) -> None:
-        self._chunks = chunks
-        self._call = call
-        self._on_end: OnEnd = on_end or _nobody_waits
-        self._iterator: Iterator[Any] | None = None
-        self._async_iterator: AsyncIterator[Any] | None = None
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "_chunks":  # a copy that is not made yet
-            raise AttributeError(name)
-        return getattr(self._chunks, name)
-
-    def __iter__(self) -> Iterator[Any]:
-        if self._iterator is None:
-            self._iterator = self._watched()
-        return self._iterator
-
-    def __next__(self) -> Any:
-        return next(iter(self))
-
-    def __aiter__(self) -> AsyncIterator[Any]:
-        if self._async_iterator is None:
-            self._async_iterator = self._watched_async()
-        return self._async_iterator
-
-    async def __anext__(self) -> Any:
-        return await anext(aiter(self))
-
-    def __enter__(self) -> Self:
-        self._chunks.__enter__()
-        return self
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> Any:
-        try:
-            return self._chunks.__exit__(kind, error, traceback)
-        finally:
-            self._on_end(error)
-
-    async def __aenter__(self) -> Self:
-        await self._chunks.__aenter__()
-        return self
-
-    async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> Any:
-        try:
-            return await self._chunks.__aexit__(kind, error, traceback)
-        finally:
-            self._on_end(error)
-
-    def close(self) -> Any:
-        """Close the vendor's stream; what it returns may have to be awaited."""
-        self._on_end(None)
-        return self._chunks.close()
-
-    def _watched(self) -> Iterator[Any]:
-        ended_by: BaseException | None = None
-        try:
-            for chunk in self._chunks:
-                self._call.saw(chunk)
-                yield chunk
-            self._call.finished()
-        except BaseException as error:
-            ended_by = error
-            raise
-        finally:
-            self._on_end(ended_by)
-
-    async def _watched_async(self) -> AsyncIterator[Any]:
-        ended_by: BaseException | None = None
-        try:
-            async for chunk in self._chunks:
-                self._call.saw(chunk)
-                yield chunk
-            self._call.finished()
-        except BaseException as error:
-            ended_by = error
-            raise
-        finally:
-            self._on_end(ended_by)

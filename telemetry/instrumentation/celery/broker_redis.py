@@ -1,45 +1,19 @@
-"""What the processes of a fleet tell each other through the broker, and its queues' lengths; when is not its matter."""
+"""A Redis broker: lease, workers and queues are keys beside the messages."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any
 
-from telemetry.instrumentation._celery_request import PUBLISHED_AT
+from telemetry.instrumentation.celery.broker import KNOWN_FOR, MAX_QUEUES
+from telemetry.instrumentation.celery.request import PUBLISHED_AT
 
 WORKER_FRESH = 12
-KNOWN_FOR = 3600
-MAX_QUEUES = 200
 
 
-class Board(Protocol):
-    """One process's view of the broker."""
-
-    def attend(self, worker: str | None, queues: Iterable[str], lease: float) -> bool:
-        """Say that this process, its worker and its queues exist; whether this process is the one that reports."""
-
-    def workers(self) -> dict[str, bool]:
-        """The worker nodes seen within the last hour, and whether they are alive."""
-
-    def queue_lengths(self) -> dict[str, int]:
-        """The messages waiting in each queue that any process named, all priorities together."""
-
-    def unacked(self) -> int | None:
-        """The messages that workers hold unacknowledged, where the broker says so."""
-
-    def oldest(self) -> dict[str, float]:
-        """The age in seconds of the oldest message of each queue that is dated; 0 for an empty queue."""
-
-    def worker_gone(self, worker: str) -> None:
-        """A worker ends normally: it is reported as 0 at once."""
-
-    def release(self) -> None:
-        """This process reports no longer: another may at once."""
-
-
-class RedisBoard:
+class RedisBroker:
     """Keeps lease, workers and queues in the broker's own Redis, under the application's key prefix.
 
     Args:
@@ -121,66 +95,6 @@ class RedisBoard:
         """The members seen within the last hour, the latest first."""
         self._redis.zremrangebyscore(key, 0, time.time() - KNOWN_FOR)
         return [(_bytes(name) or b"").decode() for name in self._redis.zrange(key, 0, -1, desc=True)]
-
-
-class LocalBoard:
-    """For a broker that keeps no keys: each process reports what it sees itself, and none sees another's end.
-
-    Args:
-        channel: A channel of one of kombu's virtual transports.
-    """
-
-    def __init__(self, channel: Any) -> None:
-        self._channel = channel
-        self._worker: str | None = None
-        self._queue_names: list[str] = []
-
-    def attend(self, worker: str | None, queues: Iterable[str], lease: float) -> bool:
-        """Every process reports."""
-        self._worker, self._queue_names = worker, list(queues)[:MAX_QUEUES]
-        return True
-
-    def workers(self) -> dict[str, bool]:
-        """The worker node of this process."""
-        return {} if self._worker is None else {self._worker: True}
-
-    def queue_lengths(self) -> dict[str, int]:
-        """The messages waiting in each queue of this process's application."""
-        return {name: int(self._channel._size(name)) for name in self._queue_names}  # noqa: SLF001
-
-    def unacked(self) -> int | None:
-        """Not known."""
-        return None
-
-    def oldest(self) -> dict[str, float]:
-        """Not known."""
-        return {}
-
-    def worker_gone(self, worker: str) -> None:
-        """Nothing is held."""
-
-    def release(self) -> None:
-        """Nothing is held."""
-
-
-def options_for(driver: str, timeout: float) -> dict[str, Any]:
-    """Transport options by which no reading waits longer than ``timeout`` seconds."""
-    if driver == "redis":
-        return {"socket_timeout": timeout, "socket_connect_timeout": timeout, "retry_on_timeout": False}
-    return {"read_timeout": timeout, "write_timeout": timeout} if driver == "amqp" else {}
-
-
-def board_for(connection: Any, namespace: str, identity: str) -> Board:
-    """The board that the transport of a connection allows; connects, or raises within the time-out."""
-    driver = connection.transport.driver_type
-    if driver == "redis":
-        return RedisBoard(connection.default_channel, namespace, identity)
-    if driver == "amqp":
-        from telemetry.instrumentation._celery_board_amqp import AmqpBoard
-
-        connection.ensure_connection(max_retries=1, timeout=connection.connect_timeout)
-        return AmqpBoard(connection, namespace)
-    return LocalBoard(connection.default_channel)
 
 
 def _published_at(message: bytes) -> float | None:

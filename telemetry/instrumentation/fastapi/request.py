@@ -1,4 +1,4 @@
-"""Follows one HTTP request from its first to its last byte; which route it took comes from ``_fastapi_route.py``."""
+"""Follows one HTTP request from its first to its last byte; which route it took comes from ``route.py``."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from starlette.types import Message, Receive, Scope, Send
 
 from telemetry import guard
 from telemetry.domains.http import CLIENT_CLOSED_REQUEST, UNMATCHED, HttpRecorder, RouteSeries
-from telemetry.instrumentation._fastapi_mounts import route_it_would_take
-from telemetry.instrumentation._fastapi_route import RouteListener
+from telemetry.instrumentation.fastapi.mounts import route_it_would_take
+from telemetry.instrumentation.fastapi.route import RouteListener
 
 _NOT_FOUND = 404
 

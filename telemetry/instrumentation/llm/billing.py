@@ -13,14 +13,14 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple, cast
 
 from telemetry import guard
-from telemetry.bound import BoundCounter
 from telemetry.box.box import Box
 from telemetry.box.identity import ReadEntry, attributes_of
 from telemetry.catalogue import llm as catalogue
 from telemetry.catalogue.llm import ModelLabels
-from telemetry.domains import _llm_pricing as prices
-from telemetry.domains._llm_usage import TokenUsage
-from telemetry.instruments import Instruments
+from telemetry.domains.llm_tokens import TokenUsage
+from telemetry.instrumentation.llm import pricing as prices
+from telemetry.metrics.bound import BoundCounter
+from telemetry.metrics.catalogue_instruments import Instruments
 from telemetry.metrics.clamp import clean
 from telemetry.metrics.provider import MeterProvider
 from telemetry.metrics.series import CounterSeries
@@ -84,8 +84,17 @@ class LlmBilling:
         """The loader is the parent's, and so are its notes."""
         self._begin()
 
-    def add(self, bill: Bill) -> None:
+    def add(
+        self,
+        provider: str,
+        model: str,
+        usage: TokenUsage,
+        *,
+        estimated: bool = False,
+        counts_unpriced: bool = True,
+    ) -> None:
         """Price a call, now or soon."""
+        bill = Bill(provider, model, usage, estimated, counts_unpriced)
         if prices.is_ready():
             self._count(bill)
             return

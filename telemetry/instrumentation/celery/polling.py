@@ -18,10 +18,11 @@ from typing import Any
 from celery import Celery, signals
 
 from telemetry import guard
-from telemetry.instrumentation._celery_board import Board, board_for, options_for
-from telemetry.instrumentation._celery_queues import QueueNames
+from telemetry.instrumentation.celery.broker import Broker
+from telemetry.instrumentation.celery.brokers import broker_of, options_for
+from telemetry.instrumentation.celery.queues import QueueNames
 from telemetry.pipeline import fork
-from telemetry.setup import get
+from telemetry.process import get
 
 _logger = logging.getLogger("telemetry")
 
@@ -36,7 +37,7 @@ HEARTBEAT = 10
 _left_to_parent: list[object] = []
 
 
-class BrokerObserver:
+class BrokerPoller:
     """Polls the broker from a daemon thread of a process that exports: a publisher or a worker's main process.
 
     Args:
@@ -61,7 +62,7 @@ class BrokerObserver:
         self._worker: str | None = None
         self._loop_turned: float | None = None
         self._connection: Any = None
-        self._board: Board | None = None
+        self._broker: Broker | None = None
         self._leading = False
         self._unreachable = False
 
@@ -121,12 +122,12 @@ class BrokerObserver:
                 self._leave()
 
     def _leave(self) -> None:
-        board = self._connected()
+        broker = self._connected()
         if self._worker is not None:
-            board.worker_gone(self._worker)
+            broker.worker_gone(self._worker)
         if self._leading:
-            self._read(board)
-            board.release()
+            self._read(broker)
+            broker.release()
 
     def _loop_turns(self, **_: Any) -> None:
         self._loop_turned = time.monotonic()
@@ -147,39 +148,39 @@ class BrokerObserver:
             self._stop.wait(interval)
 
     def _poll(self, interval: float) -> None:
-        board = self._connected()
+        broker = self._connected()
         worker = self._worker if self._loop_is_fresh() else None
-        self._leading = board.attend(worker, self._queues.declared(), interval * LEASE_INTERVALS)
+        self._leading = broker.attend(worker, self._queues.declared(), interval * LEASE_INTERVALS)
         if self._leading:
-            self._read(board)
+            self._read(broker)
         else:
             get().celery.forget_readings()
         if self._unreachable:
             self._unreachable = False
             _logger.warning("the broker can be read again")
 
-    def _read(self, board: Board) -> None:
-        get().celery.observe_workers(board.workers())
-        get().celery.observe_queue_lengths(board.queue_lengths())
-        get().celery.observe_backlog(board.unacked(), board.oldest())
+    def _read(self, broker: Broker) -> None:
+        get().celery.observe_workers(broker.workers())
+        get().celery.observe_queue_lengths(broker.queue_lengths())
+        get().celery.observe_backlog(broker.unacked(), broker.oldest())
 
     def _loop_is_fresh(self) -> bool:
         """A worker whose loop turned once and does not turn any more is stuck, though this thread still runs."""
         return self._loop_turned is None or time.monotonic() - self._loop_turned < LOOP_FRESH
 
-    def _connected(self) -> Board:
-        if self._board is None:
+    def _connected(self) -> Broker:
+        if self._broker is None:
             options = options_for(self._app.connection_for_read().transport.driver_type, TIMEOUT)
             self._connection = self._app.connection_for_read(
                 connect_timeout=TIMEOUT, transport_options=options, heartbeat=HEARTBEAT
             )
-            self._board = board_for(self._connection, get().settings.environment, self._identity)
-        return self._board
+            self._broker = broker_of(self._connection, get().settings.environment, self._identity)
+        return self._broker
 
     def _lost(self, error: Exception) -> None:
         if not self._unreachable:
             _logger.warning("the broker cannot be read (%s): queue lengths and workers are unknown, not 0", error)
-        self._unreachable, self._leading, self._board = True, False, None
+        self._unreachable, self._leading, self._broker = True, False, None
         connection, self._connection = self._connection, None
         with guard.guarded("reporting an unreachable broker"):
             get().celery.broker_unreachable(error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from anyio import to_thread
 from starlette.types import Message, Send
 
-from telemetry.setup import get
+from telemetry.process import get
 
 _ENDS = {"lifespan.shutdown.complete", "lifespan.shutdown.failed"}
 

@@ -7,8 +7,8 @@ import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, TypeVar, cast
 
-from telemetry.domains._llm_call import LlmCall
-from telemetry.setup import get
+from telemetry.instrumentation.llm.call import LlmCall
+from telemetry.process import get
 
 F = TypeVar("F", bound=Callable[..., Any])
 Begin = Callable[[dict[str, Any]], LlmCall]

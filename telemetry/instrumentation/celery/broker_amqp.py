@@ -1,4 +1,4 @@
-"""The board on an AMQP broker, which keeps no keys: exclusive queues are lease and heartbeat, one queue is the memory.
+"""An AMQP broker, which keeps no keys: exclusive queues are lease and heartbeat, one queue is the memory.
 
 An exclusive queue lives as long as the connection that declared it, and is refused to all others: whoever holds the
 lease queue reports, and a worker's queue is gone the moment its process is. Announcements wait in a plain queue; the
@@ -15,14 +15,14 @@ from typing import Any
 
 from kombu.exceptions import ChannelError
 
-from telemetry.instrumentation._celery_board import KNOWN_FOR, MAX_QUEUES
+from telemetry.instrumentation.celery.broker import KNOWN_FOR, MAX_QUEUES
 
 ANNOUNCE_EVERY = 600.0
 MAX_KNOWN = 1000
 NOT_FOUND, LOCKED = "404", "405"
 
 
-class AmqpBoard:
+class AmqpBroker:
     """Lease, workers and queues by exclusive queues of this process's own connection.
 
     Args:

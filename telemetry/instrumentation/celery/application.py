@@ -11,12 +11,12 @@ from typing import Any
 from celery import Celery, signals
 
 from telemetry import guard
-from telemetry.instrumentation._celery_beat import measure_beat
-from telemetry.instrumentation._celery_broker import BrokerObserver
-from telemetry.instrumentation._celery_queues import QueueNames
-from telemetry.instrumentation._celery_request import PUBLISHED_AT, metered
-from telemetry.instrumentation._celery_worker import is_prefork, measure_worker, watch_pool
-from telemetry.setup import Telemetry, get
+from telemetry.instrumentation.celery.beat import measure_beat
+from telemetry.instrumentation.celery.polling import BrokerPoller
+from telemetry.instrumentation.celery.queues import QueueNames
+from telemetry.instrumentation.celery.request import PUBLISHED_AT, metered
+from telemetry.instrumentation.celery.worker import is_prefork, measure_worker, watch_pool
+from telemetry.process import get
 
 _instrumented: dict[Celery, _Hooks] = {}
 _publication: ContextVar[_Publication | None] = ContextVar("telemetry_publication", default=None)
@@ -52,8 +52,8 @@ class _Hooks:
     def __init__(self, app: Celery) -> None:
         self._app = app
         self._queues = QueueNames(app)
-        self._observer = BrokerObserver(app, self._queues)
-        self._collected_by: Telemetry | None = None
+        self._poller = BrokerPoller(app, self._queues)
+        self._collected_by: object | None = None
         self._declared = False
         self._receivers: dict[Any, Any] = {
             signals.before_task_publish: self.publishes,
@@ -81,7 +81,7 @@ class _Hooks:
         for signal, receiver in self._receivers.items():
             signal.disconnect(receiver, dispatch_uid=self._dispatch_uid(receiver))
         vars(self._app).pop("send_task", None)
-        self._observer.stop()
+        self._poller.stop()
 
     def _dispatch_uid(self, receiver: Any) -> str:
         """Celery before 5.5 takes the same method of two objects for one receiver."""
@@ -105,7 +105,7 @@ class _Hooks:
         if publication is None or publication.app is not self._app:
             return
         with guard.guarded("counting a published task"):
-            self._observer.published()
+            self._poller.published()
             if not _is_retry(body, headers):
                 self._declare_submissions()
                 for queue in self._queues.published_to(exchange, routing_key):
@@ -113,7 +113,7 @@ class _Hooks:
 
     def worker_begins(self, instance: Any, **_: Any) -> None:
         if _same(instance.app, self._app):
-            self._observer.worker_begins()
+            self._poller.worker_begins()
 
     def worker_set_up(self, sender: str, instance: Any, **_: Any) -> None:
         if not _same(instance.app, self._app):
@@ -123,19 +123,19 @@ class _Hooks:
             self._meter_requests()
             get().celery.declare(self._own_tasks(), self._queues.declared())
             measure_worker(str(sender), instance)
-            self._observer.worker_set_up(str(sender), beats_from_loop=is_prefork(instance))
+            self._poller.worker_set_up(str(sender), beats_from_loop=is_prefork(instance))
 
     def worker_ready(self, sender: Any, **_: Any) -> None:
         if _same(sender.app, self._app):
             with guard.guarded("observing the broker from a worker"):
                 self._meter_late_tasks(sender)
                 watch_pool(str(sender.hostname), sender)
-                self._observer.worker_ready()
+                self._poller.worker_ready()
 
     def worker_ends(self, sender: Any, **_: Any) -> None:
         if _same(sender.app, self._app):
             with guard.guarded("ending the observation of a worker"):
-                self._observer.stop()
+                self._poller.stop()
 
     def beat_begins(self, sender: Any, **_: Any) -> None:
         if _same(sender.app, self._app):
@@ -143,7 +143,7 @@ class _Hooks:
                 measure_beat(sender.scheduler)
 
     def child_begins(self, **_: Any) -> None:
-        self._observer.pool_child()
+        self._poller.pool_child()
 
     def child_ends(self, **_: Any) -> None:
         with guard.guarded("delivering the metrics of a pool process"):
@@ -168,7 +168,7 @@ class _Hooks:
             self._collected_by.on_collect(self._collecting)
 
     def _collecting(self) -> None:
-        self._observer.ensure_running()
+        self._poller.ensure_running()
 
     def _meter_requests(self) -> None:
         self._app.Task.Request = metered(self._app.Task.Request, self._queues)

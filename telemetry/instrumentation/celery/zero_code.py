@@ -14,7 +14,7 @@ from celery import Celery
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
 
 from telemetry import guard
-from telemetry.instrumentation.celery import instrument_celery
+from telemetry.instrumentation.celery.application import instrument_celery
 from telemetry.setup import configure
 
 

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from telemetry import guard
-from telemetry.setup import get
+from telemetry.process import get
 
 
 def measure_beat(scheduler: Any) -> None:

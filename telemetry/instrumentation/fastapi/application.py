@@ -1,6 +1,6 @@
 """Observes a FastAPI application from outside its middleware; ``domains/http.py`` counts what happens.
 
-What one request or connection does is followed in ``_fastapi_request.py`` and ``_fastapi_websocket.py``.
+What one request or connection does is followed in ``request.py`` and ``websocket.py``.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from telemetry import guard
 from telemetry.domains.http import UNMATCHED, HttpRecorder
-from telemetry.instrumentation._fastapi_request import ObservedRequest
-from telemetry.instrumentation._fastapi_websocket import ObservedWebSocket
-from telemetry.instrumentation._lifespan import delivering
+from telemetry.instrumentation.fastapi.lifespan import delivering
+from telemetry.instrumentation.fastapi.request import ObservedRequest
+from telemetry.instrumentation.fastapi.websocket import ObservedWebSocket
 
 _OBSERVED = "telemetry.observed"
 _OBSERVED_AS: Mapping[str, type[ObservedRequest | ObservedWebSocket]] = {

@@ -7,9 +7,9 @@ from typing import Any, TypeVar, cast
 
 from opentelemetry.metrics import Meter
 
-from telemetry.bound import Bound, BoundCounter, BoundFact, BoundHistogram, BoundLevel, ObservedLevel, Readings
 from telemetry.catalogue import ALL, CounterSpec, FactSpec, HistogramSpec, LevelSpec, Spec
 from telemetry.catalogue import telemetry as own
+from telemetry.metrics.bound import Bound, BoundCounter, BoundFact, BoundHistogram, BoundLevel, ObservedLevel, Readings
 from telemetry.metrics.stream import CataloguedStream
 
 L = TypeVar("L", bound=Mapping[str, object])

@@ -1,7 +1,7 @@
 """Learns from FastAPI which route it selected, through the object it keeps in ``scope["fastapi.telemetry"]``.
 
 FastAPI writes the full template there, router prefixes and mounted FastAPI applications included, at no cost per
-route. What is inside another mounted application it does not know: that is in ``_fastapi_mounts.py``.
+route. What is inside another mounted application it does not know: that is in ``mounts.py``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from fastapi.telemetry._api import _RequestTelemetry
 from starlette.types import Scope
 
 from telemetry import guard
-from telemetry.instrumentation._fastapi_mounts import MOUNT_SUFFIX, look_inside
+from telemetry.instrumentation.fastapi.mounts import MOUNT_SUFFIX, look_inside
 
 SCOPE_KEY = "fastapi.telemetry"
 

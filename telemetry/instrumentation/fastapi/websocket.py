@@ -1,4 +1,4 @@
-"""Follows one WebSocket connection from its handshake to its end; its route comes from ``_fastapi_route.py``."""
+"""Follows one WebSocket connection from its handshake to its end; its route comes from ``route.py``."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from starlette.websockets import WebSocketDisconnect
 from telemetry import guard
 from telemetry.domains.http import UNMATCHED, HttpRecorder
 from telemetry.domains.http_websocket import NORMAL_CLOSURE
-from telemetry.instrumentation._fastapi_mounts import route_it_would_take
-from telemetry.instrumentation._fastapi_route import RouteListener
+from telemetry.instrumentation.fastapi.mounts import route_it_would_take
+from telemetry.instrumentation.fastapi.route import RouteListener
 
 _CONNECTION_LOST = 1006
 _HANDLER_FAILED = 1011

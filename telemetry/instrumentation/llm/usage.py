@@ -4,38 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from telemetry.domains.llm_tokens import TokenUsage
 
 _LARGEST_COUNT = 10**12
-
-
-@dataclass(frozen=True)
-class TokenUsage:
-    """What one call is billed for.
-
-    Attributes:
-        prompt: Input that was not read from the vendor's prompt cache.
-        cached: Input that was.
-        completion: Output.
-        cache_written: The part of ``prompt`` that was written to the prompt cache (priced apart).
-        audio_seconds: Audio heard, where that is what the vendor counts.
-    """
-
-    prompt: int = 0
-    cached: int = 0
-    completion: int = 0
-    cache_written: int = 0
-    audio_seconds: float = 0.0
-
-    @property
-    def input(self) -> int:
-        """All input tokens."""
-        return self.prompt + self.cached
-
-    @property
-    def tokens(self) -> int:
-        """All tokens."""
-        return self.input + self.completion
 
 
 def usage_of(answer: object) -> TokenUsage | None:

@@ -1,0 +1,111 @@
+"""A vendor's stream, passed through unchanged, that tells the call it answers what came and what ended it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any, Protocol, Self
+
+OnEnd = Callable[[BaseException | None], None]
+
+
+class StreamListener(Protocol):
+    """Whom a stream tells."""
+
+    def saw(self, chunk: object) -> None:
+        """A chunk of the stream arrived; never raises."""
+
+    def finished(self) -> None:
+        """The stream was read to its end."""
+
+
+def _nobody_waits(error: BaseException | None) -> None:
+    """Whoever made the call ends it."""
+
+
+class WatchedStream:
+    """A vendor's stream, unchanged, whose usage is noted on the way; everything else is the vendor's own.
+
+    Args:
+        chunks: The vendor's stream.
+        call: The call it answers.
+        on_end: Called with what ended the stream: its end (``None``), an error, or its being closed.
+    """
+
+    def __init__(self, chunks: Any, call: StreamListener, on_end: OnEnd | None = None) -> None:
+        self._chunks = chunks
+        self._call = call
+        self._on_end: OnEnd = on_end or _nobody_waits
+        self._iterator: Iterator[Any] | None = None
+        self._async_iterator: AsyncIterator[Any] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_chunks":  # a copy that is not made yet
+            raise AttributeError(name)
+        return getattr(self._chunks, name)
+
+    def __iter__(self) -> Iterator[Any]:
+        if self._iterator is None:
+            self._iterator = self._watched()
+        return self._iterator
+
+    def __next__(self) -> Any:
+        return next(iter(self))
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        if self._async_iterator is None:
+            self._async_iterator = self._watched_async()
+        return self._async_iterator
+
+    async def __anext__(self) -> Any:
+        return await anext(aiter(self))
+
+    def __enter__(self) -> Self:
+        self._chunks.__enter__()
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> Any:
+        try:
+            return self._chunks.__exit__(kind, error, traceback)
+        finally:
+            self._on_end(error)
+
+    async def __aenter__(self) -> Self:
+        await self._chunks.__aenter__()
+        return self
+
+    async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> Any:
+        try:
+            return await self._chunks.__aexit__(kind, error, traceback)
+        finally:
+            self._on_end(error)
+
+    def close(self) -> Any:
+        """Close the vendor's stream; what it returns may have to be awaited."""
+        self._on_end(None)
+        return self._chunks.close()
+
+    def _watched(self) -> Iterator[Any]:
+        ended_by: BaseException | None = None
+        try:
+            for chunk in self._chunks:
+                self._call.saw(chunk)
+                yield chunk
+            self._call.finished()
+        except BaseException as error:
+            ended_by = error
+            raise
+        finally:
+            self._on_end(ended_by)
+
+    async def _watched_async(self) -> AsyncIterator[Any]:
+        ended_by: BaseException | None = None
+        try:
+            async for chunk in self._chunks:
+                self._call.saw(chunk)
+                yield chunk
+            self._call.finished()
+        except BaseException as error:
+            ended_by = error
+            raise
+        finally:
+            self._on_end(ended_by)

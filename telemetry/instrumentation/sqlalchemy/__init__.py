@@ -1,0 +1,1 @@
+"""Hooks into SQLAlchemy: statements as they execute, connection pools as they stand."""
