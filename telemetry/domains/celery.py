@@ -13,7 +13,7 @@ from telemetry.catalogue.celery import HeldLabels, TaskLabels, WorkerLabels
 from telemetry.domains.celery_beat import BeatRecorder
 from telemetry.domains.celery_task import TaskInstruments, TaskSeries
 from telemetry.domains.errors import ErrorsRecorder
-from telemetry.metrics.bound import BoundCounter
+from telemetry.metrics.bound import BoundCounter, Reading
 from telemetry.metrics.catalogue_instruments import Instruments
 from telemetry.metrics.stream import MOST_SERIES
 
@@ -111,8 +111,8 @@ class CeleryRecorder:
         held: Callable[[], Mapping[str, int]],
         size: Callable[[], int],
         prefetch: Callable[[], int | None],
-    ) -> None:
-        """Take what the worker node of this process holds from the worker itself, at each collection."""
+    ) -> list[Reading[Any]]:
+        """Take what the worker node of this process holds from the worker itself, at each collection until closed."""
 
         def read_held() -> list[tuple[HeldLabels, float]]:
             return [(cast("HeldLabels", {"hostname": hostname, "state": state}), n) for state, n in held().items()]
@@ -121,9 +121,11 @@ class CeleryRecorder:
             found = number()
             return [] if found is None else [({"hostname": hostname}, found)]
 
-        self._held.read_from(read_held, in_children=False)
-        self._pool_size.read_from(partial(read_number, size), in_children=False)
-        self._prefetch.read_from(partial(read_number, prefetch), in_children=False)
+        return [
+            self._held.read_from(read_held),
+            self._pool_size.read_from(partial(read_number, size)),
+            self._prefetch.read_from(partial(read_number, prefetch)),
+        ]
 
     def forget_readings(self) -> None:
         """This process has no reading of queues and workers: absent, which is not 0."""
