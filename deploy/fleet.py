@@ -107,10 +107,6 @@ class Fleet:
         states = self._manager.states()
         return [_row(states.get(process.name, State(process.name, "STOPPED", 0, 0))) for process in self.processes()]
 
-    def is_up(self) -> bool:
-        """Whether every process runs."""
-        return all(row.status == "RUNNING" for row in self.status())
-
     def log_file(self, name: str) -> Path:
         """The log of one process."""
         return self.settings.logs / f"{name}.log"

@@ -21,7 +21,7 @@ import telemetry
 t = telemetry.configure("test")
 def message(plan="free"): t.business.message_sent(plan=plan)
 def timed(seconds=0.1, endpoint="/x"): t.http.answered("GET", endpoint, 200, seconds)
-def in_progress(): t.http.started("GET", "/x")
+def in_progress(): t.http.route("GET", "/x").started()
 def flush(): t.force_flush()
 def shutdown(): telemetry.shutdown()
 def own_histogram(bounds):

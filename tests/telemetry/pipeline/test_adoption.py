@@ -232,7 +232,7 @@ def test_unpriced_calls_of_the_dead_are_priced(place: Path, monkeypatch: pytest.
 def test_levels_end_with_their_process(place: Path) -> None:
     """What was in progress in a process that died is in progress no more: nobody says so for it."""
     process = Exporting(place)
-    process.telemetry.http.started("GET", "/x")
+    process.telemetry.http.route("GET", "/x").started()
     process.telemetry.business.observe_users_active({"free": 3})
     process.message()
     _die(process)
