@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 PYTHON := .venv/bin/python
-FLEET := $(PYTHON) -m deploy.fleet
+FLEET := $(PYTHON) -m deploy
 SECONDS_OF_TRAFFIC ?= 60
 export PYTHONPATH := $(CURDIR)
 
@@ -51,7 +51,7 @@ test-accuracy: install  ## the whole accuracy suite; run it alone (40 minutes)
 	$(PYTHON) -m pytest -m accuracy tests/accuracy
 
 test-chaos: install  ## a thousand kills on the whole fleet (half an hour; run it alone); CHAOS_SEED=14 CHAOS_KILLS=1000
-	$(PYTHON) -m pytest -m chaos tests/chaos
+	$(PYTHON) -m pytest -m chaos tests/fleet/chaos
 
 accuracy-page: install  ## measure every system of the accuracy suite, and write docs/accuracy.md; run it alone (25 minutes)
 	@export ACCURACY_ROWS=docs/accuracy/rows.json; measure="$(PYTHON) -m pytest -q -m accuracy tests/accuracy -k"; \

@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
+from support import exposition
+from support.collector import CONFIG, DURABLE
+from support.exposition import Samples
+from support.ports import free_port
+from support.waiting import eventually
 from tests.accuracy.programs import OWN
 from tests.accuracy.systems.base import Need, System, WithCollector
-from tests.support import exposition
-from tests.support.collector import CONFIG, DURABLE
-from tests.support.exposition import Samples
-from tests.support.ports import free_port
-from tests.support.processes import environment, eventually, line
+from tests.support.processes import environment, line
 
 SETUP = f"""
 import telemetry

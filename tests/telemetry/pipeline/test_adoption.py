@@ -12,6 +12,7 @@ import pytest
 from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
 from opentelemetry.sdk.metrics.export import MetricsData
 
+from support.ports import closed_url
 from telemetry.box import locks
 from telemetry.box.box import Box
 from telemetry.pipeline.adoption import Adopted, Adoption
@@ -19,7 +20,6 @@ from telemetry.pipeline.delivery import MOST_EXPORTS
 from telemetry.pipeline.otlp import SENDER
 from telemetry.pipeline.transport import Answer
 from tests.support.otlp_sink import OtlpSink
-from tests.support.ports import closed_url
 from tests.support.processes import environment, started
 from tests.telemetry.pipeline.fakes import BUSY, REFUSED, TAKEN, UNANSWERED, Exporting, Script, moved
 

@@ -15,11 +15,12 @@ import httpx
 import pytest
 
 import telemetry
-from tests.support import exposition, web
-from tests.support.collector import running
-from tests.support.exposition import Samples, labels
-from tests.support.ports import free_port
-from tests.support.processes import BEGIN, ROOT, eventually, finish, line, started
+from support import exposition, web
+from support.collector import running
+from support.exposition import Samples, labels
+from support.ports import free_port
+from support.waiting import eventually
+from tests.support.processes import BEGIN, ROOT, finish, line, started
 
 RECORD = """
 t.http.route("GET", "/x").started(); timed(0.3); t.http.answered("POST", "/y", 500, 31.0)

@@ -1,4 +1,4 @@
-"""Rows that the accuracy suite finds, with a verdict each; it measures nothing."""
+"""Rows that the accuracy suite finds, with a verdict each, and the file that keeps them; it measures nothing."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, fields
 from fcntl import LOCK_EX, flock
 from pathlib import Path
 from typing import Any
+
+_LARGE = 100  # figures from here on are shown without fractions
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class Absent:
 
 def number(value: float) -> str:
     """For people: whole numbers in full, and of large ones nothing else."""
-    return f"{value:.0f}" if value == int(value) or value >= 100 else f"{value:.3g}"
+    return f"{value:.0f}" if value == int(value) or value >= _LARGE else f"{value:.3g}"
 
 
 class Table:
@@ -106,7 +108,8 @@ class Table:
 
     def _write(self, path: Path) -> None:
         kept = read(path) if path.exists() else Table()
-        now = {(entry.scenario, entry.system) for entry in (*self.rows, *self.absent)}
+        now = {(row.scenario, row.system) for row in self.rows}
+        now |= {(entry.scenario, entry.system) for entry in self.absent}
         rows = [row for row in kept.rows if (row.scenario, row.system) not in now] + self.rows
         absent = [entry for entry in kept.absent if (entry.scenario, entry.system) not in now] + self.absent
         parts = [f'"rows": {_lines(map(_as_data, rows))}', f'"absent": {_lines(map(asdict, absent))}']

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support import web
+from support import web
 
 Labels: TypeAlias = tuple[tuple[str, str], ...]
 Samples: TypeAlias = dict[tuple[str, Labels], float]

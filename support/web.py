@@ -1,4 +1,4 @@
-"""HTTP for tests: a connection for each request; certificates are never read, which would cost more than the request."""
+"""HTTP with a connection for each request; certificates are never read, which would cost more than the request."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.chaos.clock import Clock
+from tests.fleet.chaos.clock import Clock
 from tests.support.beside import beside
 from tests.support.flaky_proxy import Mode
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from docs.accuracy.table import Absent, Row, Table, number, read
 from docs.markdown import table
-from tests.accuracy.table import Absent, Row, Table, number, read
 
-ROWS = Path(__file__).parents[2] / "docs" / "accuracy" / "rows.json"
+ROWS = Path(__file__).parent / "rows.json"
 # By key, in the order of the columns; `tests/accuracy/systems` says what each is.
 SYSTEMS = {
     "durable": "Durable collector",

@@ -19,15 +19,15 @@ import pytest
 
 from deploy.processes import PYTHON
 from deploy.settings import ROOT, FleetSettings
-from tests.chaos import truth
-from tests.chaos.faults import Disk, Fates, Weather
-from tests.chaos.fleet import ChaosFleet
-from tests.chaos.killer import Killer
-from tests.chaos.watcher import Watcher
+from support.exposition import Samples, scrape
+from support.waiting import eventually
+from tests.fleet.chaos import truth
+from tests.fleet.chaos.faults import Disk, Fates, Weather
+from tests.fleet.chaos.fleet import ChaosFleet
+from tests.fleet.chaos.killer import Killer
+from tests.fleet.chaos.watcher import Watcher
 from tests.support.beside import beside
-from tests.support.exposition import Samples, scrape
 from tests.support.flaky_proxy import FlakyProxy
-from tests.support.processes import eventually
 
 ENVIRONMENT = {
     "SIMULATED_LLM_SPEED": "50",

@@ -6,12 +6,22 @@ import getpass
 import json
 import os
 import subprocess
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from deploy.render import engine
+import jinja2
+
+from support.processes import children
+from support.waiting import eventually
+
+_TEMPLATES = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
 
 
 class GatewayError(RuntimeError):
@@ -65,7 +75,7 @@ class Gateway:
             raise GatewayError("no collector is given: name at least one, as in `--collector a=127.0.0.1:4328`")
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         user = getpass.getuser() if os.getuid() == 0 else ""
-        text = engine().get_template("otlp-gateway.conf.j2").render(directory=self._directory, listen=listen, user=user)
+        text = _TEMPLATES.get_template("nginx.conf.j2").render(directory=self._directory, listen=listen, user=user)
         (self._directory / "nginx.conf").write_text(text)
         self._write([Collector(name, address) for name, address in collectors.items()])
 
@@ -78,7 +88,7 @@ class Gateway:
         try:
             return [Collector(**entry) for entry in json.loads(self._state.read_text())]
         except (OSError, ValueError, TypeError) as error:
-            remedy = "run `python -m deploy.otlp_gateway configure` first"
+            remedy = "run `python -m collector.gateway configure` first"
             raise GatewayError(f"{self._directory} is not the directory of a gateway ({error}): {remedy}") from None
 
     def drain(self, name: str, seconds: float = 30.0) -> None:
@@ -108,7 +118,7 @@ class Gateway:
         self._reload(seconds)
 
     def _write(self, collectors: list[Collector]) -> None:
-        text = engine().get_template("otlp-gateway-upstream.conf.j2").render(collectors=collectors)
+        text = _TEMPLATES.get_template("upstream.conf.j2").render(collectors=collectors)
         (self._directory / "upstream.conf").write_text(text)
         self._state.write_text(json.dumps([asdict(collector) for collector in collectors], indent=1) + "\n")
 
@@ -118,27 +128,11 @@ class Gateway:
             master = int((self._directory / "nginx.pid").read_text())
         except (OSError, ValueError):
             raise GatewayError(f"the gateway does not run: start it with `{' '.join(self.command)}`") from None
-        workers = _children(master)
+        workers = set(children(master))
         done = subprocess.run([*self.command, "-s", "reload"], capture_output=True, text=True, check=False)
         if done.returncode:
             raise GatewayError(f"NGINX refuses its configuration: {done.stderr.strip()}")
-        if not _await(lambda: not workers & _children(master), seconds):
+        if not eventually(lambda: workers.isdisjoint(children(master)), seconds):
             raise GatewayError(
                 f"requests are still under way after {seconds:g} s: try again, or look for a hanging one"
             )
-
-
-def _children(pid: int) -> set[int]:
-    try:
-        return {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
-    except OSError:
-        return set()
-
-
-def _await(wanted: Callable[[], bool], seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while not wanted():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True

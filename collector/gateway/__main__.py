@@ -1,4 +1,4 @@
-"""The commands: `python -m deploy.otlp_gateway configure|run|drain|admit|restart`."""
+"""The commands: `python -m collector.gateway configure|run|drain|admit|restart`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from deploy.collector_restart import RestartError, Scrapes, restart_drained
-from deploy.otlp_gateway.gateway import Gateway, GatewayError
-from deploy.processes import program
+from collector.gateway.gateway import Gateway, GatewayError
+from collector.gateway.restart import RestartError, Scrapes, restart_drained
+from support.processes import program
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,7 +55,7 @@ def _named(text: str) -> tuple[str, str]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m deploy.otlp_gateway", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m collector.gateway", description=__doc__)
     parser.add_argument("--directory", type=Path, required=True, help="where its configuration is")
     commands = parser.add_subparsers(dest="command", required=True)
     configure = commands.add_parser("configure", help="write the configuration")

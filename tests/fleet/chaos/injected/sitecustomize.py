@@ -4,11 +4,11 @@ import os
 from pathlib import Path
 
 if os.environ.get("CHAOS_CLOCK"):
-    from tests.chaos import clock
+    from tests.fleet.chaos import clock
 
     clock.install(Path(os.environ["CHAOS_CLOCK"]))
 
 if os.environ.get("CHAOS_TRUTH_DIR") and os.environ.get("OTEL_METRICS_EXPORTER") == "otlp":
-    from tests.chaos import truth
+    from tests.fleet.chaos import truth
 
     truth.install(Path(os.environ["CHAOS_TRUTH_DIR"]))

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +10,7 @@ from deploy.fleet import Fleet
 from deploy.manager import State
 from deploy.processes import Process
 from deploy.settings import ROOT, FleetSettings
-from tests.chaos import clock, truth
+from tests.fleet.chaos import clock, truth
 
 EXPORT_TIMEOUT = "2"
 _SENDERS = {"app", "workers", "beat"}
@@ -53,7 +50,9 @@ class ChaosFleet(Fleet):
             return process
         command = process.command
         if process.name == "beat":
-            command = tuple("tests.chaos.beat:celery_app" if part.startswith("worker.") else part for part in command)
+            command = tuple(
+                "tests.fleet.chaos.beat:celery_app" if part.startswith("worker.") else part for part in command
+            )
         return replace(process, command=command, environment={**process.environment, **self._more})
 
     def environment(self) -> dict[str, str]:
@@ -63,26 +62,3 @@ class ChaosFleet(Fleet):
     def states(self) -> Mapping[str, State]:
         """Every process as the manager knows it."""
         return self._manager.states()
-
-
-def children(pid: int) -> Iterator[int]:
-    """The processes that a process has forked."""
-    with suppress(OSError):
-        for path in Path(f"/proc/{pid}/task").glob("*/children"):
-            yield from map(int, path.read_text().split())
-
-
-def kill(pid: int) -> bool:
-    """SIGKILL one process; whether there was one."""
-    with suppress(OSError):
-        os.kill(pid, signal.SIGKILL)
-        return True
-    return False
-
-
-def kill_group(pid: int) -> bool:
-    """SIGKILL a process with everything it started; whether there was something."""
-    with suppress(OSError):
-        os.killpg(pid, signal.SIGKILL)
-        return True
-    return False

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 import httpx
 
+from support.exposition import Samples, parse
 from tests.support.beside import beside
-from tests.support.exposition import Samples, parse
 
 _BETWEEN = 0.1
 

@@ -8,7 +8,8 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from tests.chaos.fleet import ChaosFleet, children, kill, kill_group
+from support.processes import children, kill, kill_group
+from tests.fleet.chaos.fleet import ChaosFleet
 
 # How many of a hundred kills fall to whom; a pool's child is there again at once, a replica takes seconds.
 SHARES = {"child": 45, "collector": 25, "replica": 12, "worker": 9, "beat": 9}

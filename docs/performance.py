@@ -1,4 +1,4 @@
-"""The tables of ``docs/performance.md`` from the stored results; it measures nothing."""
+"""The tables of ``docs/performance.md`` from what ``benchmarks/`` stored; it measures nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from docs.markdown import table
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
 OFFICIAL = "otel-collector.yaml"
 PEER = "prometheus-fastapi-instrumentator"
 

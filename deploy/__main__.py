@@ -1,4 +1,4 @@
-"""The commands that people run: `python -m deploy.fleet up|down|…`; the work is in `fleet` and `report`."""
+"""The commands that people run: `python -m deploy up|down|…`; the work is in `fleet` and `report`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import sys
 import time
 from collections.abc import Sequence
 
+from collector.gateway.restart import RestartError, Scrapes, restart_after_scrape
 from deploy import collector_program, report
-from deploy.collector_restart import RestartError, Scrapes, restart_after_scrape
 from deploy.fleet import Fleet, FleetError
 from deploy.manager import ManagerError
-from deploy.processes import PYTHON, program
+from deploy.processes import PYTHON
 from deploy.settings import ROOT, FleetSettings, SettingsError, documented
+from support.processes import program
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m deploy.fleet", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m deploy", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, what in {
         "up": "start what does not run yet",
@@ -150,3 +151,7 @@ def _await_exports(fleet: Fleet) -> None:
     deadline = time.monotonic() + 20
     while report.missing(report.read(fleet.settings)) and time.monotonic() < deadline:
         time.sleep(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import subprocess
 
+_FIRST_WITH_ZEROES = 3
+
 
 def major_version(path: str) -> int:
     """The program's major version; one built by `go install` does not know its own and is a 3.x of ours."""
@@ -18,6 +20,6 @@ def major_version(path: str) -> int:
 
 def flags(path: str) -> tuple[str, ...]:
     """Flags by version: 3.x counts the first increment of a new series, 2.42 has no such feature."""
-    if major_version(path) < 3:
+    if major_version(path) < _FIRST_WITH_ZEROES:
         return ()
     return ("--enable-feature=created-timestamp-zero-ingestion",)

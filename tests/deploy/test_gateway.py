@@ -10,13 +10,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deploy.collector_restart import RestartError, Scrapes
-from deploy.otlp_gateway.__main__ import main
-from deploy.otlp_gateway.gateway import Gateway, GatewayError
-from deploy.processes import program
+from collector.gateway.__main__ import main
+from collector.gateway.gateway import Gateway, GatewayError
+from collector.gateway.restart import RestartError, Scrapes
+from support.ports import closed_url, free_port
+from support.processes import program
+from support.waiting import eventually
 from tests.support.otlp_sink import OtlpSink
-from tests.support.ports import closed_url, free_port
-from tests.support.processes import eventually
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from deploy.otlp_gateway.gateway import Gateway
+from collector.gateway.gateway import Gateway
 
 BATCH_SECONDS = 1.0
 """Five times the `batch` time-out of `otel-collector.yaml`: what was taken is on the metrics page after that."""

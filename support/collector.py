@@ -11,15 +11,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support import exposition, web
-from tests.support.exposition import Labels, Samples
-from tests.support.ports import free_ports
-from tests.support.processes import eventually
-from tests.support.sender import CUMULATIVE, DELTA, Sender
+from support import exposition, web
+from support.exposition import Labels, Samples
+from support.ports import free_ports
+from support.waiting import eventually
 
-__all__ = ["CONFIG", "CUMULATIVE", "DELTA", "DURABLE", "Collector", "Sender", "find_otelcol", "running"]
-
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "otel-collector.yaml"
 DURABLE = ROOT / "otel-collector.durable.yaml"
 PORTS = ("GRPC", "HTTP", "TOTALS", "LEVELS", "METRICS", "HEALTH")
