@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from docs import rooms
 from docs.accuracy import page as accuracy
 from docs.celery.page import outcomes
 from docs.performance import PARTS
@@ -99,6 +100,7 @@ GENERATED: dict[str, dict[str, Callable[[], str]]] = {
         "results": accuracy.results,
         "bounds": accuracy.bounds,
     },
+    "docs/architecture.md": {"rooms": rooms.diagram},
     "docs/celery.md": {"outcomes": outcomes},
     "docs/metrics.md": {
         "documented": lambda: reference(DOCUMENTED),
