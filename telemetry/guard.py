@@ -15,7 +15,7 @@ STRICT_VARIABLE = "TELEMETRY_STRICT"
 
 
 class _State:
-    """How often something failed in this process, and who wants to know."""
+    """How often something failed in this process, and the callback that counts it."""
 
     failures = 0
     listener: Callable[[BaseException], None] | None = None
