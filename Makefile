@@ -2,8 +2,12 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 PYTHON := .venv/bin/python
-FLEET := $(PYTHON) -m deploy.fleet
+FLEET := $(PYTHON) -m deploy
 SECONDS_OF_TRAFFIC ?= 60
+# Tests on other versions of the libraries, with the programs of this environment.
+APART := PATH=$(CURDIR)/.venv/bin:$$PATH
+HOOKS := not slow and not brokers and not postgres
+TESTS_OF_HOOKS := $(addprefix tests/telemetry/,http llm database celery test_bridge.py test_bridge_llm.py metrics)
 export PYTHONPATH := $(CURDIR)
 
 .PHONY: $(shell sed -nE 's/^([a-z-]+):.*/\1/p' $(MAKEFILE_LIST))
@@ -51,7 +55,7 @@ test-accuracy: install  ## the whole accuracy suite; run it alone (40 minutes)
 	$(PYTHON) -m pytest -m accuracy tests/accuracy
 
 test-chaos: install  ## a thousand kills on the whole fleet (half an hour; run it alone); CHAOS_SEED=14 CHAOS_KILLS=1000
-	$(PYTHON) -m pytest -m chaos tests/chaos
+	$(PYTHON) -m pytest -m chaos tests/fleet/chaos
 
 accuracy-page: install  ## measure every system of the accuracy suite, and write docs/accuracy.md; run it alone (25 minutes)
 	@export ACCURACY_ROWS=docs/accuracy/rows.json; measure="$(PYTHON) -m pytest -q -m accuracy tests/accuracy -k"; \
@@ -62,14 +66,19 @@ accuracy-page: install  ## measure every system of the accuracy suite, and write
 test-brokers: install  ## Celery on RabbitMQ, of Debian's package rabbitmq-server
 	$(PYTHON) -m pytest -m brokers
 
-test-celery-versions: install  ## Celery's tests on each older series that is supported (10 minutes; needs uv)
+test-celery-versions: install  ## Celery's tests on each older series that is supported (10 minutes)
 	@set -e; for pins in tests/telemetry/celery/versions/*.txt; do \
-		venv=.fleet/celery-$$(basename $$pins .txt); echo "Celery $$(basename $$pins .txt)"; \
-		uv venv -q --clear --python $(PYTHON) $$venv; \
-		uv pip install -q --python $$venv -r requirements.lock; \
-		uv pip install -q --python $$venv -r $$pins; \
-		PATH=$(CURDIR)/.venv/bin:$$PATH $$venv/bin/python -m pytest -m "not slow and not brokers" tests/telemetry/celery; \
+		name=celery-$$(basename $$pins .txt); echo $$name; \
+		tests/versions/environment.sh $$name requirements.lock $$pins; \
+		$(APART) .fleet/$$name/bin/python -m pytest -m "$(HOOKS)" tests/telemetry/celery; \
 	done
+
+test-newest: install  ## the hooks on the newest published versions of all they hook into: which assumption broke, and their tests
+	@mkdir -p .fleet
+	$(PYTHON) tests/versions/unpinned.py > .fleet/newest.txt
+	tests/versions/environment.sh newest .fleet/newest.txt
+	@$(APART) .fleet/newest/bin/python -m telemetry check; broken=$$?; \
+	$(APART) .fleet/newest/bin/python -m pytest -m "$(HOOKS)" $(TESTS_OF_HOOKS) && exit $$broken
 
 celery-page: install  ## measure what becomes of tasks, and write the table of docs/celery.md
 	CELERY_ROWS=docs/celery $(PYTHON) -m pytest tests/telemetry/celery/test_outcomes.py

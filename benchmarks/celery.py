@@ -27,12 +27,11 @@ from typing import Any
 import redis
 from celery import Celery
 
-from benchmarks.measure import store
-from deploy.ports import free_port_run
-from deploy.processes import program
+from benchmarks.measure import store, turns
+from support.collector import running as running_collector
+from support.ports import free_port
+from support.processes import children, program
 from telemetry.instrumentation.celery.request import PUBLISHED_AT
-from tests.support.collector import running as running_collector
-from tests.support.processes import children
 
 ROOT = Path(__file__).parents[1]
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -130,7 +129,7 @@ class Site:
 
     def __init__(self, stack: ExitStack) -> None:
         self._directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        self._port = free_port_run(1)[0]
+        self._port = free_port()
         options = ["--port", str(self._port), "--bind", "127.0.0.1", "--dir", str(self._directory), "--save", ""]
         broker = subprocess.Popen([program(Path("redis-server")), *options], stdout=subprocess.DEVNULL)
         stack.callback(broker.wait)
@@ -156,14 +155,13 @@ def measure(crews: int, rounds: int, tasks: int) -> dict[str, list[Turn]]:
         site = Site(stack)
         for number in range(crews):
             names = random.Random(number).sample(list(VARIANTS), len(VARIANTS))
-            turns: dict[str, list[Turn]] = {name: [] for name in names}
+            taken: dict[str, list[Turn]] = {name: [] for name in names}
             with site.crew(names) as workers:
-                for round_number in range(rounds + 1):
-                    for name in names if round_number % 2 else reversed(names):
-                        turn = workers[name].run(tasks)
-                        if round_number:  # the first round warms up
-                            turns[name].append(turn)
-            for name, of_worker in turns.items():
+                for name, counts in turns(names, rounds):
+                    turn = workers[name].run(tasks)
+                    if counts:
+                        taken[name].append(turn)
+            for name, of_worker in taken.items():
                 found[name].append(_median(of_worker))
     return found
 
@@ -172,21 +170,21 @@ def summary(found: Mapping[str, Sequence[Turn]]) -> dict[str, dict[str, float]]:
     """Means over the workers of each variant, and what it adds to bare with the standard error of that."""
     bare = [turn.cpu for turn in found["bare"]]
     result = {}
-    for name, turns in found.items():
-        added = [turn.cpu / without - 1 for turn, without in zip(turns, bare, strict=True)]
+    for name, taken in found.items():
+        added = [turn.cpu / without - 1 for turn, without in zip(taken, bare, strict=True)]
         result[name] = {
-            "cpu_us_per_task": round(mean(turn.cpu for turn in turns), 1),
-            "parent_us": round(mean(turn.parent for turn in turns), 1),
-            "children_us": round(mean(turn.children for turn in turns), 1),
+            "cpu_us_per_task": round(mean(turn.cpu for turn in taken), 1),
+            "parent_us": round(mean(turn.parent for turn in taken), 1),
+            "children_us": round(mean(turn.children for turn in taken), 1),
             "added_percent": round(mean(added) * 100, 2),
             "standard_error": round(stdev(added) / len(added) ** 0.5 * 100, 2),
-            "tasks_per_second": round(1 / mean(turn.seconds for turn in turns)),
+            "tasks_per_second": round(1 / mean(turn.seconds for turn in taken)),
         }
     return result
 
 
-def _median(turns: Sequence[Turn]) -> Turn:
-    parts = ([getattr(turn, part) for turn in turns] for part in ("parent", "children", "seconds"))
+def _median(taken: Sequence[Turn]) -> Turn:
+    parts = ([getattr(turn, part) for turn in taken] for part in ("parent", "children", "seconds"))
     return Turn(*map(median, parts))
 
 

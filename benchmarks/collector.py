@@ -13,11 +13,10 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from statistics import median
 
-from benchmarks.measure import store
-from deploy.settings import ROOT
+from benchmarks.measure import medians, store, turns
 
+ROOT = Path(__file__).parents[1]
 SENDERS, POINTS = 8, 500
 SERIES = (2_000, 20_000, 100_000)
 VARIANTS: Mapping[str, tuple[str, ...]] = {
@@ -51,12 +50,9 @@ def measure(rounds: int, seconds: int) -> dict[str, dict[str, Mapping[str, float
         subprocess.run(["go", "build", "-o", str(program), "./cmd/fleetload"], cwd=ROOT / "collector", check=True)
         for series in SERIES:
             runs: dict[str, list[dict[str, float]]] = {name: [] for name in VARIANTS}
-            for number in range(rounds):
-                for name in VARIANTS if number % 2 else reversed(VARIANTS):
-                    runs[name].append(load(program, VARIANTS[name], series, seconds, directory))
-            found[str(series)] = {
-                name: {key: round(median(run[key] for run in own), 2) for key in own[0]} for name, own in runs.items()
-            }
+            for name, _ in turns(VARIANTS, rounds, warm_ups=0):
+                runs[name].append(load(program, VARIANTS[name], series, seconds, directory))
+            found[str(series)] = medians(runs)
     return found
 
 

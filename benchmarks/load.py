@@ -15,13 +15,12 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from statistics import median
 
 import httpx
 
 from benchmarks.http_apps import last_path
-from benchmarks.measure import store
-from deploy.ports import free_port_run
+from benchmarks.measure import medians, store, turns
+from support.ports import free_port
 
 PACKAGES = ("fastapi", "uvicorn", "prometheus-fastapi-instrumentator", "opentelemetry-instrumentation-fastapi")
 VARIANTS = ("bare", "ours", "prometheus-fastapi-instrumentator", "starlette_exporter", "FastAPIInstrumentor")
@@ -33,7 +32,7 @@ _MILLISECONDS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 @contextmanager
 def serving(variant: str) -> Iterator[tuple[str, int]]:
     """URL of the last route and process id of a server."""
-    port = free_port_run(1)[0]
+    port = free_port()
     command = [sys.executable, "-m", "uvicorn", "--factory", "benchmarks.http_apps:served", "--port", str(port)]
     env = {**os.environ, "BENCHMARK_VARIANT": variant, "BENCHMARK_ROUTES": str(ROUTES)}
     server = subprocess.Popen([*command, "--log-level", "warning", "--no-access-log"], env=env)
@@ -79,12 +78,11 @@ def load(url: str, pid: int, seconds: int) -> dict[str, float]:
 def measure(rounds: int, seconds: int) -> dict[str, Mapping[str, float]]:
     """Medians by variant; each round starts every server anew."""
     runs: dict[str, list[dict[str, float]]] = {variant: [] for variant in VARIANTS}
-    for number in range(rounds):
-        for variant in VARIANTS if number % 2 else reversed(VARIANTS):
-            with serving(variant) as (url, pid):
-                load(url, pid, 1)
-                runs[variant].append(load(url, pid, seconds))
-    return {name: {key: round(median(run[key] for run in own), 2) for key in own[0]} for name, own in runs.items()}
+    for variant, _ in turns(VARIANTS, rounds, warm_ups=0):
+        with serving(variant) as (url, pid):
+            load(url, pid, 1)
+            runs[variant].append(load(url, pid, seconds))
+    return medians(runs)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@ from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 import telemetry
-from benchmarks.measure import MEMORY, store
+from benchmarks.measure import store
+from support.memory import MEMORY
 
 PROCESSES = (1, 4)
 
@@ -52,7 +53,7 @@ def client() -> tuple[Callable[[int], None], Callable[[], bytes]]:
 
     def scrape() -> bytes:
         registry = CollectorRegistry()
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        MultiProcessCollector(registry)
         return generate_latest(registry)
 
     return record, scrape

@@ -1,4 +1,4 @@
-"""Starts, stops and looks after one fleet: `Fleet` for tests, `python -m deploy.fleet` for people (see `cli`)."""
+"""Starts, stops and looks after one fleet; the commands are in `__main__` (`python -m deploy`)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -16,8 +15,10 @@ from pathlib import Path
 
 from deploy import collector_program, credentials, ports, render
 from deploy.manager import Manager, State
-from deploy.processes import PYTHON, Process, all_processes, application_environment, program
+from deploy.processes import PYTHON, Process, all_processes, application_environment
 from deploy.settings import ROOT, FleetSettings
+from support.ports import is_free
+from support.processes import children, program
 
 
 class FleetError(RuntimeError):
@@ -107,10 +108,6 @@ class Fleet:
         states = self._manager.states()
         return [_row(states.get(process.name, State(process.name, "STOPPED", 0, 0))) for process in self.processes()]
 
-    def is_up(self) -> bool:
-        """Whether every process runs."""
-        return all(row.status == "RUNNING" for row in self.status())
-
     def log_file(self, name: str) -> Path:
         """The log of one process."""
         return self.settings.logs / f"{name}.log"
@@ -167,7 +164,7 @@ class Fleet:
         taken = [
             ports.explain_taken(setting, port)
             for setting, port in self.settings.ports().items()
-            if not ports.is_free(port, self.settings.host_of(setting))
+            if not is_free(port, self.settings.host_of(setting))
         ]
         if taken:
             raise FleetError("\n".join(taken))
@@ -252,17 +249,4 @@ def memory_of_tree(pid: int) -> float:
     with suppress(OSError):
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
             kib += int(line.split()[1]) if line.startswith("Pss:") else 0
-    return kib / 1024 + sum(memory_of_tree(child) for child in _children(pid))
-
-
-def _children(pid: int) -> list[int]:
-    with suppress(OSError):
-        found = Path(f"/proc/{pid}/task").glob("*/children")
-        return [int(child) for path in found for child in path.read_text().split()]
-    return []
-
-
-if __name__ == "__main__":
-    from deploy.cli import main
-
-    sys.exit(main())
+    return kib / 1024 + sum(memory_of_tree(child) for child in children(pid))

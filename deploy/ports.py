@@ -1,35 +1,11 @@
-"""Which ports are free, and who holds one that is not; nothing here opens a port for longer than the question takes."""
+"""Who holds a port that is taken, and what to do about it, in words."""
 
 from __future__ import annotations
 
 import contextlib
-import random
-import socket
 from pathlib import Path
 
 _LISTENING = "0A"
-
-
-def is_free(port: int, host: str = "127.0.0.1") -> bool:
-    """Whether a server could open this port now."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-            probe.listen()
-        except OSError:
-            return False
-        return True
-
-
-def free_port_run(length: int) -> list[int]:
-    """Return `length` consecutive ports that are free now, outside the range from which clients get theirs."""
-    for _ in range(200):
-        first = random.randrange(20_000, 32_000 - length)  # no secret
-        ports = list(range(first, first + length))
-        if all(is_free(port) for port in ports):
-            return ports
-    raise OSError(f"no {length} consecutive free ports between 20000 and 32000")
 
 
 def holder(port: int) -> str | None:

@@ -32,19 +32,6 @@ def http_ok(url: str) -> Probe:
     return ask
 
 
-def tcp_open(host: str, port: int) -> Probe:
-    """Ready when a connection is accepted; for servers that say nothing about their health."""
-
-    def ask() -> str | None:
-        try:
-            socket.create_connection((host, port), _PATIENCE).close()
-        except OSError as error:
-            return f"{host}:{port} does not accept connections ({error})"
-        return None
-
-    return ask
-
-
 def redis_pong(port: int) -> Probe:
     """Ready when Redis answers a PING: while it loads its data it accepts connections and refuses commands."""
 

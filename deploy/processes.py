@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from deploy import collector_program, prometheus_program
+from deploy import collector_program
 from deploy.probes import Probe, http_ok, redis_pong, running, worker_pong
 from deploy.settings import ROOT, FleetSettings
+from support import prometheus_program
+from support.processes import program
 
 PYTHON = sys.executable
 
@@ -83,12 +82,6 @@ def _vendor_environment(settings: FleetSettings, secrets: Mapping[str, str]) -> 
         "OPENAI_BASE_URL": settings.url("LLM_PORT", "/v1"),
         "OPENAI_API_KEY": secrets["SIMULATED_LLM_API_KEY"],
     }
-
-
-def program(path: Path) -> str:
-    """The program's full path; a bare name is also looked for where only root's PATH looks."""
-    found = shutil.which(str(path), path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-    return found or str(path)
 
 
 def _redis(settings: FleetSettings) -> Process:

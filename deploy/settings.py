@@ -15,10 +15,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
 
-from deploy.ports import free_port_run
+from support.memory import MEMORY
+from support.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[1]
-_MEMORY = Path("/dev/shm")  # noqa: S108 - what is made there is private
 _SOCKET_PATH_LIMIT = 100  # bytes; the kernel's limit for the path of a unix socket is 107
 
 
@@ -177,7 +177,7 @@ class FleetSettings:
         """Settings for a fleet of its own: state in `directory`, every port free at this moment."""
         replicas = overrides.get("app_replicas", cls.app_replicas)
         names = [name for name in port_fields() if name not in overrides and name != "app_port"]
-        run = free_port_run(len(names) + replicas)
+        run = free_ports(len(names) + replicas)
         ports: dict[str, Any] = dict(zip(names, run, strict=False)) | {"app_port": run[len(names)]}
         return cls(**{"fleet_dir": directory.absolute(), **ports, **overrides})
 
@@ -232,7 +232,7 @@ class FleetSettings:
     def boxes(self) -> Path:
         """What processes counted and did not deliver yet; in memory, where a killed process leaves it, if there is."""
         name = sha256(os.fsencode(self.fleet_dir)).hexdigest()[:16]
-        return _MEMORY / f"fleet-{os.getuid()}-{name}" if _MEMORY.is_dir() else self.fleet_dir / "boxes"
+        return MEMORY / f"fleet-{os.getuid()}-{name}" if MEMORY else self.fleet_dir / "boxes"
 
     @property
     def socket(self) -> Path:

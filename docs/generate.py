@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import PARTS
+from docs import rooms
+from docs.accuracy import page as accuracy
+from docs.celery.page import outcomes
+from docs.performance import PARTS
 from grafana.rules import reference as alerts
 from telemetry.catalogue import ALL, DOCUMENTED, HistogramSpec, Label, Spec
 from telemetry.instrumentation.bridge import RULES, Rule
-from tests.accuracy import page as accuracy
-from tests.telemetry.celery.page import outcomes
 
 ROOT = Path(__file__).parent.parent
 PROMETHEUS_TYPE = {"counter": "Counter", "histogram": "Histogram", "level": "Gauge", "fact": "Gauge"}
@@ -99,6 +100,7 @@ GENERATED: dict[str, dict[str, Callable[[], str]]] = {
         "results": accuracy.results,
         "bounds": accuracy.bounds,
     },
+    "docs/architecture.md": {"rooms": rooms.diagram},
     "docs/celery.md": {"outcomes": outcomes},
     "docs/metrics.md": {
         "documented": lambda: reference(DOCUMENTED),

@@ -1,4 +1,4 @@
-"""The command line: ``python -m telemetry deliver`` delivers what dead processes of this host counted."""
+"""The command line: ``python -m telemetry deliver`` and ``python -m telemetry check``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Sequence
 
+from telemetry.compatibility import report, rooms
 from telemetry.deliver import deliver
 from telemetry.pipeline.adoption import Adopted
 from telemetry.pipeline.settings import Settings, SettingsError
@@ -18,9 +19,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command.
 
     Returns:
-        0 if it did all it had to, 1 if something is left to do, 2 if it cannot be run like this.
+        0 if all is well, 1 if something is left to do or is missing, 2 if it cannot be run like this.
     """
-    parser = argparse.ArgumentParser(prog="python -m telemetry", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m telemetry", description="What can be asked of telemetry from outside its processes."
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser(
         "deliver",
@@ -32,9 +35,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command.add_argument(
         "--timeout", type=float, default=30.0, metavar="SECONDS", help="how long to try, 30 by default"
     )
+    commands.add_parser(
+        "check",
+        help="tell whether the installed libraries have what the hooks rely on",
+        description="Tell what the hooks rely on, beyond documented interfaces, in the versions of FastAPI, Celery, "
+        "SQLAlchemy and so on that are installed here, and what of it is missing: before a deployment of new versions.",
+    )
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    return _deliver(given.timeout)
+    return _check() if given.command == "check" else _deliver(given.timeout)
+
+
+def _check() -> int:
+    found = list(rooms())
+    for line in report(found):
+        _say(line)
+    return 1 if any(room.broken() for room in found) else 0
 
 
 def _deliver(timeout: float) -> int:

@@ -30,7 +30,7 @@ _TIME_OUTS = frozenset(
 
 
 class _State:
-    """How often something failed in this process, and who wants to know."""
+    """How often something failed in this process, and the callback that counts it."""
 
     failures = 0
     listener: Callable[[BaseException], None] | None = None

@@ -6,19 +6,17 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from support.memory import MEMORY
 from telemetry import guard, testing
-
-_MEMORY = Path("/dev/shm")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _boxes_of_this_session() -> Iterator[None]:
     """Processes that tests start keep their boxes where no other session looks."""
-    directory = tempfile.mkdtemp(prefix="telemetry-tests-", dir=_MEMORY if _MEMORY.is_dir() else None)
+    directory = tempfile.mkdtemp(prefix="telemetry-tests-", dir=MEMORY)
     os.environ["TELEMETRY_STATE_DIR"] = directory
     yield
     shutil.rmtree(directory)

@@ -119,24 +119,6 @@ async def hurry(user: User, _draw: random.Random) -> None:
     await user.hurry("the same thing again", IMAGES_IN_A_HURRY)
 
 
-# `hurry` is first: with the users of `run` it falls to one of the free plan.
-ACTIONS: tuple[Action, ...] = (
-    hurry,
-    chat,
-    ask_what_all_ask,
-    discuss_a_text,
-    stream,
-    leave_a_stream,
-    draw_image,
-    dictate,
-    keep_files,
-    meet_a_bad_moment,
-    meet_a_failure,
-    get_lost,
-    use_a_wrong_key,
-    send_nonsense,
-    upload_too_much,
-)
 _COMMON: tuple[Action, ...] = (
     chat,
     ask_what_all_ask,
@@ -147,7 +129,16 @@ _COMMON: tuple[Action, ...] = (
     dictate,
     keep_files,
 )
-_RARE: tuple[Action, ...] = tuple(action for action in ACTIONS if action not in {*_COMMON, hurry})
+_RARE: tuple[Action, ...] = (
+    meet_a_bad_moment,
+    meet_a_failure,
+    get_lost,
+    use_a_wrong_key,
+    send_nonsense,
+    upload_too_much,
+)
+# `hurry` is first: with the users of `run` it falls to one of the free plan.
+ACTIONS: tuple[Action, ...] = (hurry, *_COMMON, *_RARE)
 
 
 def sitting(draw: random.Random) -> list[Action]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import re
 import time
-import wave
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+
+from support.wav import silence
 
 CHATS = "/api/v1/chat/conversations"
 KNOWN = re.compile(r"/api/v1/(?:chat/conversations|tasks|images|audio|files|users)\b")
@@ -127,7 +127,7 @@ class User:
 
     async def dictate(self, seconds: float) -> None:
         """Have a recording transcribed."""
-        files = {"file": ("note.wav", recording(seconds), "audio/wav")}
+        files = {"file": ("note.wav", silence(seconds), "audio/wav")}
         await self._accepted(await self.call("POST", "/api/v1/audio/transcriptions", files=files))
 
     async def keep_file(self, data: bytes, remove: bool) -> None:
@@ -163,14 +163,3 @@ class User:
 
 def _ended(state: httpx.Response) -> bool:
     return state.is_success and state.json()["state"] in {"succeeded", "failed", "cancelled"}
-
-
-def recording(seconds: float) -> bytes:
-    """A WAV file of silence."""
-    file = io.BytesIO()
-    with wave.open(file, "wb") as wav:
-        wav.setnchannels(1)
-        wav.setsampwidth(1)
-        wav.setframerate(8000)
-        wav.writeframes(b"\x80" * int(8000 * seconds))
-    return file.getvalue()

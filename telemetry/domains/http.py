@@ -52,16 +52,6 @@ class HttpRecorder:
                 self._routes[method, endpoint] = series
         return series
 
-    def started(self, method: str, endpoint: str) -> None:
-        """A request reached its route."""
-        with guard.guarded("counting a request in progress"):
-            self.route(method, endpoint).started()
-
-    def ended(self, method: str, endpoint: str) -> None:
-        """A request that had started is over, however it ended."""
-        with guard.guarded("counting a request in progress"):
-            self.route(method, endpoint).ended()
-
     def answered(self, method: str, endpoint: str, status_code: int, seconds: float) -> None:
         """A request was answered, or its client left (499).
 

@@ -1,4 +1,4 @@
-"""Every instrument of the catalogue, made once per process; what to record is the domains' business."""
+"""Every instrument of the catalogue, made once per process; ``telemetry.domains`` records with them."""
 
 from __future__ import annotations
 

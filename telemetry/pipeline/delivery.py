@@ -1,4 +1,4 @@
-"""Hands prepared exports to a collector until each is acknowledged; what is in them is the box's, when is others'."""
+"""Hands prepared exports to a collector until each is acknowledged; the box prepares them, ``export.py`` says when."""
 
 from __future__ import annotations
 

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from docs.accuracy.table import Absent, Table
 from tests.accuracy.measure import Check
 from tests.accuracy.programs import Notes
 from tests.accuracy.systems import ALL
 from tests.accuracy.systems.base import System
 from tests.accuracy.systems.ours import Durable, Official
-from tests.accuracy.table import Absent, Table
+from tests.telemetry.celery.conftest import broker, fleet  # noqa: F401 - fixtures
 
 TABLE = Table()
 

@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 
 import httpx
 
+from docs.accuracy.table import Row, Table
+from support import exposition
+from support.exposition import Labels
 from tests.accuracy import programs
 from tests.accuracy.programs import COUNTER, HISTOGRAM, Notes
 from tests.accuracy.systems.base import System, WithCollector
-from tests.accuracy.table import Row, Table
-from tests.support import exposition
 from tests.support.beside import beside
-from tests.support.exposition import Labels
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 
 import pytest
 
+from support.waiting import eventually
 from tests.accuracy.conftest import SHORT, Scale
 from tests.accuracy.measure import Bound, Check
 from tests.accuracy.systems.base import System, WithCollector
-from tests.support.processes import eventually
-from tests.telemetry.celery.fleet import Broker, Fleet, running
+from tests.telemetry.celery.fleet import Broker, Fleet
 
 pytestmark = pytest.mark.costly
 counts_tasks = pytest.mark.needs("tasks")
@@ -53,21 +52,6 @@ INSIDE = {
     "storage operations": 1,
     "stored bytes": 10,
 }
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """A Redis of its own."""
-    made = Broker(tmp_path_factory.mktemp("redis"))
-    yield made
-    made.stop()
-
-
-@pytest.fixture
-def fleet(broker: Broker, tmp_path: Path) -> Iterator[Fleet]:
-    """Workers and publishers on an empty broker."""
-    with running(broker, tmp_path) as made:
-        yield made
 
 
 class _Nodes:

@@ -9,12 +9,13 @@ import time
 
 import pytest
 
+from support.waiting import eventually
 from tests.accuracy import senders
 from tests.accuracy.conftest import Scale
 from tests.accuracy.measure import Bound, Check, Watch, watched
 from tests.accuracy.programs import COUNTER, NOTED, Notes
 from tests.accuracy.systems.base import System, WithCollector
-from tests.support.processes import end, eventually, line
+from tests.support.processes import end, line
 
 TWICE = "an export in flight at a kill may count twice"
 UNSEEN = "a killed collector loses what was not scraped"

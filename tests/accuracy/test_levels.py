@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from support.waiting import eventually
 from tests.accuracy.measure import Check
 from tests.accuracy.systems.base import System, WithCollector
-from tests.support.collector import Sender
-from tests.support.processes import eventually, line
+from tests.support.processes import line
+from tests.support.sender import Sender
 from tests.telemetry.celery import fleet as celery_fleet
 
 LEVEL = "http_requests_in_progress"

@@ -7,12 +7,13 @@ import time
 
 import pytest
 
+from support.waiting import eventually
 from tests.accuracy.conftest import Scale
 from tests.accuracy.measure import Bound, Check, Watch, bucket_counts
 from tests.accuracy.programs import COUNTER, HISTOGRAM, OWN
 from tests.accuracy.systems.base import WithCollector
 from tests.support.flaky_proxy import Mode
-from tests.support.processes import eventually, finish, line
+from tests.support.processes import finish, line
 
 pytestmark = pytest.mark.needs("collector")
 # Records half before and half after a line from the test, and goes on meanwhile.

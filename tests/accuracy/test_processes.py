@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from support.waiting import eventually
 from tests.accuracy.conftest import Scale
 from tests.accuracy.measure import Bound, Check
 from tests.accuracy.programs import COUNTER, HISTOGRAM
 from tests.accuracy.systems.base import System, WithCollector
-from tests.support.processes import eventually, line
+from tests.support.processes import line
 
 LONG = {"OTEL_METRIC_EXPORT_INTERVAL": "60000"}
 SLOW_EXIT = {"TELEMETRY_EXIT_DEADLINE": "30"}

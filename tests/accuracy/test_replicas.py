@@ -14,12 +14,14 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
+from support.ports import free_port
+from support.processes import children
+from support.waiting import eventually
 from tests.accuracy.conftest import Scale
 from tests.accuracy.measure import Bound, Check
 from tests.accuracy.programs import Notes
 from tests.accuracy.systems.base import System
-from tests.support.ports import free_port
-from tests.support.processes import children, environment, eventually
+from tests.support.processes import environment
 
 pytestmark = pytest.mark.costly
 APP = "tests.accuracy.replica:noted"

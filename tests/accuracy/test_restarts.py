@@ -9,9 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from deploy.collector_restart import Scrapes, restart_after_scrape, restart_drained
-from deploy.otlp_gateway.gateway import Gateway
-from deploy.processes import program
+from collector.gateway.gateway import Gateway
+from collector.gateway.restart import Scrapes, restart_after_scrape, restart_drained
+from support.collector import Collector
+from support.collector import running as collector_running
+from support.ports import free_port
+from support.processes import program
+from support.waiting import eventually
 from tests.accuracy import senders
 from tests.accuracy.conftest import Scale
 from tests.accuracy.measure import Bound, Check
@@ -19,10 +23,7 @@ from tests.accuracy.programs import Notes
 from tests.accuracy.systems.base import WithCollector
 from tests.accuracy.test_kills import LIFE, TWICE, UNSEEN
 from tests.support import prometheus
-from tests.support.collector import Collector
-from tests.support.collector import running as collector_running
-from tests.support.ports import free_port
-from tests.support.processes import eventually, finish, line
+from tests.support.processes import finish, line
 from tests.support.prometheus import Prometheus
 
 pytestmark = pytest.mark.needs("collector")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 
+from support.exposition import labels
+from support.waiting import eventually
 from tests.accuracy.conftest import Scale
 from tests.accuracy.measure import Check
 from tests.accuracy.systems.base import System, WithCollector
-from tests.support.collector import CUMULATIVE, Sender
-from tests.support.exposition import labels
-from tests.support.processes import eventually, finish
+from tests.support.beside import at_once
+from tests.support.processes import finish
+from tests.support.sender import CUMULATIVE, Sender
 
 LABELS = {"method": "GET", "endpoint": "/x", "status_code": "200"}
 FREE = labels(environment="dev", user_plan="free")
@@ -48,11 +48,7 @@ def test_twenty_senders(check: Check, system: WithCollector, scale: Scale) -> No
             sender.counter("http_requests_total", 1, LABELS)
             sender.histogram("burst_seconds", [0.05, 0.5], {}, [0.1, 1.0])
 
-    threads = [threading.Thread(target=send, args=(number,)) for number in range(20)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(send, 20)
     check.exact("counter", 20 * each, system.settles_between(20 * each, 20 * each, "http_requests_total"))
     check.exact("histogram", 40 * each, system.settles_between(40 * each, 40 * each, "burst_seconds"))
     assert not system.is_ours or len(system.collector.series("http_requests_total")) == 1

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
-import threading
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +12,6 @@ import httpx
 import pytest
 import pytest_asyncio
 import redis
-import uvicorn
 from alembic import command
 from alembic.config import Config
 from fastapi import FastAPI
@@ -26,9 +22,12 @@ from app.llm import chat_vendor, media_vendor
 from app.redis_clients import sync_redis
 from app.settings import get_settings, load_settings
 from app.storage import storage
+from support.ports import free_port
+from support.waiting import eventually
 from telemetry import testing
 from tests.app.fake_vendor import Vendor, make_app
 from tests.app.queue_tools import Queues
+from tests.support.server import serving
 from worker.celery_app import celery_app, results_at
 
 ROOT = Path(__file__).parents[2]
@@ -40,26 +39,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "settings(**environment): environment variables of the backend under test")
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
-
-
-def _wait_for(there: Callable[[], bool], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not there():
-        if time.monotonic() > deadline:
-            raise TimeoutError("the process under test did not start")
-        time.sleep(0.02)
-
-
 class RedisServer:
     """A real redis-server that a test may stop and start."""
 
     def __init__(self, directory: Path) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self._directory = directory
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -79,7 +63,7 @@ class RedisServer:
         self._process = subprocess.Popen(
             ["redis-server", *arguments, "--dir", str(self._directory)], stdout=subprocess.DEVNULL
         )
-        _wait_for(self._answers)
+        assert eventually(self._answers), "the Redis under test did not start"
 
     def stop(self) -> None:
         """End it."""
@@ -119,16 +103,9 @@ def redis_server(_redis_process: RedisServer, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture(scope="session")
 def _vendor_process() -> Iterator[tuple[Vendor, str]]:
-    vendor, port = Vendor(), _free_port()
-    server = uvicorn.Server(uvicorn.Config(make_app(vendor), port=port, log_level="warning"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    _wait_for(lambda: server.started)
-    try:
-        yield vendor, f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join(5)
+    vendor = Vendor()
+    with serving(make_app(vendor)) as address:
+        yield vendor, f"http://{address}"
 
 
 @pytest.fixture

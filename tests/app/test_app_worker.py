@@ -16,9 +16,9 @@ from typing import Any
 import httpx
 import pytest
 
+from support.processes import children
 from tests.app.conftest import ROOT, RedisServer
 from tests.app.fake_vendor import Vendor
-from tests.support.processes import children
 from worker.celery_app import celery_app
 
 CONVERSATIONS = "/api/v1/chat/conversations"

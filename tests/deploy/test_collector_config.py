@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.support.collector import CONFIG, CUMULATIVE, DURABLE, Collector, Sender, running
-from tests.support.processes import eventually
+from support.collector import CONFIG, DURABLE, Collector, running
+from support.waiting import eventually
+from tests.support.beside import at_once
+from tests.support.sender import CUMULATIVE, Sender
 
 LABELS = {"method": "GET", "endpoint": "/x"}
 PROD = (("endpoint", "/x"), ("environment", "prod"), ("method", "GET"))
@@ -45,11 +46,7 @@ def test_concurrent_senders_lose_nothing(collector: Collector) -> None:
             sender.counter("concurrent_total", 1, LABELS)
             sender.histogram("concurrent_seconds", [0.05, 0.5], LABELS, [0.1, 1.0])
 
-    threads = [threading.Thread(target=send, args=(number,)) for number in range(20)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(send, 20)
     assert collector.settles_at("concurrent_total", 1000) == 1000
     assert collector.settles_at("concurrent_seconds", 2000) == 2000
 

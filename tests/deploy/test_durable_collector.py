@@ -12,9 +12,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support import exposition, prometheus
-from tests.support.collector import CUMULATIVE, DURABLE, ROOT, Collector, Sender, find_otelcol, running
-from tests.support.processes import eventually
+from support import exposition
+from support.collector import DURABLE, ROOT, Collector, find_otelcol, running
+from support.waiting import eventually
+from tests.support import prometheus
+from tests.support.sender import CUMULATIVE, Sender
 
 LABELS = {"method": "GET", "endpoint": "/x"}
 MANY = 20_000

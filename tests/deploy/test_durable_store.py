@@ -11,8 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.collector import DURABLE, Collector, Sender, running
-from tests.support.processes import eventually
+from support.collector import DURABLE, Collector, running
+from support.waiting import eventually
+from tests.support.sender import Sender
 
 LABELS = {"method": "GET", "endpoint": "/x"}
 KNOWN = 50

@@ -12,9 +12,11 @@ import httpx
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
-from tests.support import exposition, prometheus
-from tests.support.collector import DURABLE, Collector, Sender, running
-from tests.support.processes import eventually
+from support import exposition
+from support.collector import DURABLE, Collector, running
+from support.waiting import eventually
+from tests.support import prometheus
+from tests.support.sender import Sender
 
 MEMORY_MIB = 512
 """What the collector uses at most: all budgets used up, and one export of the largest size and the smallest points under way."""

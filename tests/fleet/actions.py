@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.fleet.client import ChatClient, recording
+from support.wav import silence
+from tests.fleet.client import ChatClient
 
 ROUTES = "/api/v1/chat/conversations"
 AUDIO_SECONDS = 6.0
@@ -53,7 +54,7 @@ def _make_media(client: ChatClient, keys: dict[str, str]) -> list[tuple[str, str
     key = keys["pro"]
     image = client.call("POST", "/api/v1/images", key, json={"prompt": "a lighthouse"})
     audio = client.call(
-        "POST", "/api/v1/audio/transcriptions", key, files={"file": ("a.wav", recording(AUDIO_SECONDS), "audio/wav")}
+        "POST", "/api/v1/audio/transcriptions", key, files={"file": ("a.wav", silence(AUDIO_SECONDS), "audio/wav")}
     )
     return [(key, answer.json()["task_id"]) for answer in (image, audio)]
 

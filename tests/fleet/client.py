@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import time
-import wave
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -53,14 +51,3 @@ class ChatClient:
             if body.get("state") in {"succeeded", "failed"} or time.monotonic() > deadline:
                 return body
             time.sleep(0.1)
-
-
-def recording(seconds: float) -> bytes:
-    """A WAV file of silence."""
-    file = io.BytesIO()
-    with wave.open(file, "wb") as wav:
-        wav.setnchannels(1)
-        wav.setsampwidth(1)
-        wav.setframerate(8000)
-        wav.writeframes(b"\x80" * int(8000 * seconds))
-    return file.getvalue()

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
 
 import httpx
 import pytest
@@ -16,8 +13,7 @@ from deploy.settings import FleetSettings
 from tests.fleet.actions import perform
 from tests.fleet.client import ChatClient
 from tests.fleet.endpoint import Endpoint
-
-T = TypeVar("T")
+from tests.fleet.running import running_fleet
 
 FLEET_ENVIRONMENT = {
     "SIMULATED_LLM_SPEED": "50",
@@ -34,16 +30,8 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """The fleet: 3 replicas, 4 workers, everything else once."""
     directory: Path = tmp_path_factory.mktemp("fleet")
     settings = FleetSettings.isolated(directory, worker_concurrency=1, export_interval_ms=1000, scrape_seconds=1)
-    before = dict(os.environ)
-    os.environ.update(FLEET_ENVIRONMENT)
-    fleet = Fleet(settings)
-    try:
-        fleet.up()
+    with running_fleet(settings, FLEET_ENVIRONMENT) as fleet:
         yield fleet
-    finally:
-        fleet.down()
-        os.environ.clear()
-        os.environ.update(before)
     assert not settings.boxes.exists(), "a process left counts that nobody delivered"
 
 
@@ -83,13 +71,3 @@ def prometheus(fleet: Fleet) -> Callable[[str], list[dict[str, object]]]:
         return result
 
     return query
-
-
-def eventually(read: Callable[[], T], wanted: Callable[[T], bool], seconds: float = 30.0) -> T:
-    """The first value of ``read`` that is ``wanted``, or the last one when the time is over."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = read()
-        if wanted(value) or time.monotonic() > deadline:
-            return value
-        time.sleep(0.2)

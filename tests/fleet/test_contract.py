@@ -10,10 +10,10 @@ import httpx
 import pytest
 
 from deploy.fleet import Fleet
+from support.waiting import eventually
 from telemetry.catalogue import BY_NAME, DOCUMENTED, HistogramSpec
 from tests.fleet import queries
 from tests.fleet.client import ChatClient
-from tests.fleet.conftest import eventually
 from tests.fleet.endpoint import Endpoint, families_at
 
 GOLDEN = Path(__file__).parent / "metrics.golden.txt"
@@ -25,7 +25,7 @@ Query = Callable[[str], list[dict[str, object]]]
 def complete(actions: ChatClient, endpoint: Endpoint) -> Endpoint:
     """The endpoint once every documented metric is there."""
     names = {spec.name for spec in DOCUMENTED}
-    missing = eventually(lambda: names - set(endpoint.families()), lambda left: not left)
+    missing = eventually(lambda: names - set(endpoint.families()), wanted=lambda left: not left)
     assert not missing
     return endpoint
 
@@ -70,7 +70,7 @@ def test_series_do_not_grow_with_replicas(complete: Endpoint) -> None:
 def test_guide_query_returns_data(title: str, complete: Endpoint, prometheus: Query) -> None:
     """Every custom query of the guide, pasted as it stands, returns data."""
     expression = queries.custom_queries()[title]
-    assert eventually(lambda: prometheus(expression), bool, seconds=60), expression
+    assert eventually(lambda: prometheus(expression), 60), expression
 
 
 @pytest.mark.parametrize("name", queries.alert_expressions())
@@ -79,7 +79,7 @@ def test_guide_alert_expression_runs(name: str, complete: Endpoint, prometheus: 
     expression = queries.alert_expressions()[name]
     prometheus(expression)
     left_side = expression.rsplit(">", 1)[0].rsplit("==", 1)[0].rsplit("<", 1)[0]
-    assert eventually(lambda: prometheus(left_side), bool, seconds=60), left_side
+    assert eventually(lambda: prometheus(left_side), 60), left_side
 
 
 def test_alerts_are_loaded(fleet: Fleet) -> None:

@@ -8,9 +8,9 @@ from collections import Counter
 import httpx
 
 from deploy.fleet import Fleet
+from support.waiting import eventually
 from tests.fleet.actions import AUDIO_SECONDS, FILE, FILES, IMAGES_ALLOWED
 from tests.fleet.client import ChatClient
-from tests.fleet.conftest import eventually
 from tests.fleet.endpoint import Endpoint
 
 
@@ -32,13 +32,13 @@ def _http_counted(endpoint: Endpoint) -> dict[tuple[str, str, str], float]:
 def test_http_requests_are_exact(actions: ChatClient, endpoint: Endpoint) -> None:
     """Three replicas behind NGINX: each request is counted once, by route template and status."""
     truth = _http_truth(actions)
-    assert eventually(lambda: _http_counted(endpoint), lambda counted: counted == truth) == truth
+    assert eventually(lambda: _http_counted(endpoint), wanted=lambda counted: counted == truth) == truth
 
 
 def test_durations_match_requests(actions: ChatClient, endpoint: Endpoint) -> None:
     """Every counted request has a duration, and none more."""
     requests = endpoint.total("http_requests_total")
-    same = eventually(lambda: endpoint.total("http_request_duration_seconds"), lambda count: count == requests)
+    same = eventually(lambda: endpoint.total("http_request_duration_seconds"), wanted=lambda count: count == requests)
     assert same == endpoint.total("http_requests_total")
 
 
@@ -50,7 +50,7 @@ def test_tasks_are_exact(actions: ChatClient, endpoint: Endpoint) -> None:
         def counted(metric: str = metric) -> dict[str, float]:
             return {queue: endpoint.total(metric, queue=queue) for queue in truth}
 
-        assert eventually(counted, lambda value: value == truth) == truth, metric
+        assert eventually(counted, wanted=lambda value: value == truth) == truth, metric
     assert endpoint.total("celery_tasks_failed_total") == 0
 
 
@@ -78,10 +78,10 @@ def test_llm_equals_the_vendors_ledger(actions: ChatClient, endpoint: Endpoint, 
 
 def test_facts_are_not_multiplied(actions: ChatClient, endpoint: Endpoint) -> None:
     """Three replicas report the same facts: each stands once, as it is."""
-    users = eventually(lambda: endpoint.total("users_active", plan="pro"), lambda value: value == 1)
+    users = eventually(lambda: endpoint.total("users_active", plan="pro"), wanted=lambda value: value == 1)
     assert users == 1
     assert len(endpoint.series("conversations_active")) == 1
-    workers = eventually(lambda: endpoint.total("celery_active_workers"), lambda value: value == 4)
+    workers = eventually(lambda: endpoint.total("celery_active_workers"), wanted=lambda value: value == 4)
     assert workers == 4
     queues = {dict(key)["queue"]: value for key, value in endpoint.series("celery_queue_length").items()}
     assert queues == {"high": 0, "medium": 0, "low": 0}
@@ -89,5 +89,5 @@ def test_facts_are_not_multiplied(actions: ChatClient, endpoint: Endpoint) -> No
 
 def test_nothing_stays_in_progress(actions: ChatClient, endpoint: Endpoint) -> None:
     """When all is answered, no request is in progress anywhere."""
-    done = eventually(lambda: endpoint.total("http_requests_in_progress"), lambda value: value == 0)
+    done = eventually(lambda: endpoint.total("http_requests_in_progress"), wanted=lambda value: value == 0)
     assert done == 0

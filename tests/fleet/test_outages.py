@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from deploy.fleet import Fleet
+from support.waiting import eventually
 from tests.fleet.client import ChatClient
-from tests.fleet.conftest import eventually
 from tests.fleet.endpoint import Endpoint
 
 CHATS = "/api/v1/chat/conversations"
@@ -37,11 +37,13 @@ def test_redis_down(fleet: Fleet, client: ChatClient, endpoint: Endpoint) -> Non
         assert refused.status_code == 503
         assert "Traceback" not in refused.text
         assert client.call("GET", CHATS, key).status_code == 200
-        counted = eventually(lambda: endpoint.total("errors_total", component="redis"), lambda value: value > errors)
+        counted = eventually(
+            lambda: endpoint.total("errors_total", component="redis"), wanted=lambda value: value > errors
+        )
         assert counted > errors
     begun = client.start_conversation("Are you back?", key)
     assert client.finish(begun["task_id"], key)["state"] == "succeeded"
-    workers = eventually(lambda: endpoint.total("celery_active_workers"), lambda value: value == 4, 60)
+    workers = eventually(lambda: endpoint.total("celery_active_workers"), 60, wanted=lambda value: value == 4)
     assert workers == 4
     assert _pids(fleet) == before
 
@@ -58,9 +60,9 @@ def test_vendor_down(fleet: Fleet, client: ChatClient, endpoint: Endpoint) -> No
         refused = client.call("POST", route, key, path=path, json={"message": "Are you there?"})
         assert refused.status_code in {502, 504}
         assert "Traceback" not in refused.text
-    assert eventually(lambda: endpoint.total("errors_total", component="llm"), lambda value: value == errors + 1) == (
-        errors + 1
-    )
+    assert eventually(
+        lambda: endpoint.total("errors_total", component="llm"), wanted=lambda value: value == errors + 1
+    ) == (errors + 1)
 
 
 def test_replica_killed(fleet: Fleet, client: ChatClient, endpoint: Endpoint) -> None:
@@ -72,14 +74,16 @@ def test_replica_killed(fleet: Fleet, client: ChatClient, endpoint: Endpoint) ->
         assert client.call("GET", CHATS, key).status_code == 200
     expected = before + asked
     counted = eventually(
-        lambda: endpoint.total("http_requests_total", method="GET", endpoint=CHATS), lambda value: value == expected
+        lambda: endpoint.total("http_requests_total", method="GET", endpoint=CHATS),
+        wanted=lambda value: value == expected,
     )
     assert counted == expected
     fleet.kill_process("app-2")
     fleet.start_process("app-2")
     assert client.call("GET", CHATS, key).status_code == 200
     after = eventually(
-        lambda: endpoint.total("http_requests_total", method="GET", endpoint=CHATS), lambda value: value == expected + 1
+        lambda: endpoint.total("http_requests_total", method="GET", endpoint=CHATS),
+        wanted=lambda value: value == expected + 1,
     )
     assert after == expected + 1
 
@@ -93,8 +97,8 @@ def test_collector_outage_loses_nothing_new(fleet: Fleet, client: ChatClient, en
             assert client.call("GET", "/api/v1/files", key).status_code == 200
     counted = eventually(
         lambda: endpoint.total("http_requests_total", method="GET", endpoint="/api/v1/files"),
-        lambda value: value == asked,
         60,
+        wanted=lambda value: value == asked,
     )
     assert counted == asked
 
@@ -105,12 +109,12 @@ def test_all_workers_gone_is_zero(fleet: Fleet, endpoint: Endpoint) -> None:
     with fleet.killed(names):
         gone = eventually(
             lambda: endpoint.series("celery_active_workers"),
-            lambda series: len(series) == len(names) and not any(series.values()),
             60,
+            wanted=lambda series: len(series) == len(names) and not any(series.values()),
         )
     for name in names:
         fleet.start_process(name)
     assert len(gone) == len(names)
     assert sum(gone.values()) == 0
-    back = eventually(lambda: endpoint.total("celery_active_workers"), lambda value: value == len(names), 60)
+    back = eventually(lambda: endpoint.total("celery_active_workers"), 60, wanted=lambda value: value == len(names))
     assert back == len(names)

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,11 @@ import httpx
 
 from deploy.fleet import Fleet
 from deploy.settings import ROOT, FleetSettings
+from support.waiting import eventually
 from tests.fleet.actions import perform
 from tests.fleet.client import ChatClient
-from tests.fleet.conftest import FLEET_ENVIRONMENT, eventually
+from tests.fleet.conftest import FLEET_ENVIRONMENT
+from tests.fleet.running import running_fleet
 from tests.grafana import expressions
 
 PLANS = ("free", "pro", "enterprise")
@@ -29,19 +31,9 @@ _STAGES = ("redis", "collector", "simulated-llm", "app", "workers", "beat", "pro
 Sample = tuple[dict[str, str], float]
 
 
-@contextmanager
-def fleet_of(settings: FleetSettings, environment: Mapping[str, str]) -> Iterator[Fleet]:
+def fleet_of(settings: FleetSettings, environment: Mapping[str, str]) -> AbstractContextManager[Fleet]:
     """A fleet without Flower, ended with the block."""
-    before = dict(os.environ)
-    os.environ.update(environment)
-    fleet = Fleet(settings)
-    try:
-        fleet.up(only=_STAGES)
-        yield fleet
-    finally:
-        fleet.down()
-        os.environ.clear()
-        os.environ.update(before)
+    return running_fleet(settings, environment, _STAGES)
 
 
 @contextmanager
@@ -155,7 +147,9 @@ def busy_fleet(directory: Path) -> Iterator[tuple[Fleet, dict[str, Any], Prometh
         asked = sum(truth["answers"].values())
         everything = 'sum(http_requests_total{environment="prod", endpoint!~"/health|/ready"})'
         probes = sum(n for (_, route, _), n in truth["answers"].items() if route in {"/health", "/ready"})
-        seen = eventually(lambda: Prometheus(url).query(everything), lambda found: found[0][1] >= asked - probes, 60)
+        seen = eventually(
+            lambda: Prometheus(url).query(everything), 60, wanted=lambda found: found[0][1] >= asked - probes
+        )
         assert seen[0][1] == asked - probes
         # Workers export by themselves, so what they count may come a little later than the answers to whoever asked them.
         ended = 'sum({__name__=~"celery_tasks_(completed|failed)_total", environment="prod"})'
@@ -163,7 +157,7 @@ def busy_fleet(directory: Path) -> Iterator[tuple[Fleet, dict[str, Any], Prometh
         known = {ended: f'{ended} == sum(celery_tasks_submitted_total{{environment="prod"}})'}
         known |= {billed: f"{billed} == {sum(truth['ledger']['tokens_total'].values())}"}
         for what, condition in known.items():
-            assert eventually(lambda condition=condition: Prometheus(url).query(condition), bool), what
+            assert eventually(lambda condition=condition: Prometheus(url).query(condition)), what
         quotas = 'storage_quota_used_bytes{environment="prod"}'
-        assert eventually(lambda: Prometheus(url).query(quotas), bool, 30)
+        assert eventually(lambda: Prometheus(url).query(quotas), 30)
         yield fleet, truth, as_of_last_scrape(url)

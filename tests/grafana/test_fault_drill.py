@@ -16,8 +16,9 @@ import pytest
 from deploy.fleet import Fleet
 from deploy.processes import PYTHON
 from deploy.settings import ROOT, FleetSettings
+from support.waiting import eventually
 from tests.fleet.client import ChatClient
-from tests.fleet.conftest import FLEET_ENVIRONMENT, eventually
+from tests.fleet.conftest import FLEET_ENVIRONMENT
 from tests.grafana.live import Prometheus, fleet_of
 from tests.support import processes
 
@@ -111,7 +112,7 @@ def drill(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drill]:
         assert made.client.finish(begun["task_id"])["state"] == "succeeded"
         prometheus = Prometheus(settings.url("PROMETHEUS_PORT"))
         everything = f"count(celery_active_workers == 1) == {NODES} and on () count(up == 1) == 3"
-        assert eventually(lambda: prometheus.query(everything), bool)
+        assert eventually(lambda: prometheus.query(everything))
         made.calms_down()
         yield made
 

@@ -12,16 +12,15 @@ from typing import Any
 import pytest
 import yaml
 
-from deploy import prometheus_program
+from support import prometheus_program, web
+from support.collector import CONFIG, DURABLE, Collector, running
+from support.ports import free_port
+from support.waiting import eventually
 from telemetry.catalogue import ALL, HistogramSpec
-from tests.fleet.conftest import eventually
 from tests.grafana import expressions
 from tests.grafana.another_environment import EACH, READING, label_sets
 from tests.grafana.expressions import GRAFANA, RULE_FILES
 from tests.grafana.live import Prometheus, as_of_last_scrape, process_of
-from tests.support import web
-from tests.support.collector import CONFIG, DURABLE, Collector, running
-from tests.support.ports import free_port
 
 PROMETHEUS = Path(sys.prefix) / "bin" / "prometheus"
 # The two are scraped at different moments, so increases extrapolate a little; counting twice would be a factor of 2.
@@ -48,9 +47,7 @@ def _prometheus(directory: Path, config: dict[str, Any]) -> Iterator[str]:
     command = [str(PROMETHEUS), *options, *prometheus_program.flags(str(PROMETHEUS))]
     with (directory / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
         try:
-            assert eventually(lambda: web.is_ok(f"http://{address}/-/ready"), bool), (directory / "log").read_text()[
-                -2000:
-            ]
+            assert eventually(lambda: web.is_ok(f"http://{address}/-/ready")), (directory / "log").read_text()[-2000:]
             yield f"http://{address}"
         finally:
             process.terminate()
@@ -74,8 +71,8 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
             "group by (instance) (celery_worker_pool_size)": 2,
         }
         everywhere = " and on () ".join(f"count({each}) == {number}" for each, number in series.items())
-        assert eventually(lambda: Prometheus(url).query("messages_sent_total"), bool)
-        complete = eventually(lambda: as_of_last_scrape(url), lambda seen: bool(seen.query(everywhere)))
+        assert eventually(lambda: Prometheus(url).query("messages_sent_total"))
+        complete = eventually(lambda: as_of_last_scrape(url), wanted=lambda seen: bool(seen.query(everywhere)))
         assert complete.query(everywhere)
         yield complete
 
@@ -123,7 +120,7 @@ def test_folded_points_are_seen(tmp_path: Path) -> None:
     ):
         for name in ("CollectorFoldsPoints", "CollectorSeriesBudget"):
             expression = expressions.alerts()[name]["expr"]
-            found = eventually(lambda expression=expression: Prometheus(url).query(expression), bool)
+            found = eventually(lambda expression=expression: Prometheus(url).query(expression))
             assert {"metric", "instance"} == set(found[0][0]), name
 
 
@@ -140,6 +137,6 @@ def test_lost_points_are_seen(tmp_path: Path) -> None:
     ):
         for name, labels in (("CollectorDropsPoints", {"error": "limit"}), ("CollectorSeriesBudget", {})):
             expression = expressions.alerts()[name]["expr"]
-            found = eventually(lambda expression=expression: Prometheus(url).query(expression), bool)
+            found = eventually(lambda expression=expression: Prometheus(url).query(expression))
             assert found, name
             assert labels.items() <= found[0][0].items()

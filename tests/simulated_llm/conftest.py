@@ -15,7 +15,7 @@ import httpx
 import openai
 import pytest
 
-from deploy.ports import free_port_run
+from support.ports import free_port
 
 KEY = "key-of-the-tests"
 QUICK = {"SIMULATED_LLM_API_KEYS": KEY, "SIMULATED_LLM_SPEED": "1000", "SIMULATED_LLM_ERROR_RATE": "0"}
@@ -63,7 +63,7 @@ class RunningVendor:
 
 def start(**settings: str) -> tuple[subprocess.Popen[bytes], RunningVendor]:
     """Start a vendor process on a free port, and wait until it answers."""
-    port = free_port_run(1)[0]
+    port = free_port()
     command = [sys.executable, "-m", "uvicorn", "deploy.simulated_llm.main:app", "--port", str(port)]
     process = subprocess.Popen([*command, "--log-level", "critical"], env=os.environ | QUICK | settings)
     vendor = RunningVendor(f"http://127.0.0.1:{port}")
@@ -113,13 +113,3 @@ def faulty() -> Iterator[Callable[[], RunningVendor]]:
 
     yield anew
     end(process)
-
-
-def eventually(wanted: Callable[[], bool], seconds: float = 5.0) -> bool:
-    """Whether something becomes true in time."""
-    deadline = time.monotonic() + seconds
-    while not wanted():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True

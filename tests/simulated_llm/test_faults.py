@@ -13,7 +13,8 @@ import httpx2
 import openai
 import pytest
 
-from tests.simulated_llm.conftest import RunningVendor, eventually
+from support.waiting import eventually
+from tests.simulated_llm.conftest import RunningVendor
 
 FAILURES = {"429", "500", "503"}
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
-import wave
 
 import httpx
 import openai
 import pytest
 
+from support.wav import silence
 from tests.simulated_llm.conftest import KEY, RunningVendor
 
 LONG = "A sentence that is repeated often. " * 300
@@ -21,16 +20,6 @@ WEATHER = {
         "parameters": {"type": "object", "properties": {"city": {"type": "string"}, "days": {"type": "integer"}}},
     },
 }
-
-
-def recording(seconds: float) -> bytes:
-    file = io.BytesIO()
-    with wave.open(file, "wb") as wav:
-        wav.setnchannels(1)
-        wav.setsampwidth(1)
-        wav.setframerate(8000)
-        wav.writeframes(b"\x80" * int(8000 * seconds))
-    return file.getvalue()
 
 
 def test_reply_says_simulated(vendor: RunningVendor) -> None:
@@ -143,7 +132,7 @@ def test_images_are_pictures(vendor: RunningVendor) -> None:
 def test_transcript_has_the_real_length(vendor: RunningVendor) -> None:
     """The length of a WAV file is its real one, its language the one that was asked for."""
     heard = vendor.openai.audio.transcriptions.create(
-        model="whisper-1", file=("[[language:de]].wav", recording(2.5)), response_format="verbose_json"
+        model="whisper-1", file=("[[language:de]].wav", silence(2.5)), response_format="verbose_json"
     )
     assert (heard.duration, heard.language) == (2.5, "german")
     assert vendor.ledger()["audio"] == [{"model": "whisper-1", "language": "german", "seconds": 2.5}]

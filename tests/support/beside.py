@@ -1,4 +1,4 @@
-"""Something that goes on in a thread beside a block of a test, until the block is over."""
+"""Threads of a test: one beside a block of it, or many that do the same at once."""
 
 from __future__ import annotations
 
@@ -17,4 +17,13 @@ def beside(act: Callable[[threading.Event], None]) -> Iterator[None]:
         yield
     finally:
         over.set()
+        thread.join()
+
+
+def at_once(act: Callable[[int], object], count: int) -> None:
+    """Call ``act`` in so many threads at once, each with its number, and wait until all have ended."""
+    threads = [threading.Thread(target=act, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
         thread.join()

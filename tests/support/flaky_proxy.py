@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Literal
+from http.server import ThreadingHTTPServer
+from typing import Literal
 
 import httpx
 
-from tests.support import web
-from tests.support.ports import free_port
+from support import web
+from support.ports import free_port
+from tests.support.receiving import ExportHandler
 
 Mode = Literal["pass", "503", "hang", "lose answers"]
 FORWARDING = {"pass", "lose answers"}
@@ -64,14 +65,12 @@ class FlakyProxy:
         except httpx.HTTPError:
             return httpx.codes.BAD_GATEWAY
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
+    def _handler(self) -> type[ExportHandler]:
         proxy, closed = self, self._closed
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+        class Handler(ExportHandler):
+            def do_POST(self) -> None:  # noqa: N802 - http.server's name
+                body = self.read_body()
                 proxy.requests += 1
                 mode = proxy.mode if isinstance(proxy.mode, str) else proxy.mode()
                 if mode == "hang":
@@ -80,11 +79,6 @@ class FlakyProxy:
                 if mode in {"hang", "lose answers"}:
                     self.close_connection = True
                     return
-                self.send_response(status)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *args: Any) -> None:
-                pass
+                self.answer(status)
 
         return Handler

@@ -7,10 +7,12 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any, Literal
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+
+from tests.support.receiving import ExportHandler
 
 Series = tuple[str, frozenset[tuple[str, str]]]
 Fate = Literal["take", "refuse", "lose", "hang"]
@@ -83,15 +85,6 @@ class OtlpSink:
             value, reported = self.facts.get((metric, frozenset(labels.items())), (0.0, float("-inf")))
         return value if time.monotonic() - reported < seconds else None
 
-    def eventually(self, wanted: Callable[[OtlpSink], bool], seconds: float = 20.0) -> bool:
-        """Whether it comes true in time."""
-        deadline = time.monotonic() + seconds
-        while not wanted(self):
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.02)
-        return True
-
     def receive(self, body: bytes) -> int:
         """Take or refuse one export; the status it answers with."""
         request = ExportMetricsServiceRequest.FromString(body)
@@ -151,14 +144,12 @@ class OtlpSink:
                 self.levels[instance, key] = point.as_double + point.as_int
                 self.facts[key] = (point.as_double + point.as_int, time.monotonic())
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
+    def _handler(self) -> type[ExportHandler]:
         sink = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+        class Handler(ExportHandler):
+            def do_POST(self) -> None:  # noqa: N802 - http.server's name
+                body = self.read_body()
                 fate = sink.fate()
                 if fate == "hang":
                     time.sleep(1.0)
@@ -167,12 +158,7 @@ class OtlpSink:
                     self.close_connection = True
                     return
                 with suppress(OSError):  # who asked has not waited
-                    self.send_response(status)
-                    self.send_header("Content-Length", "0")
-                    self.end_headers()
-
-            def log_message(self, *args: Any) -> None:
-                pass
+                    self.answer(status)
 
         return Handler
 

@@ -8,10 +8,12 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from support.processes import children
 
 ROOT = Path(__file__).parents[2]
 
@@ -104,24 +106,9 @@ def end(process: subprocess.Popen[str]) -> int:
     return forked
 
 
-def children(pid: int) -> list[int]:
-    """What the main thread of a process forked and is still there."""
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
 def line(process: subprocess.Popen[str]) -> str:
     """The next line a program says."""
     assert process.stdout is not None
     said = process.stdout.readline().rstrip("\n")
     assert said, f"the program ended: {process.stderr.read() if process.stderr else ''}"
     return said
-
-
-def eventually(wanted: Callable[[], bool], seconds: float = 20.0) -> bool:
-    """Whether it comes true in time."""
-    deadline = time.monotonic() + seconds
-    while not wanted():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True

@@ -15,10 +15,9 @@ from typing import Any
 import httpx
 import yaml
 
-from deploy import prometheus_program
-from tests.support import web
-from tests.support.ports import free_port
-from tests.support.processes import eventually
+from support import prometheus_program, web
+from support.ports import free_port
+from support.waiting import eventually
 
 
 class Prometheus:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
 
-from tests.support.ports import free_port
+from support.ports import free_port
+from support.waiting import eventually
 
 _SECONDS = 20.0
 
@@ -24,17 +24,9 @@ def serving(app: Any, **settings: Any) -> Iterator[str]:
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
-        until(lambda: server.started)
+        assert eventually(lambda: server.started)
         yield f"127.0.0.1:{port}"
     finally:
         server.should_exit = True
         thread.join(_SECONDS)
         assert not thread.is_alive()
-
-
-def until(condition: Callable[[], object], seconds: float = _SECONDS) -> None:
-    """Wait for a condition that another thread makes true."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)

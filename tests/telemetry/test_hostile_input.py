@@ -93,8 +93,8 @@ def test_hostile_verbs(captured: testing.Captured) -> None:
     """Random values at every verb stay within the budgets, and each event counts somewhere."""
     recorded = captured.telemetry
     for number, name in enumerate(_hostile_names(2)):
-        recorded.http.started(name, name)
-        recorded.http.ended(name, name)
+        recorded.http.route(name, name).started()
+        recorded.http.route(name, name).ended()
         recorded.http.answered(name, name, number, 0.1)
         recorded.http.websockets.opened(name)
         recorded.http.websockets.message_sent(name)

@@ -17,6 +17,7 @@ from telemetry.catalogue.business import USERS_ACTIVE
 from telemetry.catalogue.database import CONNECTIONS_ACTIVE
 from telemetry.catalogue.http import DURATION
 from telemetry.setup import Telemetry
+from tests.support.beside import at_once
 
 
 def test_threads_lose_no_increment(captured: testing.Captured) -> None:
@@ -26,11 +27,7 @@ def test_threads_lose_no_increment(captured: testing.Captured) -> None:
         for _ in range(2_000):
             captured.telemetry.http.answered("GET", "/x", 200, 0.1)
 
-    threads = [threading.Thread(target=record) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(lambda _: record(), 8)
     assert captured.total("http_requests_total") == 16_000
     assert captured.value("http_request_duration_seconds", method="GET", endpoint="/x") == 16_000
 
@@ -99,11 +96,7 @@ def test_first_records_of_all_threads_count() -> None:
             barrier.wait()
             captured.telemetry.http.answered("GET", "/x", 200, 0.1)
 
-        threads = [threading.Thread(target=record) for _ in range(6)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        at_once(lambda _: record(), 6)
         assert captured.total("http_requests_total") == captured.total("http_request_duration_seconds") == 6
 
 

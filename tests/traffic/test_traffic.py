@@ -6,21 +6,20 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 
-from deploy.ports import free_port_run
 from deploy.traffic.actions import ACTIONS
 from deploy.traffic.run import PLANS
+from support.ports import free_port
+from tests.support.server import serving
 from tests.traffic.front_door import ADMIN, front_door
 
 
@@ -29,23 +28,15 @@ class Door:
     """A running front door and what it answered."""
 
     url: str
-    seen: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    seen: Counter[tuple[str, str, str]]
 
 
 @contextmanager
 def open_door() -> Iterator[Door]:
     """A front door, as long as it is needed."""
-    port = free_port_run(1)[0]
-    running = Door(f"http://127.0.0.1:{port}")
-    server = uvicorn.Server(uvicorn.Config(front_door(running.seen), port=port, log_level="critical"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    deadline = time.monotonic() + 10
-    while not server.started and time.monotonic() < deadline:
-        time.sleep(0.01)
-    yield running
-    server.should_exit = True
-    thread.join(10)
+    seen: Counter[tuple[str, str, str]] = Counter()
+    with serving(front_door(seen)) as address:
+        yield Door(f"http://{address}", seen)
 
 
 @pytest.fixture
@@ -117,7 +108,7 @@ def test_short_run_does_everything(door: Door, tmp_path: Path) -> None:
 
 def test_closed_door_is_explained() -> None:
     """A front door that does not answer is one sentence and exit code 2."""
-    ended = generate(f"http://127.0.0.1:{free_port_run(1)[0]}")
+    ended = generate(f"http://127.0.0.1:{free_port()}")
     assert ended.returncode == 2
     assert "does not answer" in ended.stderr
     assert len(ended.stderr.splitlines()) == 1

@@ -11,10 +11,10 @@ from typing import ClassVar
 from prometheus_client import CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from support import exposition
+from support.exposition import Samples
 from tests.accuracy.programs import BOUNDS, COUNTER, HISTOGRAM, OWN
 from tests.accuracy.systems.base import ROUTE, Need, System, WithCollector
-from tests.support import exposition
-from tests.support.exposition import Samples
 
 _NO_ZEROS = "declares no series by itself"
 

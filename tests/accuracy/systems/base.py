@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from support import exposition
+from support.collector import Collector
+from support.exposition import Samples
+from support.waiting import eventually
 from tests.accuracy.programs import COUNTER, EVENTS
-from tests.support import exposition, processes
-from tests.support.collector import Collector
-from tests.support.exposition import Samples
+from tests.support import processes
 from tests.support.flaky_proxy import FlakyProxy
-from tests.support.processes import eventually
 
 Need = Literal["collector", "otlp", "deltas", "tasks", "workers", "zeros"]
 ROUTE = "/items/{number}"

@@ -8,20 +8,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
+from support import exposition
+from support.collector import CONFIG, DURABLE
+from support.exposition import Samples
+from support.ports import free_port
+from support.waiting import eventually
 from tests.accuracy.programs import OWN
 from tests.accuracy.systems.base import Need, System, WithCollector
-from tests.support import exposition
-from tests.support.collector import CONFIG, DURABLE
-from tests.support.exposition import Samples
-from tests.support.ports import free_port
-from tests.support.processes import environment, eventually, line
+from tests.support.processes import environment, line
 
 SETUP = f"""
 import telemetry
 t = telemetry.configure("test")
 def message(plan="free"): t.business.message_sent(plan=plan)
 def timed(seconds=0.1, endpoint="/x"): t.http.answered("GET", endpoint, 200, seconds)
-def in_progress(): t.http.started("GET", "/x")
+def in_progress(): t.http.route("GET", "/x").started()
 def flush(): t.force_flush()
 def shutdown(): telemetry.shutdown()
 def own_histogram(bounds):

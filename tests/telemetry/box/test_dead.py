@@ -7,7 +7,6 @@ import random
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from telemetry.box.dead import dead_boxes
 from telemetry.box.header import Role
 from telemetry.box.locks import is_locked
 from telemetry.box.own import new_box
+from tests.support.beside import at_once
 from tests.telemetry.box.series import count
 
 PROCESS = {"resource": {}, "target": "here"}
@@ -45,11 +45,7 @@ def test_every_box_is_taken_once(tmp_path: Path) -> None:
             box.remove()
             box.leave()
 
-    threads = [threading.Thread(target=take) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(lambda _: take(), 8)
     take()
     assert len(taken) == len(set(taken)) == 40
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -18,7 +15,9 @@ from typing import Any
 import redis
 from celery import Celery
 
-from deploy.ports import free_port_run
+from support.ports import free_port, is_open
+from support.processes import program
+from support.waiting import eventually
 from tests.support.otlp_sink import OtlpSink
 
 ROOT = Path(__file__).parents[3]
@@ -26,21 +25,11 @@ TASKS = "tests.telemetry.celery.tasks"
 Process = subprocess.Popen[bytes]
 
 
-def eventually(wanted: Callable[[], object], seconds: float = 30.0) -> bool:
-    """Whether it comes true in time."""
-    deadline = time.monotonic() + seconds
-    while not wanted():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
-
-
 class Broker:
     """A Redis of its own; it can be stopped and started again."""
 
     def __init__(self, directory: Path) -> None:
-        self.port = free_port_run(1)[0]
+        self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}"
         self.client: Any = redis.Redis(port=self.port, db=0)
         self._directory = directory
@@ -48,20 +37,14 @@ class Broker:
 
     def start(self) -> None:
         """Start, and wait until it listens."""
-        program = shutil.which("redis-server")
-        assert program, "redis-server is installed by `make install`"
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._directory), "--save", ""]
-        self._process = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)
-        assert eventually(self._listens, 10)
+        self._process = subprocess.Popen([program(Path("redis-server")), *options], stdout=subprocess.DEVNULL)
+        assert eventually(lambda: is_open(self.port), 10)
 
     def stop(self) -> None:
         """End it; every connection breaks."""
         self._process.kill()
         self._process.wait()
-
-    def _listens(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
 
 class Fleet:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from pathlib import Path
 
-from deploy.ports import free_port_run
-from tests.telemetry.celery.fleet import eventually
+from support.ports import free_ports, is_open
+from support.waiting import eventually
 
 PROGRAM = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 
@@ -26,7 +25,7 @@ class Rabbit:
         if not PROGRAM.exists():
             raise FileNotFoundError(f"{PROGRAM} is missing: install Debian's package rabbitmq-server")
         self._directory = tempfile.mkdtemp(prefix="rabbit")
-        self._port, distribution, names = free_port_run(3)
+        self._port, distribution, names = free_ports(3)
         self.url = f"amqp://guest:guest@127.0.0.1:{self._port}//"
         epmd = shutil.which("epmd")
         assert epmd, "erlang comes with rabbitmq-server"
@@ -46,7 +45,7 @@ class Rabbit:
         with Path(self._directory, "output").open("wb") as log:
             server = subprocess.Popen([PROGRAM], env={**os.environ, **env}, stdout=log, stderr=log)
         self._processes.append(server)
-        assert eventually(self._listens, 60), Path(self._directory, "output").read_text()
+        assert eventually(lambda: is_open(self._port), 60), Path(self._directory, "output").read_text()
 
     def stop(self) -> None:
         """End it."""
@@ -58,7 +57,3 @@ class Rabbit:
                 process.kill()
                 process.wait()
         shutil.rmtree(self._directory, ignore_errors=True)
-
-    def _listens(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self._port)) == 0

@@ -10,9 +10,9 @@ from typing import Any
 import celery
 from celery import chain, chord, group
 
-from tests.telemetry.celery.fleet import Fleet, eventually
-
-Counts = dict[str, float]
+from docs.celery.page import Counts, Happening
+from support.waiting import eventually
+from tests.telemetry.celery.fleet import Fleet
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,11 @@ class Scenario:
     publish: Callable[[Fleet], Any]
     truth: Counts
     reason: str | None = None
+
+    @property
+    def happening(self) -> Happening:
+        """For the table in `docs/celery.md`."""
+        return Happening(self.task, self.event, self.where, self.truth, self.reason)
 
 
 def times(count: int, task: str, *args: Any, **options: Any) -> Callable[[Fleet], Any]:

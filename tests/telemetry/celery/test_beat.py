@@ -10,10 +10,11 @@ import pytest
 from celery import Celery
 from celery.beat import Scheduler
 
+from support.waiting import eventually
 from telemetry import testing
 from telemetry.catalogue.celery import BEAT_LAG
 from telemetry.instrumentation.celery.beat import measure_beat
-from tests.telemetry.celery.fleet import TASKS, Broker, Fleet, eventually, running
+from tests.telemetry.celery.fleet import TASKS, Broker, Fleet, running
 
 OFTEN = {"often": {"task": f"{TASKS}.succeed", "schedule": 0.2}}
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes import children
-from tests.telemetry.celery.fleet import TASKS, Fleet, eventually
+from support.processes import children
+from support.waiting import eventually
+from tests.telemetry.celery.fleet import TASKS, Fleet
 
 COUNT = 12
 

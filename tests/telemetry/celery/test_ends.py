@@ -6,7 +6,8 @@ import signal
 
 import pytest
 
-from tests.telemetry.celery.fleet import TASKS, Broker, Fleet, eventually, running
+from support.waiting import eventually
+from tests.telemetry.celery.fleet import TASKS, Broker, Fleet, running
 
 
 def started(fleet: Fleet) -> str:

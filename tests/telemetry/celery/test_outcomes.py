@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pytest
 
+from docs.celery.page import happenings
+from support.waiting import eventually
 from telemetry import instrument_celery, testing
 from telemetry.instrumentation.celery.application import uninstrument_celery
-from tests.telemetry.celery.fleet import TASKS, Broker, Fleet, eventually, running
+from tests.telemetry.celery.fleet import TASKS, Broker, Fleet, running
 from tests.telemetry.celery.scenarios import SCENARIOS, Counts, Scenario
 
 OPTIONS = {
@@ -42,6 +44,8 @@ def keep(processes: str, storm: Storm) -> None:
     if directory := os.environ.get("CELERY_ROWS"):
         rows = {scenario.task: storm.counted(scenario.task) for scenario in SCENARIOS}
         Path(directory, f"{processes}.json").write_text(json.dumps(rows, indent=1) + "\n")
+        truth = [asdict(scenario.happening) for scenario in SCENARIOS]
+        Path(directory, "scenarios.json").write_text(json.dumps(truth, indent=1, ensure_ascii=False) + "\n")
 
 
 @pytest.fixture(scope="module", params=list(OPTIONS))
@@ -133,3 +137,8 @@ def test_worker_reports_no_failure_of_ours(storm: Storm) -> None:
     log = storm.fleet.log("w1").read_text()
     assert "telemetry failed" not in log
     assert "Pool callback raised" not in log
+
+
+def test_page_shows_these_scenarios() -> None:
+    """The truth that the table of `docs/celery.md` names is that of these scenarios."""
+    assert happenings() == [scenario.happening for scenario in SCENARIOS]

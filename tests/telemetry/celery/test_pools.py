@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.telemetry.celery.fleet import TASKS, Fleet, eventually
+from support.waiting import eventually
+from tests.telemetry.celery.fleet import TASKS, Fleet
 
 TRUTH = {
     "succeed": {"completed": 5},

@@ -9,9 +9,10 @@ import pytest
 from celery import Celery
 from kombu import Exchange, Queue, binding
 
+from support.waiting import eventually
 from telemetry import guard, instrument_celery, testing
 from telemetry.instrumentation.celery.application import uninstrument_celery
-from tests.telemetry.celery.fleet import TASKS, Broker, Fleet, eventually
+from tests.telemetry.celery.fleet import TASKS, Broker, Fleet
 
 MEDIA = Exchange("media", type="topic")
 NEWS = Exchange("news", type="fanout")

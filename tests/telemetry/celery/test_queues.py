@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from support.waiting import eventually
 from telemetry import instrument_celery
-from tests.telemetry.celery.fleet import Broker, Fleet, eventually, running
+from tests.telemetry.celery.fleet import Broker, Fleet, running
 
 PRIORITIES = (0, 1, 3, 4, 6, 9)
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from support.waiting import eventually
 from telemetry.instrumentation.celery import broker_amqp
 from telemetry.instrumentation.celery.broker_amqp import AmqpBroker
-from tests.telemetry.celery.fleet import TASKS, Broker, Fleet, eventually, running
+from tests.telemetry.celery.fleet import TASKS, Broker, Fleet, running
 from tests.telemetry.celery.rabbit import Rabbit
 
 pytestmark = pytest.mark.brokers

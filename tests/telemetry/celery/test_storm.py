@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from support.waiting import eventually
 from telemetry import instrument_celery, testing
 from telemetry.instrumentation.celery.application import uninstrument_celery
-from tests.telemetry.celery.fleet import Broker, Fleet, eventually, running
+from tests.telemetry.celery.fleet import Broker, Fleet, running
 
 TASKS = 5000
 # What one task of a kind adds to the totals, its follow-ups included; and how often it is drawn.

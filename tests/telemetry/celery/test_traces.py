@@ -6,7 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.telemetry.celery.fleet import ROOT, TASKS, Fleet, eventually
+from support.waiting import eventually
+from tests.telemetry.celery.fleet import ROOT, TASKS, Fleet
 
 TRACED = "tests.telemetry.celery.traced_tasks"
 PUBLISH = f"""

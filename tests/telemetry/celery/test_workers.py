@@ -6,9 +6,10 @@ import time
 
 import pytest
 
+from support.waiting import eventually
 from telemetry.instrumentation.celery import broker_redis
 from telemetry.instrumentation.celery.broker_redis import RedisBroker
-from tests.telemetry.celery.fleet import Fleet, eventually
+from tests.telemetry.celery.fleet import Fleet
 
 WORKERS = ("w1", "w2")
 

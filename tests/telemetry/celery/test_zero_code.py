@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.telemetry.celery.fleet import ROOT, Fleet, eventually
+from support.waiting import eventually
+from tests.telemetry.celery.fleet import ROOT, Fleet
 
 TASKS = "tests.telemetry.celery.plain_tasks"
 COMMAND = str(Path(sys.executable).with_name("opentelemetry-instrument"))

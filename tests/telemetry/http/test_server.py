@@ -15,8 +15,9 @@ from fastapi import FastAPI
 from fastapi.responses import FileResponse, StreamingResponse
 
 import telemetry
+from support.waiting import eventually
 from telemetry import testing
-from tests.support.server import serving, until
+from tests.support.server import serving
 
 _FAR_TOO_MUCH = 100_000
 ERRORS = {error.__name__: error for error in (ZeroDivisionError, TimeoutError, ConnectionResetError, FileNotFoundError)}
@@ -102,7 +103,7 @@ def test_stream_that_its_client_leaves(captured: testing.Captured, address: str)
         pieces = response.iter_raw()  # closes the response when it is dropped
         next(pieces)
         assert captured.value("http_requests_in_progress", method="GET", endpoint="/events") == 1
-    until(lambda: _counted(captured, "/events", 499))
+    assert eventually(lambda: _counted(captured, "/events", 499))
     assert _nothing_left(captured)
     assert captured.total("errors_total") == 0
 
@@ -111,7 +112,7 @@ def test_stream_to_its_end(captured: testing.Captured, address: str, gate: Gate)
     """The duration of a stream ends with its last byte, the time to first byte with its first."""
     gate.opened.set()
     assert httpx.get(f"http://{address}/events").text.count("data:") == 3
-    until(lambda: _counted(captured, "/events", 200))
+    assert eventually(lambda: _counted(captured, "/events", 200))
     first = captured.histogram_sum("http_time_to_first_byte_seconds", method="GET", endpoint="/events")
     whole = captured.histogram_sum("http_request_duration_seconds", method="GET", endpoint="/events")
     assert first is not None
@@ -126,7 +127,7 @@ def test_stream_that_breaks(captured: testing.Captured, address: str, error: str
     connection and is one to somebody else."""
     with pytest.raises(httpx.RemoteProtocolError):
         httpx.get(f"http://{address}/broken/{error}")
-    until(lambda: _counted(captured, "/broken/{error}", 500))
+    assert eventually(lambda: _counted(captured, "/broken/{error}", 500))
     assert captured.value("errors_total", error_type=error, component="http") == 1
     assert captured.total("errors_total") == 1
     assert _nothing_left(captured)
@@ -136,8 +137,8 @@ def test_stream_that_breaks(captured: testing.Captured, address: str, error: str
 def test_handler_that_raises(captured: testing.Captured, address: str, error: str) -> None:
     """A handler that raises is a 500 and one error by class, whatever the class."""
     assert httpx.get(f"http://{address}/raises/{error}").status_code == 500
-    until(lambda: _counted(captured, "/raises/{error}", 500))
-    until(lambda: captured.value("errors_total", error_type=error, component="http") == 1)
+    assert eventually(lambda: _counted(captured, "/raises/{error}", 500))
+    assert eventually(lambda: captured.value("errors_total", error_type=error, component="http") == 1)
     assert captured.total("errors_total") == 1
     assert _nothing_left(captured)
 
@@ -162,7 +163,7 @@ def test_client_that_leaves_a_plain_request(captured: testing.Captured, gate: Ga
         for _ in range(3):
             httpx.get(f"http://{address}/nowhere")
         gate.opened.set()
-        until(lambda: captured.total("http_requests_total", endpoint="/work/{what}") == 1)
+        assert eventually(lambda: captured.total("http_requests_total", endpoint="/work/{what}") == 1)
     assert captured.value("http_requests_total", method="GET", endpoint="/work/{what}", status_code="499") == 1
     assert captured.series("http_requests_in_progress") == {}
     assert captured.total("errors_total") == 0
@@ -183,15 +184,19 @@ def test_client_that_leaves_an_upload(captured: testing.Captured) -> None:
             client.sendall(
                 b"POST /upload/x HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
             )
-            until(lambda: captured.value("http_requests_in_progress", method="POST", endpoint="/upload/{name}") == 1)
-        until(lambda: captured.total("http_requests_total", endpoint="/upload/{name}", status_code="499") == 1)
+            assert eventually(
+                lambda: captured.value("http_requests_in_progress", method="POST", endpoint="/upload/{name}") == 1
+            )
+        assert eventually(
+            lambda: captured.total("http_requests_total", endpoint="/upload/{name}", status_code="499") == 1
+        )
         assert captured.series("http_requests_in_progress") == {}
 
 
 def test_download_counts_whole(captured: testing.Captured, address: str) -> None:
     """A file is one request with one duration, sent in many pieces."""
     assert len(httpx.get(f"http://{address}/file").content) == 300_000
-    until(lambda: _counted(captured, "/file", 200))
+    assert eventually(lambda: _counted(captured, "/file", 200))
     assert captured.value("http_time_to_first_byte_seconds", method="GET", endpoint="/file") == 1
     assert _nothing_left(captured)
 
@@ -205,11 +210,11 @@ def test_many_clients_at_once(captured: testing.Captured, address: str, gate: Ga
     threads = [threading.Thread(target=ask) for _ in range(12)]
     for thread in threads:
         thread.start()
-    until(lambda: captured.value("http_requests_in_progress", method="GET", endpoint="/wait/{what}") == 12)
+    assert eventually(lambda: captured.value("http_requests_in_progress", method="GET", endpoint="/wait/{what}") == 12)
     gate.opened.set()
     for thread in threads:
         thread.join()
-    until(lambda: _nothing_left(captured))
+    assert eventually(lambda: _nothing_left(captured))
     assert captured.value("http_requests_total", method="GET", endpoint="/wait/{what}", status_code="200") == 12
 
 
@@ -218,9 +223,9 @@ def test_head_and_sync_handlers(captured: testing.Captured, address: str) -> Non
     began = time.perf_counter()
     assert httpx.get(f"http://{address}/sync/x").status_code == 200
     most = time.perf_counter() - began
-    until(lambda: _counted(captured, "/sync/{what}", 200))
+    assert eventually(lambda: _counted(captured, "/sync/{what}", 200))
     spent = captured.histogram_sum("http_request_duration_seconds", method="GET", endpoint="/sync/{what}")
     assert spent is not None
     assert 0 < spent <= most
     assert httpx.head(f"http://{address}/sync/x").status_code == 405
-    until(lambda: captured.total("http_requests_total", method="HEAD", endpoint="/sync/{what}") == 1)
+    assert eventually(lambda: captured.total("http_requests_total", method="HEAD", endpoint="/sync/{what}") == 1)

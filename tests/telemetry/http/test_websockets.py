@@ -10,8 +10,9 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 import telemetry
+from support.waiting import eventually
 from telemetry import testing
-from tests.support.server import serving, until
+from tests.support.server import serving
 
 ROOM = "/ws/rooms/{room}"
 
@@ -62,7 +63,7 @@ def test_connection_from_open_to_close(captured: testing.Captured, address: str)
             assert client.recv() == word
         assert captured.value("websocket_connections_open", endpoint=ROOM) == 1
         assert captured.total("websocket_connections_total") == 0
-    until(lambda: _ended(captured, ROOM) == {"1000": 1})
+    assert eventually(lambda: _ended(captured, ROOM) == {"1000": 1})
     assert captured.value("websocket_connections_open", endpoint=ROOM) == 0
     assert captured.value("websocket_messages_total", endpoint=ROOM, direction="received") == 3
     assert captured.value("websocket_messages_total", endpoint=ROOM, direction="sent") == 3
@@ -75,7 +76,7 @@ def test_client_that_vanishes(captured: testing.Captured, address: str) -> None:
     """A connection that is cut without a word is 1006 or 1005, no error, and not open any more."""
     client = connect(f"{address}/ws/rooms/red")
     client.socket.close()
-    until(lambda: set(_ended(captured, ROOM)) in ({"1006"}, {"1005"}))
+    assert eventually(lambda: set(_ended(captured, ROOM)) in ({"1006"}, {"1005"}))
     assert captured.value("websocket_connections_open", endpoint=ROOM) == 0
     assert captured.total("errors_total") == 0
 
@@ -84,14 +85,14 @@ def test_server_that_closes(captured: testing.Captured, address: str) -> None:
     """The code the application closes with is counted."""
     with connect(f"{address}/ws/says/bye") as client, pytest.raises(ConnectionClosed):
         client.recv()
-    until(lambda: _ended(captured, "/ws/says/{what}") == {"4001": 1})
+    assert eventually(lambda: _ended(captured, "/ws/says/{what}") == {"4001": 1})
 
 
 def test_handler_that_fails(captured: testing.Captured, address: str) -> None:
     """A handler that raises is 1011 and one error by class."""
     with connect(f"{address}/ws/says/oops") as client, pytest.raises(ConnectionClosed):
         client.recv()
-    until(lambda: _ended(captured, "/ws/says/{what}") == {"1011": 1})
+    assert eventually(lambda: _ended(captured, "/ws/says/{what}") == {"1011": 1})
     assert captured.value("errors_total", error_type="ZeroDivisionError", component="http") == 1
     assert captured.value("websocket_connections_open", endpoint="/ws/says/{what}") == 0
 
@@ -100,7 +101,7 @@ def test_client_that_leaves_a_receiving_handler(captured: testing.Captured, addr
     """A handler that lets `WebSocketDisconnect` through had no error."""
     with connect(f"{address}/ws/says/wait"):
         pass
-    until(lambda: _ended(captured, "/ws/says/{what}") == {"1000": 1})
+    assert eventually(lambda: _ended(captured, "/ws/says/{what}") == {"1000": 1})
     assert captured.total("errors_total") == 0
 
 
@@ -109,7 +110,7 @@ def test_handshake_that_is_refused(captured: testing.Captured, address: str, pat
     """A refused handshake is `rejected`, without a duration; a path without a route is `unmatched`."""
     with pytest.raises(InvalidStatus):
         connect(f"{address}{path}")
-    until(lambda: _ended(captured, endpoint) == {"rejected": 1})
+    assert eventually(lambda: _ended(captured, endpoint) == {"rejected": 1})
     assert captured.total("websocket_connection_duration_seconds") == 0
     assert captured.series("websocket_connections_open") == {}
 

@@ -8,8 +8,9 @@ from typing import Any
 import openai
 import pytest
 
+from support.waiting import eventually
 from telemetry import testing
-from tests.simulated_llm.conftest import RunningVendor, end, eventually, start
+from tests.simulated_llm.conftest import RunningVendor, end, start
 
 OPENAI = {"provider": "openai", "model": "gpt-4o-mini"}
 ANTHROPIC = {"provider": "anthropic", "model": "claude-haiku-4-5"}

@@ -12,6 +12,7 @@ import pytest
 from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
 from opentelemetry.sdk.metrics.export import MetricsData
 
+from support.ports import closed_url
 from telemetry.box import locks
 from telemetry.box.box import Box
 from telemetry.pipeline.adoption import Adopted, Adoption
@@ -19,7 +20,6 @@ from telemetry.pipeline.delivery import MOST_EXPORTS
 from telemetry.pipeline.otlp import SENDER
 from telemetry.pipeline.transport import Answer
 from tests.support.otlp_sink import OtlpSink
-from tests.support.ports import closed_url
 from tests.support.processes import environment, started
 from tests.telemetry.pipeline.fakes import BUSY, REFUSED, TAKEN, UNANSWERED, Exporting, Script, moved
 
@@ -232,7 +232,7 @@ def test_unpriced_calls_of_the_dead_are_priced(place: Path, monkeypatch: pytest.
 def test_levels_end_with_their_process(place: Path) -> None:
     """What was in progress in a process that died is in progress no more: nobody says so for it."""
     process = Exporting(place)
-    process.telemetry.http.started("GET", "/x")
+    process.telemetry.http.route("GET", "/x").started()
     process.telemetry.business.observe_users_active({"free": 3})
     process.message()
     _die(process)

@@ -8,10 +8,11 @@ from unittest.mock import Mock
 
 import pytest
 
+from support.ports import closed_url
+from support.waiting import eventually
 from telemetry.box.dead import dead_boxes
 from telemetry.pipeline.otlp import amounts_of
 from tests.support.otlp_sink import OtlpSink
-from tests.support.ports import closed_url
 from tests.support.processes import finish, line, run, started
 from tests.telemetry.pipeline.fakes import Exporting
 
@@ -30,9 +31,9 @@ def test_refused_exports_are_sent_again(sink: OtlpSink) -> None:
     sink.status = 503
     code = "for _ in range(100): message(); timed(); time.sleep(0.005)\nsys.stdin.read()"
     with started(code, sink.url) as process:
-        assert sink.eventually(lambda s: s.requests >= 2)
+        assert eventually(lambda: sink.requests >= 2)
         sink.status = 200
-        assert sink.eventually(lambda s: s.total("messages_sent_total") == 100)
+        assert eventually(lambda: sink.total("messages_sent_total") == 100)
         finish(process)
     assert sink.total("messages_sent_total") == 100
     assert sink.total("http_request_duration_seconds") == 100
@@ -136,7 +137,7 @@ def test_exit_waits_for_a_restart(sink: OtlpSink) -> None:
         process.stdin.write("\n")
         process.stdin.flush()
         before = sink.requests
-        assert sink.eventually(lambda s: s.requests >= before + 2)
+        assert eventually(lambda: sink.requests >= before + 2)
         sink.status = 200
         assert float(line(process)) < 5.0
         errors = finish(process).errors
@@ -150,7 +151,7 @@ def test_report_includes_the_last_moment(sink: OtlpSink, place: dict[str, str]) 
     code = f"message(); say('recorded'); sys.stdin.readline(); message(); message()\n{SHUT_DOWN}"
     with started(code, sink.url, TELEMETRY_EXIT_DEADLINE="1", **place) as process:
         assert line(process) == "recorded"
-        assert sink.eventually(lambda s: s.requests == 1)
+        assert eventually(lambda: sink.requests == 1)
         assert process.stdin is not None
         process.stdin.write("\n")
         process.stdin.flush()
@@ -168,7 +169,7 @@ def test_killed_process_loses_nothing(sink: OtlpSink, place: dict[str, str]) -> 
         assert process.wait(20) == -signal.SIGKILL
     assert sink.total("messages_sent_total") == 0
     with started("sys.stdin.read()", sink.url, **place) as heir:
-        assert sink.eventually(lambda s: s.total("messages_sent_total") == 100)
+        assert eventually(lambda: sink.total("messages_sent_total") == 100)
         finish(heir)
     assert sink.total("messages_sent_total") == sink.total("http_request_duration_seconds") == 100
     assert list(Path(place["TELEMETRY_STATE_DIR"]).iterdir()) == []
@@ -180,7 +181,7 @@ def test_sibling_delivers_for_the_killed(sink: OtlpSink, place: dict[str, str]) 
         assert line(sibling) == "up"
         with started(KILLED, sink.url, OTEL_METRIC_EXPORT_INTERVAL="60000", **place) as process:
             assert line(process) == "recorded"
-        assert sink.eventually(lambda s: s.total("messages_sent_total", user_plan="free") == 100)
+        assert eventually(lambda: sink.total("messages_sent_total", user_plan="free") == 100)
         finish(sibling)
     assert sink.total("messages_sent_total", user_plan="pro") == 1
     assert list(Path(place["TELEMETRY_STATE_DIR"]).iterdir()) == []
@@ -191,7 +192,7 @@ def test_export_in_flight_at_the_kill_is_counted_once(sink: OtlpSink, place: dic
     sink.hang_seconds = 30.0
     with started("message(); say('recorded'); time.sleep(60)", sink.url, **place) as process:
         assert line(process) == "recorded"
-        assert sink.eventually(lambda s: s.requests == 1)
+        assert eventually(lambda: sink.requests == 1)
         process.send_signal(signal.SIGKILL)
         process.wait(20)
     sink.take_what_hangs()

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
+from support.waiting import eventually
 from tests.support.otlp_sink import OtlpSink
 from tests.support.processes import BEGIN, finish, line, run, started
 
@@ -360,7 +361,7 @@ def test_killed_children_lose_nothing(sink: OtlpSink) -> None:
     """
     with started(code, sink.url) as process:
         assert line(process) == "killed"
-        assert sink.eventually(lambda s: s.total("messages_sent_total", user_plan="pro") == 190)
+        assert eventually(lambda: sink.total("messages_sent_total", user_plan="pro") == 190)
         finish(process)
     assert sink.total("messages_sent_total", user_plan="free") == 1
     assert sink.total("http_request_duration_seconds") == 190
@@ -394,7 +395,7 @@ def test_child_that_became_another_user_has_a_directory_of_its_own(sink: OtlpSin
             process.stdin.flush()
             assert line(process) == "counted"
             sink.status = 200
-            assert sink.eventually(lambda s: s.total("messages_sent_total", user_plan="pro") == 10)
+            assert eventually(lambda: sink.total("messages_sent_total", user_plan="pro") == 10)
             finish(process)
     finally:
         shutil.rmtree(directory)
@@ -416,7 +417,7 @@ def test_child_of_a_killed_parent_delivers_itself(sink: OtlpSink) -> None:
         assert process.stdin is not None
         process.stdin.write("\n")
         process.stdin.flush()
-        assert sink.eventually(lambda s: s.total("messages_sent_total") == 7)
+        assert eventually(lambda: sink.total("messages_sent_total") == 7)
         finish(process)
     assert sink.total("messages_sent_total", user_plan="free") == 5
 

@@ -20,6 +20,7 @@ from hypothesis.stateful import (
 )
 from opentelemetry.sdk.metrics.export import MetricsData
 
+from support.memory import MEMORY
 from telemetry.pipeline.adoption import Adoption
 from telemetry.pipeline.transport import Answer
 from tests.telemetry.pipeline.fakes import BUSY, REFUSED, TAKEN, UNANSWERED, UNREACHABLE, Exporting, Ledger, Script
@@ -44,7 +45,7 @@ class Fleet(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.directory = Path(tempfile.mkdtemp(prefix="telemetry-model-", dir="/dev/shm"))
+        self.directory = Path(tempfile.mkdtemp(prefix="telemetry-model-", dir=MEMORY))
         self.collector = Ledger()
         self.truth: Counter[str] = Counter()
         self.alive: list[Exporting] = []

@@ -15,14 +15,15 @@ import httpx
 import pytest
 
 import telemetry
-from tests.support import exposition, web
-from tests.support.collector import running
-from tests.support.exposition import Samples, labels
-from tests.support.ports import free_port
-from tests.support.processes import BEGIN, ROOT, eventually, finish, line, started
+from support import exposition, web
+from support.collector import running
+from support.exposition import Samples, labels
+from support.ports import free_port
+from support.waiting import eventually
+from tests.support.processes import BEGIN, ROOT, finish, line, started
 
 RECORD = """
-t.http.started("GET", "/x"); timed(0.3); t.http.answered("POST", "/y", 500, 31.0)
+t.http.route("GET", "/x").started(); timed(0.3); t.http.answered("POST", "/y", 500, 31.0)
 message(); message("pro")
 t.business.observe_users_active({"free": 3, "pro": 1}); t.business.observe_conversations_active(7)
 t.errors.occurred("ValueError", component="http"); t.errors.rate_limit_exceeded(endpoint="/x", plan="free")
@@ -120,7 +121,7 @@ def _total(port: int, metric: str, **having: str) -> float:
 def test_processes_of_a_host_share_one_endpoint(place: dict[str, str]) -> None:
     """Several processes of one directory need one port: whoever has it shows all, and when it dies another one takes it."""
     port = free_port()
-    code = "for _ in range(10): message(); timed()\nt.http.started('GET', '/x'); t.force_flush(); say('up'); sys.stdin.read()"
+    code = "for _ in range(10): message(); timed()\nt.http.route('GET', '/x').started(); t.force_flush(); say('up'); sys.stdin.read()"
     with started(code, "", **_prometheus(port), **place) as first:
         assert line(first) == "up"
         with started(code, "", **_prometheus(port), **place) as second:

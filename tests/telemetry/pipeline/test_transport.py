@@ -15,6 +15,7 @@ import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, MetricsData
 
+from support.ports import closed_url
 from telemetry import Settings
 from telemetry.pipeline.transport import (
     EMPTY,
@@ -26,7 +27,6 @@ from telemetry.pipeline.transport import (
     target_of,
 )
 from tests.support.otlp_sink import OtlpSink
-from tests.support.ports import closed_url
 from tests.telemetry.pipeline.fakes import Exporting
 
 

@@ -1,0 +1,1 @@
+"""What runs a collector and is not Go: the gateway in front of collectors and their planned restart."""

@@ -1,0 +1,138 @@
+"""NGINX in front of the collectors: its configuration, and which collectors get exports; it runs no process."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import jinja2
+
+from support.processes import children
+from support.waiting import eventually
+
+_TEMPLATES = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
+
+
+class GatewayError(RuntimeError):
+    """The gateway cannot do what it was told; the message is for people and says what to do."""
+
+
+@dataclass(frozen=True)
+class Collector:
+    """A collector behind the gateway.
+
+    Attributes:
+        name: What people call it.
+        address: ``host:port`` where it takes OTLP over HTTP.
+        drained: Whether it gets no exports now.
+    """
+
+    name: str
+    address: str
+    drained: bool = False
+
+
+class Gateway:
+    """One gateway, known by its directory.
+
+    Args:
+        directory: Where its configuration and its process id are.
+        nginx: NGINX's program.
+    """
+
+    def __init__(self, directory: Path, nginx: str = "nginx") -> None:
+        self._directory = directory.absolute()
+        self._nginx = nginx
+        self._state = self._directory / "collectors.json"
+
+    @property
+    def command(self) -> list[str]:
+        """Starts it in the foreground."""
+        return [self._nginx, "-e", "stderr", "-c", str(self._directory / "nginx.conf")]
+
+    def configure(self, listen: str, collectors: Mapping[str, str]) -> None:
+        """Write the configuration.
+
+        Args:
+            listen: ``host:port`` the senders know.
+            collectors: Addresses by name.
+
+        Raises:
+            GatewayError: Without any collector.
+        """
+        if not collectors:
+            raise GatewayError("no collector is given: name at least one, as in `--collector a=127.0.0.1:4328`")
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        user = getpass.getuser() if os.getuid() == 0 else ""
+        text = _TEMPLATES.get_template("nginx.conf.j2").render(directory=self._directory, listen=listen, user=user)
+        (self._directory / "nginx.conf").write_text(text)
+        self._write([Collector(name, address) for name, address in collectors.items()])
+
+    def collectors(self) -> list[Collector]:
+        """Those behind it.
+
+        Raises:
+            GatewayError: If the directory is not a gateway's.
+        """
+        try:
+            return [Collector(**entry) for entry in json.loads(self._state.read_text())]
+        except (OSError, ValueError, TypeError) as error:
+            remedy = "run `python -m collector.gateway configure` first"
+            raise GatewayError(f"{self._directory} is not the directory of a gateway ({error}): {remedy}") from None
+
+    def drain(self, name: str, seconds: float = 30.0) -> None:
+        """Send no more exports to a collector, and wait until those under way are answered.
+
+        Without another one the senders are told to wait; they keep what they have and send it later.
+
+        Raises:
+            GatewayError: If it is unknown, or if requests are still under way when the time is over.
+        """
+        self._change(name, drained=True, seconds=seconds)
+
+    def admit(self, name: str, seconds: float = 30.0) -> None:
+        """Let a collector have exports again.
+
+        Raises:
+            GatewayError: If it is unknown.
+        """
+        self._change(name, drained=False, seconds=seconds)
+
+    def _change(self, name: str, *, drained: bool, seconds: float) -> None:
+        collectors = self.collectors()
+        known = [collector.name for collector in collectors]
+        if name not in known:
+            raise GatewayError(f"there is no collector {name}: the gateway knows {', '.join(known)}")
+        self._write([replace(c, drained=drained) if c.name == name else c for c in collectors])
+        self._reload(seconds)
+
+    def _write(self, collectors: list[Collector]) -> None:
+        text = _TEMPLATES.get_template("upstream.conf.j2").render(collectors=collectors)
+        (self._directory / "upstream.conf").write_text(text)
+        self._state.write_text(json.dumps([asdict(collector) for collector in collectors], indent=1) + "\n")
+
+    def _reload(self, seconds: float) -> None:
+        """The workers of the old configuration end when their last request is answered."""
+        try:
+            master = int((self._directory / "nginx.pid").read_text())
+        except (OSError, ValueError):
+            raise GatewayError(f"the gateway does not run: start it with `{' '.join(self.command)}`") from None
+        workers = set(children(master))
+        done = subprocess.run([*self.command, "-s", "reload"], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise GatewayError(f"NGINX refuses its configuration: {done.stderr.strip()}")
+        if not eventually(lambda: workers.isdisjoint(children(master)), seconds):
+            raise GatewayError(
+                f"requests are still under way after {seconds:g} s: try again, or look for a hanging one"
+            )

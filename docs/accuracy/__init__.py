@@ -1,0 +1,1 @@
+"""What the accuracy suite found, as data, and the tables that `docs/accuracy.md` shows of it."""

@@ -1,0 +1,40 @@
+"""Processes by their id, and where programs are; it starts nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+
+def program(path: Path) -> str:
+    """The program's full path; a bare name is also looked for where only root's PATH looks."""
+    found = shutil.which(str(path), path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    return found or str(path)
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started and that are still there; none if it is gone itself."""
+    found: list[int] = []
+    with suppress(OSError):
+        for path in Path(f"/proc/{pid}/task").glob("*/children"):
+            found += map(int, path.read_text().split())
+    return found
+
+
+def kill(pid: int) -> bool:
+    """SIGKILL one process; whether there was one."""
+    with suppress(OSError):
+        os.kill(pid, signal.SIGKILL)
+        return True
+    return False
+
+
+def kill_group(pid: int) -> bool:
+    """SIGKILL a process with everything it started; whether there was something."""
+    with suppress(OSError):
+        os.killpg(pid, signal.SIGKILL)
+        return True
+    return False

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Makes .fleet/NAME, a Python environment apart from .venv, with the requirements of each FILE, later ones over earlier ones.
+# Usage: tests/versions/environment.sh NAME FILE...     It needs uv: on PATH, or the one that deploy/install.sh keeps.
+set -euo pipefail
+
+readonly ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+readonly HOME_OF=$ROOT/.fleet/$1
+shift
+
+find_uv() {
+    local kept
+    uv --version >/dev/null 2>&1 && echo uv && return
+    for kept in "${XDG_CACHE_HOME:-$HOME/.cache}"/fleet-telemetry/uv-*/bin/uv; do
+        [[ -x $kept ]] && echo "$kept" && return
+    done
+    echo "There is no uv: install it (pip install uv), then repeat your command." >&2
+    return 1
+}
+
+UV=$(find_uv)
+"$UV" venv -q --clear --python "$ROOT/.venv/bin/python" "$HOME_OF"
+for file in "$@"; do
+    "$UV" pip install -q --python "$HOME_OF/bin/python" -r "$file"
+done
