@@ -10,10 +10,11 @@ from collections.abc import Iterator
 import pytest
 from celery import Celery, current_app, signals
 
+from support.waiting import eventually
 from telemetry import instrument_celery, process, testing
 from telemetry.instrumentation.celery.application import uninstrument_celery
 from telemetry.instrumentation.celery.polling import BrokerPoller
-from tests.telemetry.celery.fleet import Broker, eventually
+from tests.telemetry.celery.fleet import Broker
 
 RECEIVED = (signals.before_task_publish, signals.worker_init, signals.heartbeat_sent, signals.task_unknown)
 

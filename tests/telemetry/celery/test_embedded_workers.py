@@ -15,9 +15,10 @@ from celery.contrib.testing.worker import start_worker
 from celery.result import allow_join_result
 from celery.worker import WorkController
 
+from support.waiting import eventually
 from telemetry import instrument_celery, testing
 from telemetry.instrumentation.celery.application import uninstrument_celery
-from tests.telemetry.celery.fleet import Broker, eventually
+from tests.telemetry.celery.fleet import Broker
 
 TASK = "embedded.double"
 

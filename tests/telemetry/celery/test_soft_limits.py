@@ -10,9 +10,10 @@ from types import FrameType
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 
+from support.waiting import eventually
 from telemetry import testing
 from telemetry.instrumentation.celery.time_limit import waiting
-from tests.telemetry.celery.fleet import TASKS, Fleet, eventually
+from tests.telemetry.celery.fleet import TASKS, Fleet
 
 RUNS = 40
 
