@@ -30,6 +30,7 @@ class CeleryRecorder:
         self._priorities = instruments.counter(catalogue.PRIORITIES)
         self._oldest = instruments.fact(catalogue.OLDEST)
         self._unacked = instruments.fact(catalogue.UNACKED)
+        self._broker = instruments.fact(catalogue.BROKER)
         self._held = instruments.observed_level(catalogue.HELD)
         self._pool_size = instruments.observed_level(catalogue.POOL_SIZE)
         self._prefetch = instruments.observed_level(catalogue.PREFETCH)
@@ -105,6 +106,10 @@ class CeleryRecorder:
         shown = list(oldest.items())[: _budget(catalogue.OLDEST)]
         self._oldest.set_all([({"queue": queue}, max(0.0, age)) for queue, age in shown])
 
+    def observe_broker(self, fingerprint: str | None) -> None:
+        """Which broker the other readings are of, where it has a fingerprint; replaces the last reading."""
+        self._broker.set_all([] if fingerprint is None else [({"fingerprint": fingerprint}, 1)])
+
     def read_worker_from(
         self,
         hostname: str,
@@ -129,7 +134,7 @@ class CeleryRecorder:
 
     def forget_readings(self) -> None:
         """This process has no reading of queues and workers: absent, which is not 0."""
-        for fact in (self._queue_length, self._active_workers, self._oldest, self._unacked):
+        for fact in (self._queue_length, self._active_workers, self._oldest, self._unacked, self._broker):
             fact.forget()
 
     def broker_unreachable(self, error: BaseException) -> None:

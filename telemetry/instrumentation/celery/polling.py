@@ -19,10 +19,12 @@ from typing import Any
 from celery import Celery, signals
 
 from telemetry import guard, process
+from telemetry.box.directory import UnusableError
 from telemetry.instrumentation.celery.assumptions import BROKER, holds
 from telemetry.instrumentation.celery.broker import Broker
 from telemetry.instrumentation.celery.brokers import broker_of, options_for
 from telemetry.instrumentation.celery.queues import QueueNames
+from telemetry.instrumentation.celery.readers import Readers
 from telemetry.lifetime import when_gone
 from telemetry.process import get
 
@@ -70,6 +72,8 @@ class BrokerPoller:
         self._broker: Broker | None = None
         self._leading = False
         self._unreachable = False
+        self._readers: Readers | None = None
+        self._logged: set[str] = set()
 
     def after_fork_in_child(self) -> None:
         """A forked process observes nothing unless it publishes; it touches no connection of its parent."""
@@ -135,6 +139,8 @@ class BrokerPoller:
         if self._leading:
             self._read(broker)
             broker.release()
+        if self._readers is not None:
+            self._readers.leave()
 
     def _loop_turns(self, **_: Any) -> None:
         self._loop_turned = time.monotonic()
@@ -173,6 +179,37 @@ class BrokerPoller:
         get().celery.observe_workers(broker.workers())
         get().celery.observe_queue_lengths(broker.queue_lengths())
         get().celery.observe_backlog(broker.unacked(), broker.oldest())
+        fingerprint = broker.fingerprint()
+        get().celery.observe_broker(fingerprint)
+        if fingerprint is not None:
+            with guard.guarded("comparing brokers"):
+                self._compare(fingerprint)
+
+    def _compare(self, fingerprint: str) -> None:
+        """Log which broker this process reads, and each other one that is read for the same fleet on this host."""
+        others = self._others(fingerprint)
+        if fingerprint not in self._logged:
+            _logger.info("this process reads the broker %s; its fingerprint is %s", self._where(), fingerprint)
+        for other in others - self._logged:
+            _logger.warning(
+                "%s: this process reads the broker %s (%s), another reads the broker %s, and both report as one fleet: "
+                "queue lengths overwrite each other, totals are added up; give each service a service.namespace in "
+                "OTEL_RESOURCE_ATTRIBUTES",
+                get().settings.fleet,
+                fingerprint,
+                self._where(),
+                other,
+            )
+        self._logged |= {fingerprint, *others}
+
+    def _others(self, fingerprint: str) -> set[str]:
+        with suppress(UnusableError):
+            self._readers = self._readers or Readers(get().settings)
+            return self._readers.others(fingerprint)
+        return set()
+
+    def _where(self) -> str:
+        return str(self._connection.as_uri())
 
     def _loop_is_fresh(self) -> bool:
         """A worker whose loop turned once and does not turn any more is stuck, though this thread still runs."""
@@ -185,7 +222,7 @@ class BrokerPoller:
             self._connection = self._app.connection_for_read(
                 connect_timeout=TIMEOUT, transport_options=options, heartbeat=HEARTBEAT
             )
-            self._broker = broker_of(self._connection, get().settings.environment, self._identity)
+            self._broker = broker_of(self._connection, get().settings.fleet, self._identity)
         return self._broker
 
     def _lost(self, error: Exception) -> None:
