@@ -47,13 +47,11 @@ class Telemetry:
         business: Users, conversations, messages, images, audio.
         storage: Object store operations and quotas.
         errors: Errors and rate limits.
-        own_sources: Domains that hooks of ours measure in this process; the bridge leaves these alone.
     """
 
     def __init__(self, settings: Settings, views: Sequence[View] = ()) -> None:
         self.settings = settings
         self._on_collect: list[Callable[[], None]] = []
-        self.own_sources: set[str] = set()
         self.meter_provider = MeterProvider([*catalogue_views(), *views], clamp_of=clamp_of, owner=_Owner(self))
         self.instruments = Instruments(self.meter_provider.get_meter("telemetry"))
         self._billing = LlmBilling(self.instruments, self.meter_provider)
@@ -66,6 +64,11 @@ class Telemetry:
         self.business = BusinessRecorder(self.instruments)
         self.storage = StorageRecorder(self.instruments)
         fork.register(self)
+
+    @property
+    def own_sources(self) -> frozenset[str]:
+        """Domains that hooks of ours measure in this process; the bridge leaves these alone."""
+        return process.current.measured.domains()
 
     def on_collect(self, callback: Callable[[], None]) -> None:
         """Call ``callback`` at each collection, in a thread of its own."""
