@@ -66,6 +66,22 @@ FIRST_BYTE = HistogramSpec(
     buckets=DURATION.buckets,
     documented=False,
 )
+REQUEST_SIZE = HistogramSpec(
+    name="http_request_size_bytes",
+    help="Bytes of request bodies as the application read them; requests without a body do not count.",
+    labels=EndpointLabels,
+    unit="By",
+    buckets=(100.0, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8),
+    documented=False,
+)
+RESPONSE_SIZE = HistogramSpec(
+    name="http_response_size_bytes",
+    help="Bytes of response bodies as they were sent, compressed where they were; those without a body do not count.",
+    labels=EndpointLabels,
+    unit="By",
+    buckets=REQUEST_SIZE.buckets,
+    documented=False,
+)
 WEBSOCKETS = CounterSpec(
     name="websocket_connections_total",
     help="WebSocket connections that ended, by route template and close code.",
