@@ -52,7 +52,8 @@ class Telemetry:
     def __init__(self, settings: Settings, views: Sequence[View] = ()) -> None:
         self.settings = settings
         self._on_collect: list[Callable[[], None]] = []
-        self.meter_provider = MeterProvider([*catalogue_views(), *views], clamp_of=clamp_of, owner=_Owner(self))
+        all_views = [*catalogue_views(settings.histogram_buckets), *views]
+        self.meter_provider = MeterProvider(all_views, clamp_of=clamp_of, owner=_Owner(self))
         self.instruments = Instruments(self.meter_provider.get_meter("telemetry"))
         self._billing = LlmBilling(self.instruments, self.meter_provider)
         self.pipeline = Pipeline(settings, self.meter_provider, self.instruments, self.observe, self.settle_for)

@@ -51,6 +51,7 @@ DURATION = HistogramSpec(
     labels=EndpointLabels,
     unit="s",
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0),
+    relied_on=(2.5,),
 )
 IN_PROGRESS = LevelSpec(
     name="http_requests_in_progress",

@@ -11,7 +11,7 @@ from typing import Literal, TypeVar, cast
 from urllib.parse import unquote
 
 from telemetry.box.directory import default_directory
-from telemetry.pipeline import exclusions
+from telemetry.pipeline import buckets, exclusions
 
 T = TypeVar("T")
 
@@ -47,6 +47,8 @@ class Settings:
         prometheus_port: ``OTEL_EXPORTER_PROMETHEUS_PORT``.
         excluded_paths: What HTTP metrics leave out, ``TELEMETRY_EXCLUDED_PATHS``: exact paths, route templates, regular
             expressions and methods, as ``exclusions.py`` has them.
+        histogram_buckets: Upper bounds of histograms of the catalogue instead of its own, by name,
+            ``TELEMETRY_HISTOGRAM_BUCKETS``: the same in the whole fleet, as ``buckets.py`` has it.
         pass_uncatalogued: Let what instrumentors of OpenTelemetry measure beyond the catalogue leave the process,
             ``TELEMETRY_PASS_UNCATALOGUED``. What an application measures itself always does.
         state_dir: Where counts are kept that outlive their process, ``TELEMETRY_STATE_DIR``: a directory of this user
@@ -65,6 +67,7 @@ class Settings:
     prometheus_host: str = "localhost"
     prometheus_port: int = 9464
     excluded_paths: frozenset[str] = field(default_factory=frozenset)
+    histogram_buckets: buckets.Buckets = field(default_factory=dict)
     pass_uncatalogued: bool = False
     state_dir: Path | None = None
     state_max_age: float = DEFAULT_MAX_AGE
@@ -74,6 +77,11 @@ class Settings:
             _ = self.exclusions
         except exclusions.InvalidExclusionError as error:
             raise SettingsError(f"excluded_paths: {error}") from error
+        try:
+            for name, bounds in self.histogram_buckets.items():
+                buckets.checked(name, bounds)
+        except buckets.InvalidBucketsError as error:
+            raise SettingsError(f"histogram_buckets: {error}") from error
 
     @cached_property
     def exclusions(self) -> exclusions.Exclusions:
@@ -116,7 +124,7 @@ class _Reader:
             return default
         try:
             return convert(raw)
-        except exclusions.InvalidExclusionError as error:
+        except (exclusions.InvalidExclusionError, buckets.InvalidBucketsError) as error:
             self.errors.append(f"{name}={raw!r} is not valid: {error}")
         except ValueError:
             self.errors.append(f"{name}={raw!r} is not valid: set it to {remedy}")
@@ -158,6 +166,7 @@ def _read(reader: _Reader, service_name: str | None) -> Settings:
         prometheus_host=reader.env.get("OTEL_EXPORTER_PROMETHEUS_HOST") or "localhost",
         prometheus_port=reader.read("OTEL_EXPORTER_PROMETHEUS_PORT", 9464, _port, "a port from 1 to 65535"),
         excluded_paths=reader.read("TELEMETRY_EXCLUDED_PATHS", frozenset(), _excluded, exclusions.REMEDY),
+        histogram_buckets=reader.read("TELEMETRY_HISTOGRAM_BUCKETS", {}, buckets.parse, buckets.REMEDY),
         pass_uncatalogued=reader.read("TELEMETRY_PASS_UNCATALOGUED", False, _boolean, "true or false"),
         state_dir=reader.read("TELEMETRY_STATE_DIR", None, _absolute, "an absolute path"),
         state_max_age=reader.read("TELEMETRY_STATE_MAX_AGE", DEFAULT_MAX_AGE, _positive, "a number of seconds above 0"),

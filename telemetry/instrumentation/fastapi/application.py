@@ -104,7 +104,7 @@ def _measured(before: Any, measurement: Measurement) -> Any:
         else:
             observed.returned()
         finally:
-            del scope[SCOPE_KEY]  # a scope that refers to its observer would wait for the garbage collector
+            scope.pop(SCOPE_KEY, None)  # a scope that refers to its observer would wait for the garbage collector
 
     return __call__
 
