@@ -57,15 +57,20 @@ def instrument(app: ASGIApp, *, excluded: str | Iterable[str] = ()) -> Instrumen
     return instrument_app(app, excluded)
 
 
-def instrument_celery(app: Celery) -> None:
+def instrument_celery(app: Celery) -> Instrumentation:
     """Measure the tasks, queues and workers of a Celery application, in publishers and in workers.
 
+    Before or after ``configure()``; any kind of worker, those of tests included.
+
     Args:
-        app: The application, before its worker starts.
+        app: The application or a proxy of it, before its worker is made.
+
+    Returns:
+        What ends the measurement by ``close()``, or with a ``with`` block. A second call returns the same.
     """
     from telemetry.instrumentation.celery.application import instrument_celery as instrument_app
 
-    instrument_app(app)
+    return instrument_app(app)
 
 
 def instrument_sqlalchemy(engine: Engine | AsyncEngine, pool: str = "main") -> Instrumentation:
