@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from telemetry.instrumentation.handle import Instrumentation
 from telemetry.instrumentation.llm.decorator import llm_call
-from telemetry.pipeline.settings import Settings, SettingsError
 from telemetry.process import get
+from telemetry.settings.settings import Settings, SettingsError
 from telemetry.setup import Telemetry, configure, shutdown
 
 if TYPE_CHECKING:

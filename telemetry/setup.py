@@ -24,7 +24,7 @@ from telemetry.metrics.catalogue_instruments import Instruments
 from telemetry.metrics.catalogued import catalogue_views, clamp_of
 from telemetry.metrics.provider import MeterProvider
 from telemetry.pipeline.pipeline import Pipeline
-from telemetry.pipeline.settings import Settings
+from telemetry.settings.settings import Settings
 
 _logger = logging.getLogger("telemetry")
 

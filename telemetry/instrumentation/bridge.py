@@ -25,7 +25,7 @@ from telemetry.domains.llm_tokens import TokenUsage
 from telemetry.instrumentation.llm.calls import LlmCalls
 from telemetry.metrics.meter import silent
 from telemetry.metrics.views import Instrument
-from telemetry.pipeline.settings import Settings
+from telemetry.settings.settings import Settings
 
 
 class Recorders(Protocol):

@@ -20,7 +20,7 @@ from telemetry.instrumentation.fastapi.lifespan import delivering
 from telemetry.instrumentation.fastapi.measurement import Measurement
 from telemetry.instrumentation.fastapi.route import SCOPE_KEY
 from telemetry.instrumentation.handle import Instrumentation
-from telemetry.pipeline.exclusions import Exclusions
+from telemetry.settings.exclusions import Exclusions
 
 _logger = logging.getLogger("telemetry")
 

@@ -13,8 +13,8 @@ from telemetry.instrumentation.fastapi.matching import DeclaredRoute, declared_r
 from telemetry.instrumentation.fastapi.request import ObservedRequest
 from telemetry.instrumentation.fastapi.route import SCOPE_KEY
 from telemetry.instrumentation.fastapi.websocket import ObservedWebSocket
-from telemetry.pipeline.exclusions import Exclusions
 from telemetry.process import get
+from telemetry.settings.exclusions import Exclusions
 
 Observed = ObservedRequest | ObservedWebSocket
 

@@ -13,7 +13,7 @@ from telemetry import guard
 from telemetry.domains.http import CLIENT_CLOSED_REQUEST, UNMATCHED, HttpRecorder, RouteSeries
 from telemetry.instrumentation.fastapi.matching import route_it_would_take
 from telemetry.instrumentation.fastapi.route import RouteListener
-from telemetry.pipeline.exclusions import Exclusions
+from telemetry.settings.exclusions import Exclusions
 
 _NOT_FOUND = 404
 _NO_RESPONSE = 500  # what servers send for an application that sent nothing

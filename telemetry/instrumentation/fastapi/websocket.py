@@ -13,7 +13,7 @@ from telemetry.domains.http import UNMATCHED, HttpRecorder
 from telemetry.domains.http_websocket import NORMAL_CLOSURE
 from telemetry.instrumentation.fastapi.matching import route_it_would_take
 from telemetry.instrumentation.fastapi.route import RouteListener
-from telemetry.pipeline.exclusions import Exclusions
+from telemetry.settings.exclusions import Exclusions
 
 _CONNECTION_LOST = 1006
 _HANDLER_FAILED = 1011

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 
 import telemetry
 from telemetry import Settings, SettingsError, testing
-from telemetry.pipeline.exclusions import Exclusions, split
+from telemetry.settings.exclusions import Exclusions, split
 from tests.support.server import serving, until
 from tests.telemetry.http.conftest import Ask
 

@@ -11,7 +11,7 @@ from typing import Literal, TypeVar, cast
 from urllib.parse import unquote
 
 from telemetry.box.directory import default_directory
-from telemetry.pipeline import buckets, exclusions
+from telemetry.settings import buckets, exclusions
 
 T = TypeVar("T")
 
