@@ -5,6 +5,7 @@ The hooks check the same when they are installed; this tells it before, for ever
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
@@ -48,7 +49,7 @@ def rooms() -> Iterator[Room]:
             try:
                 listed = _listed(name)
             except ModuleNotFoundError as error:
-                if error.name and find_spec(_top(error.name)):  # the library is there, a part of it is not
+                if error.name and _is_installed(_top(error.name)):  # the library is there, a part of it is not
                     raise
                 continue
             yield _room(module.name, listed)
@@ -66,13 +67,18 @@ def _listed(module: str) -> list[Assumption]:
 
 def _room(name: str, listed: list[Assumption]) -> Room:
     tops = dict.fromkeys(_top(assumption.owner) for assumption in listed)
-    present = [top for top in tops if find_spec(top)]
+    present = [top for top in tops if _is_installed(top)]
     return Room(
         name=name,
         libraries=tuple(filter(None, map(_distribution, present))),
         absent=tuple(top for top in tops if top not in present),
         assumptions=tuple(assumption for assumption in listed if _top(assumption.owner) in present),
     )
+
+
+def _is_installed(top: str) -> bool:
+    """``find_spec`` raises for a module that is imported and has replaced itself, as Celery does."""
+    return top in sys.modules or find_spec(top) is not None
 
 
 def _top(owner: str) -> str:

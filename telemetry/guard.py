@@ -1,17 +1,32 @@
-"""Keeps our own bugs away from the host: logs them, counts them, raises them only in our tests."""
+"""Keeps our own bugs away from the host: logs them, counts them, raises them only in our tests.
+
+An exception that the host raises into our code is not ours: a signal handler does so (Celery's soft time limit, RQ's
+death penalty, an application's own alarm), or one thread does so to another. It goes on to the host.
+"""
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ContextDecorator, contextmanager
+from types import FunctionType, MethodType, TracebackType
 
 _logger = logging.getLogger("telemetry")
 _LOGGED_AT_MOST = 20
 
 STRICT_VARIABLE = "TELEMETRY_STRICT"
+# They may be raised without a signal handler, by one thread into another.
+_TIME_OUTS = frozenset(
+    {
+        "billiard.exceptions.SoftTimeLimitExceeded",
+        "rq.timeouts.BaseTimeoutException",
+        "dramatiq.middleware.threading.Interrupt",
+    }
+)
 
 
 class _State:
@@ -35,9 +50,9 @@ def swallow(error: BaseException, doing: str) -> None:
         doing: What telemetry was doing, for the log.
 
     Raises:
-        BaseException: ``error`` itself, where ``TELEMETRY_STRICT`` is set (our tests).
+        BaseException: ``error`` itself, if it is the host's, or where ``TELEMETRY_STRICT`` is set (our tests).
     """
-    if os.environ.get(STRICT_VARIABLE):
+    if is_the_hosts(error) or os.environ.get(STRICT_VARIABLE):
         raise error
     if getattr(_State.reporting, "now", False):
         return  # reporting a failure failed: once is enough
@@ -48,14 +63,80 @@ def swallow(error: BaseException, doing: str) -> None:
         _State.reporting.now = False
 
 
+class _Whole(threading.local, ContextDecorator):
+    """A block that records an event whole: a signal handler that was told to wait for it runs at its end.
+
+    Signal handlers run in the main thread, and find the blocks of that thread. A handler that was not told, such as an
+    application's own alarm, interrupts the block.
+    """
+
+    _depth = 0
+    _waiting: Callable[[], object] | None = None
+
+    def __enter__(self) -> None:
+        self._depth += 1
+
+    def __exit__(self, *raised: object) -> None:
+        self._depth -= 1
+        if self._waiting is not None and not self._depth:
+            waiting, self._waiting = self._waiting, None
+            waiting()
+
+    def then(self, handler: Callable[[], object]) -> object:
+        """Call ``handler`` at the end of the block that this thread is in, or now where it is in none."""
+        if not self._depth:
+            return handler()
+        self._waiting = handler
+        return None
+
+
+whole = _Whole()
+
+
+def is_the_hosts(error: BaseException) -> bool:
+    """Whether the host raised it into our code: in a signal handler, or from another thread."""
+    return (
+        not isinstance(error, Exception)
+        or not _TIME_OUTS.isdisjoint(f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__)
+        or _comes_from_a_handler(error.__traceback__)
+    )
+
+
+def _comes_from_a_handler(traceback: TracebackType | None) -> bool:
+    handlers = {getattr(_function_of(signal.getsignal(number)), "__code__", None) for number in signal.valid_signals()}
+    while traceback is not None:
+        if traceback.tb_frame.f_code in handlers:
+            return True
+        traceback = traceback.tb_next
+    return False
+
+
+def _function_of(handler: object) -> object:
+    """The function of a handler that is a method, an object that is called, or a partial function."""
+    while isinstance(handler, functools.partial):
+        handler = handler.func
+    if not isinstance(handler, FunctionType | MethodType):
+        handler = vars(type(handler)).get("__call__")
+    return getattr(handler, "__func__", handler)
+
+
 def _report(error: BaseException, doing: str) -> None:
     _State.failures += 1
     if _State.failures <= _LOGGED_AT_MOST:
-        with suppress(Exception):  # a handler of the host's that raises
+        with _ignored():  # what a log handler of the host's raises
             _logger.warning("telemetry failed while %s; the application goes on", doing, exc_info=error)
     if _State.listener is not None:
-        with suppress(Exception):
+        with _ignored():
             _State.listener(error)
+
+
+@contextmanager
+def _ignored() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if is_the_hosts(error):
+            raise
 
 
 @contextmanager

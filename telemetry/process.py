@@ -1,4 +1,4 @@
-"""What this process has one of: its configured Telemetry, and the silent one of code that runs without."""
+"""What a process has one of: its lifetime, its configured Telemetry, and a silent one for code that runs without."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from telemetry.lifetime import Lifetime, Subscription
+
 if TYPE_CHECKING:
     from telemetry.setup import Telemetry
 
 
 class Process:
-    """Holds them.
+    """Holds them, but for the lifetime.
 
     Attributes:
         configured: What ``configure()`` made; ``None`` before.
@@ -38,7 +40,17 @@ class Process:
         self.lock = threading.RLock()
 
 
+lifetime = Lifetime()
 current = Process()
+lifetime.forked.subscribe(current.after_fork_in_child)
+
+
+def when_configured(callback: Callable[[Telemetry], object]) -> Subscription:
+    """Call ``callback`` with the configured telemetry: now, if there is one, and whenever there is another."""
+    subscription = lifetime.configured.subscribe(callback)
+    if current.configured is not None:
+        subscription.call(current.configured)
+    return subscription
 
 
 def get() -> Telemetry:
@@ -50,6 +62,7 @@ def get() -> Telemetry:
 def replaced(telemetry: Telemetry) -> Iterator[Telemetry]:
     """Let ``get()`` return ``telemetry`` for the length of a block."""
     before, current.configured = current.configured, telemetry
+    lifetime.configured.fire(telemetry)
     try:
         yield telemetry
     finally:

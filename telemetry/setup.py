@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from opentelemetry import metrics
 from opentelemetry.sdk.metrics.view import View
@@ -23,7 +23,6 @@ from telemetry.instrumentation.llm.calls import LlmCalls
 from telemetry.metrics.catalogue_instruments import Instruments
 from telemetry.metrics.catalogued import catalogue_views, clamp_of
 from telemetry.metrics.provider import MeterProvider
-from telemetry.pipeline import fork
 from telemetry.pipeline.pipeline import Pipeline
 from telemetry.pipeline.settings import Settings
 
@@ -52,7 +51,6 @@ class Telemetry:
 
     def __init__(self, settings: Settings, views: Sequence[View] = ()) -> None:
         self.settings = settings
-        self._on_collect: list[Callable[[], None]] = []
         self.own_sources: set[str] = set()
         self.meter_provider = MeterProvider([*catalogue_views(), *views], clamp_of=clamp_of, owner=_Owner(self))
         self.instruments = Instruments(self.meter_provider.get_meter("telemetry"))
@@ -65,17 +63,11 @@ class Telemetry:
         self.database = DatabaseRecorder(self.instruments, self.errors)
         self.business = BusinessRecorder(self.instruments)
         self.storage = StorageRecorder(self.instruments)
-        fork.register(self)
-
-    def on_collect(self, callback: Callable[[], None]) -> None:
-        """Call ``callback`` at each collection, in a thread of its own."""
-        self._on_collect.append(callback)
+        process.lifetime.forked.subscribe(self.after_fork_in_child)
 
     def observe(self) -> None:
         """Ask the application for what is read at each collection."""
-        for callback in list(self._on_collect):
-            with guard.guarded("preparing a collection"):
-                callback()
+        process.lifetime.collecting.fire()
         with guard.guarded("pricing noted LLM calls"):
             self._billing.collecting()
         self.meter_provider.collect()
@@ -111,7 +103,6 @@ class Telemetry:
 
     def after_fork_in_child(self) -> None:
         """Forget what the parent recorded; the first event in the child starts a pipeline of its own."""
-        process.current.after_fork_in_child()
         self._billing.after_fork_in_child()
         self.pipeline.after_fork_in_child()
 
@@ -163,6 +154,7 @@ def configure(
     with process.current.lock:
         if process.current.configured is None:
             process.current.configured = _configured(settings or Settings.from_environment(service_name), views)
+            process.lifetime.configured.fire(process.current.configured)
         return process.current.configured
 
 
@@ -171,7 +163,7 @@ def _configured(settings: Settings, views: Sequence[View]) -> Telemetry:
     guard.on_failure(lambda error: telemetry.errors.occurred(error, component="telemetry"))
     telemetry.instruments.declare_closed()
     telemetry.start()
-    fork.flush_at_exit(telemetry)
+    process.lifetime.ended.subscribe(telemetry.shutdown)
     _set_globally(telemetry.meter_provider)
     _logger.info(
         "telemetry: service=%s environment=%s exporter=%s interval=%gs pid=%d",
@@ -203,4 +195,6 @@ def shutdown() -> None:
         process.current.configured.shutdown()
 
 
+# After the imports above, so that a child renews the locks of those modules before it is told that it was forked.
+process.lifetime.watch_this_process()
 process.current.make_silent = lambda: Telemetry(Settings())

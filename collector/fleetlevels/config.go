@@ -24,7 +24,7 @@ type Config struct {
 }
 
 func defaultConfig() component.Config {
-	return &Config{ResourceLabels: []labels.FromResource{labels.Environment()}, MaxLabels: 32, MaxLabelBytes: 1024}
+	return &Config{ResourceLabels: labels.Standard(), MaxLabels: 32, MaxLabelBytes: 1024}
 }
 
 // Validate names everything that is wrong.

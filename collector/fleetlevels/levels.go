@@ -107,11 +107,8 @@ func newRewrite(l *levels) *rewrite {
 }
 
 func (r *rewrite) beginResource(resource pcommon.Map) {
-	r.values, r.instance = r.values[:0], r.instance[:0]
-	for _, label := range r.levels.config.ResourceLabels {
-		r.values = append(r.values, label.Of(resource))
-	}
-	r.instance = append(append(r.instance, r.values...), labels.Label{Name: "instance", Value: instanceOf(resource)})
+	r.values = labels.AppendResource(r.values[:0], r.levels.config.ResourceLabels, resource)
+	r.instance = append(append(r.instance[:0], r.values...), labels.Label{Name: "instance", Value: instanceOf(resource)})
 }
 
 // instanceOf: without an instance id, which older SDKs do not send, the levels of two processes would overwrite each other.

@@ -104,12 +104,14 @@ func cumulative(metrics pmetric.MetricSlice, name string, value float64) pmetric
 	return levelOf(metrics, name, value, pmetric.AggregationTemporalityCumulative)
 }
 
-// A level says whose it is, a fact does not, a total is none of ours; both say their environment.
+// A level says whose it is, a fact does not, a total is none of ours; both say their environment, and their namespace if they have one.
 func TestLevelsAndFacts(t *testing.T) {
 	for want, resource := range map[string]map[string]any{
 		"level[environment:prod instance:i] 2; fact[environment:prod k_x:v] 7":     {"deployment.environment.name": "prod", "service.instance.id": "i"},
 		"level[environment:old instance:host:12] 2; fact[environment:old k_x:v] 7": {"deployment.environment": "old", "host.name": "host", "process.pid": 12},
-		"level[environment:dev] 2; fact[environment:dev k_x:v] 7":                  {"host.name": "host"},
+		"level[environment:dev] 2; fact[environment:dev k_x:v] 7":                  {"host.name": "host", "service.namespace": ""},
+		"level[environment:dev instance:i service_namespace:shop] 2; fact[environment:dev k_x:v service_namespace:shop] 7": {
+			"service.namespace": "shop", "service.instance.id": "i"},
 	} {
 		md, _ := request(resource)
 		if got, dropped := rewritten(t, defaultConfig().(*Config), md); got != want || dropped != "" {

@@ -57,7 +57,7 @@ func (k KnownMetric) kind() pagename.Kind {
 
 func defaultConfig() component.Config {
 	return &Config{
-		ResourceLabels: []labels.FromResource{labels.Environment()},
+		ResourceLabels: labels.Standard(),
 		Budget:         budget.Default(),
 		MaxBuckets:     64,
 		MaxLabels:      32, MaxLabelBytes: 1024,

@@ -37,7 +37,7 @@ func decode(config *Config, md pmetric.Metrics) *export {
 	e := exports.Get().(*export)
 	e.reset(config)
 	for _, rm := range md.ResourceMetrics().All() {
-		p := part{values: resourceValues(config, rm.Resource().Attributes()), points: span{from: len(e.points)}}
+		p := part{values: labels.AppendResource(nil, config.ResourceLabels, rm.Resource().Attributes()), points: span{from: len(e.points)}}
 		e.readSender(&p, rm.Resource().Attributes())
 		from := source{resource: rm.Resource().Attributes(), part: &p}
 		for _, sm := range rm.ScopeMetrics().All() {
@@ -50,14 +50,6 @@ func decode(config *Config, md pmetric.Metrics) *export {
 		e.parts = append(e.parts, p)
 	}
 	return e
-}
-
-func resourceValues(config *Config, resource pcommon.Map) []labels.Label {
-	values := make([]labels.Label, len(config.ResourceLabels))
-	for i, label := range config.ResourceLabels {
-		values[i] = label.Of(resource)
-	}
-	return values
 }
 
 // readSender: without a name and a number, or with odd ones, an export is counted each time it comes.

@@ -30,7 +30,7 @@ func (t *totals) find(e *export, p *part, pt *point) (s *series, folded bool) {
 		}
 		return t.addSeries(m, labels.Set(set), e.boundsOf(pt)), false
 	}
-	other := m.otherSet(t.values.keep(p.values))
+	other := m.otherSet(t.values.keep(p.values), t.config.ResourceLabels)
 	if s = m.series[string(other)]; s == nil {
 		t.budget.Force(m.account)
 		s = t.addSeries(m, other, e.boundsOf(pt))

@@ -1,6 +1,7 @@
 package fleettotals
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/fleet-telemetry/collector/internal/budget"
@@ -61,19 +62,16 @@ func (m *metric) shareBounds(bounds []float64) []float64 {
 	return own
 }
 
-// otherSet is the label set of the metric's folded points: the labels of its first series, each with the value `other`, but a resource
-// label with its own value.
-func (m *metric) otherSet(values []labels.Label) labels.Set {
-	set := make([]labels.Label, 0, len(m.names))
+// otherSet is the label set of the metric's folded points: the labels of its first series, each with the value `other`, but those that
+// can come from a resource with the values that this resource has.
+func (m *metric) otherSet(values []labels.Label, fromResource []labels.FromResource) labels.Set {
+	set := slices.DeleteFunc(slices.Clone(values), func(l labels.Label) bool { return l.Value == "" })
 	for _, name := range m.names {
-		l := labels.Label{Name: name, Value: otherValue}
-		for _, v := range values {
-			if v.Name == name {
-				l.Value = v.Value
-			}
+		if !slices.ContainsFunc(fromResource, func(f labels.FromResource) bool { return f.Label == name }) {
+			set = append(set, labels.Label{Name: name, Value: otherValue})
 		}
-		set = append(set, l)
 	}
+	slices.SortFunc(set, func(a, b labels.Label) int { return cmp.Compare(a.Name, b.Name) })
 	return labels.Encode(set)
 }
 

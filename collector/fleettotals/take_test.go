@@ -33,6 +33,16 @@ func TestEnvironmentIsTheResources(t *testing.T) {
 	expect(t, p, "c{environment=dev} 1; c{environment=new} 1; c{environment=old} 1")
 }
 
+// `service_namespace` is on the series of senders that have one, and on no others.
+func TestNamespaceIsTheResources(t *testing.T) {
+	p := begin(t, memory(), newPage())
+	newRequest().with("service.namespace", "shop").count("c", 1, "service_namespace", "mine", "service.namespace", "mine").send(t, p)
+	newRequest().with("service.namespace", "search").count("c", 2).send(t, p)
+	newRequest().with("service.namespace", "").count("c", 4).send(t, p)
+	newRequest().count("c", 8).send(t, p)
+	expect(t, p, "c{environment=dev,service_namespace=search} 2; c{environment=dev,service_namespace=shop} 1; c{environment=dev} 12")
+}
+
 // Several senders in one request are told apart; of a request that is partly known the rest counts.
 func TestPartsOfARequestAreJudgedAlone(t *testing.T) {
 	p := begin(t, memory(), newPage())
@@ -114,6 +124,22 @@ func TestFoldedKeepFewEnvironments(t *testing.T) {
 		newRequest().with("deployment.environment.name", fmt.Sprint("e", n)).count("c", 1, "k", "3").send(t, p)
 	}
 	expect(t, p, "c{environment=other,k=other} 20; c{environment=prod,k=1} 1; c{environment=prod,k=other} 1")
+}
+
+// Folded points keep their namespace, and those of senders without one get none, whichever the metric's first series has.
+func TestFoldedKeepTheirNamespace(t *testing.T) {
+	for _, order := range [][]string{{"shop", ""}, {"", "shop"}} {
+		p := begin(t, memory(), newPage(), func(c *Config) { c.Budget.UnknownSeries = 2 })
+		for _, namespace := range order {
+			newRequest().with("service.namespace", namespace).count("c", 1, "k", "1").send(t, p)
+		}
+		for _, namespace := range append(order, "search") {
+			newRequest().with("service.namespace", namespace).count("c", 1, "k", "2").send(t, p)
+		}
+		expect(t, p, "c{environment=dev,k=1,service_namespace=shop} 1; c{environment=dev,k=1} 1; "+
+			"c{environment=dev,k=other,service_namespace=other} 1; c{environment=dev,k=other,service_namespace=shop} 1; "+
+			"c{environment=dev,k=other} 1")
+	}
 }
 
 // Whatever cannot be counted is dropped by its reason, and nothing else of its request.

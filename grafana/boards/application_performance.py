@@ -10,7 +10,7 @@ from telemetry.catalogue import business, database, errors, http, llm, storage
 
 _ENDPOINT = ('endpoint=~"$endpoint"',)
 _MODEL = ('model=~"$model"',)
-_USERS = f"sum by (environment) ({fact(business.USERS_ACTIVE, 'plan')})"
+_USERS = f"sum {promql.by()} ({fact(business.USERS_ACTIVE, 'plan')})"
 
 
 def _class(status: str, *labels: str) -> str:
@@ -196,7 +196,7 @@ def _errors() -> tuple[Panel, ...]:
             "none",
             "The ten most frequent errors of the time range. Component says whose they are.",
             {
-                "{{component}}: {{error_type}} · {{environment}}": "topk by (environment) (10, "
+                "{{component}}: {{error_type}} · {{environment}}": f"topk {promql.by()} (10, "
                 + increase(errors.ERRORS, "component", "error_type")
                 + ")"
             },
@@ -278,7 +278,7 @@ def _storage() -> tuple[Panel, ...]:
             "bytes",
             "The ten largest; `other` is everybody outside the top 20 of a plan.",
             {
-                "{{plan}} {{user_id}} · {{environment}}": "topk by (environment) (10, "
+                "{{plan}} {{user_id}} · {{environment}}": f"topk {promql.by()} (10, "
                 + fact(storage.QUOTA_USED, "user_id", "plan")
                 + ")"
             },

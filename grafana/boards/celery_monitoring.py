@@ -20,7 +20,7 @@ def _failed(*labels: str) -> str:
 
 
 def _now() -> tuple[Panel, ...]:
-    workers = "sum by (environment) (" + fact(celery.ACTIVE_WORKERS, "hostname") + ")"
+    workers = f"sum {promql.by()} ({fact(celery.ACTIVE_WORKERS, 'hostname')})"
     return (
         number(
             "Active workers",
@@ -51,7 +51,7 @@ def _now() -> tuple[Panel, ...]:
             "Oldest waiting task",
             "s",
             "Age of the oldest task in any queue. Old while workers are active: its queue has no consumer.",
-            {"{{environment}}": f"max by (environment) ({fact(celery.OLDEST, 'queue', where=_QUEUE)})"},
+            {"{{environment}}": f"max {promql.by()} ({fact(celery.OLDEST, 'queue', where=_QUEUE)})"},
             alerts=("QueueStalled",),
             steps=((60, ORANGE), (600, RED)),
         ),
@@ -214,7 +214,7 @@ def _waiting() -> tuple[Panel, ...]:
             "percentunit",
             "Share of each queue in all submissions. A shift to `high` is a change of customers, or of the routing.",
             {
-                "{{queue}} · {{environment}}": f"{rate(celery.SUBMITTED, 'queue')} / on (environment) group_left () "
+                "{{queue}} · {{environment}}": f"{rate(celery.SUBMITTED, 'queue')} / {promql.on()} group_left () "
                 f"({rate(celery.SUBMITTED)} > 0)"
             },
             stacked=True,

@@ -39,7 +39,7 @@ class Board:
         uid: What links to it use; also the name of its file.
         title: What people see.
         description: What question it answers.
-        variables: What can be chosen besides data source and environment.
+        variables: What can be chosen besides data source, environment and namespace.
         rows: Panels in order.
     """
 
@@ -125,7 +125,9 @@ def bars(
 
 def choice(name: str, metric: str) -> build.QueryVariable:
     """A variable with the values that a label of the same name takes on a metric; several or All can be chosen."""
-    return _values(name, f'label_values({metric}{{environment=~"$environment"}}, {name})')
+    return _values(
+        name, f'label_values({metric}{{environment=~"$environment", service_namespace=~"$service_namespace"}}, {name})'
+    )
 
 
 def dashboard(board: Board) -> model.Dashboard:
@@ -142,6 +144,7 @@ def dashboard(board: Board) -> model.Dashboard:
         .links([_neighbours()])
         .with_variable(_data_source())
         .with_variable(_environment())
+        .with_variable(_namespace())
         .with_variable(build.ConstantVariable("runbooks").value("docs/runbooks"))
     )
     for variable in board.variables:
@@ -175,7 +178,9 @@ def _runbook(alert: str) -> build.DashboardLink:
 
 
 def _query(expression: str, legend: str) -> prometheus.Dataquery:
-    return prometheus.Dataquery().expr(expression).legend_format(legend).datasource(SOURCE)
+    """Where a legend names the environment it names the namespace, too; Grafana writes nothing where there is none."""
+    whose = legend.replace("{{environment}}", "{{environment}} {{service_namespace}}")
+    return prometheus.Dataquery().expr(expression).legend_format(whose).datasource(SOURCE)
 
 
 def _data_source() -> build.DatasourceVariable:
@@ -189,6 +194,11 @@ def _environment() -> build.QueryVariable:
     options = [model.VariableOption(selected=name == "All", text=name, value=value) for name, value in shown.items()]
     variable = _values("environment", "label_values(environment)")
     return variable.label("Environment").options(options)
+
+
+def _namespace() -> build.QueryVariable:
+    """All is the only choice where no sender has a namespace."""
+    return _values("service_namespace", "label_values(service_namespace)").label("Service namespace")
 
 
 def _values(name: str, query: str) -> build.QueryVariable:

@@ -1,6 +1,7 @@
 """PromQL over catalogue metrics, as dashboards need it; how a panel looks is in ``panels``.
 
-Every expression filters by ``$environment`` and keeps ``environment``: numbers of stage never hide in those of prod.
+Every expression filters by ``$environment`` and ``$service_namespace`` and keeps both labels: numbers of stage never
+hide in those of prod, nor those of one service in another's. A series without a namespace passes and stays without.
 Several collectors may show one fleet: totals are summed over them, a fact or a process's level counts once.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from grafana.rules.fleet import WHOSE
 from telemetry.catalogue import CounterSpec, FactSpec, HistogramSpec, LevelSpec
 
 RATE = "$__rate_interval"
@@ -16,14 +18,19 @@ LONG_RUNNING = 'endpoint!~".*/stream"'
 
 
 def select(name: str, *where: str, over: str = "") -> str:
-    """A selector limited to the chosen environments and to ``where``, with a range where one is given."""
-    matchers = ", ".join(('environment=~"$environment"', *where))
+    """A selector limited to what is chosen and to ``where``, with a range where one is given."""
+    matchers = ", ".join((*(f'{label}=~"${label}"' for label in WHOSE), *where))
     return f"{name}{{{matchers}}}" + (f"[{over}]" if over else "")
 
 
 def by(*labels: str) -> str:
-    """The grouping that keeps the environment and these labels."""
-    return f"by ({', '.join(('environment', *labels))})"
+    """The grouping that keeps the environment, the namespace and these labels."""
+    return f"by ({', '.join((*WHOSE, *labels))})"
+
+
+def on(*labels: str) -> str:
+    """The matching by environment, namespace and these labels."""
+    return f"on ({', '.join((*WHOSE, *labels))})"
 
 
 def rate(metric: CounterSpec[Any], *labels: str, where: tuple[str, ...] = ()) -> str:

@@ -7,14 +7,14 @@ one of `otel-collector.yaml` and one of `otel-collector.durable.yaml`.
 from __future__ import annotations
 
 from grafana.boards.panels import GREEN, ORANGE, RED, Board, Panel, Row, bars, line, number
-from grafana.boards.promql import increase, or_zero, rate, select
-from telemetry.catalogue import CounterSpec, http, llm, telemetry
+from grafana.boards.promql import by, increase, or_zero, rate, select
+from telemetry.catalogue import CounterSpec, celery, http, llm, telemetry
 from telemetry.catalogue.telemetry import MetricLabels
 
 _JOBS = 'job=~"otel-collector|fastapi-queue-system.*"'
 _FLEET = 'job=~"fastapi-queue-system.*"'
-_FIRING = 'count by (alertname, environment) (ALERTS{alertstate="firing"})'
-_REPLICAS = f"group by (environment, instance) ({select(http.IN_PROGRESS.name)})"
+_FIRING = f'count {by("alertname")} (ALERTS{{alertstate="firing"}})'
+_REPLICAS = f"group {by('instance')} ({select(http.IN_PROGRESS.name)})"
 _SENDERS = increase(telemetry.UNANSWERED_EXPORTS)
 _REFUSED = 'otelcol_deltatocumulative_datapoints{error!=""}'
 _COMMIT = "sum by (instance, le) (rate(fleet_totals_commit_seconds_bucket[$__rate_interval]))"
@@ -40,7 +40,7 @@ def _trust() -> tuple[Panel, ...]:
             "Replicas reporting",
             "none",
             "Processes that answer HTTP and exported within a minute. Fewer than run: their export; see their log.",
-            {"{{environment}}": f"count by (environment) ({_REPLICAS})"},
+            {"{{environment}}": f"count {by()} ({_REPLICAS})"},
             alerts=("SendersSilent", "FleetMetricsAbsent"),
         ),
         number(
@@ -77,7 +77,15 @@ def _trust() -> tuple[Panel, ...]:
             "All alerts of this Prometheus. Each has a runbook of its name.",
             {"{{alertname}} · {{environment}}": f"{_FIRING} or vector(0)"},
             steps=((1, ORANGE),),
-            width=18,
+            width=12,
+        ),
+        number(
+            "Brokers that report as one fleet",
+            "none",
+            "1 each. 2: two services overwrite each other's queues, and their totals are added up; name namespaces.",
+            {"{{environment}}": f"count {by()} (group {by('fingerprint')} ({select(celery.BROKER.name)}))"},
+            alerts=("TwoBrokersReport",),
+            steps=((2, RED),),
         ),
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 from telemetry.catalogue import ALL, HistogramSpec, Spec
 
 Rule = dict[str, Any]
+WHOSE = ("environment", "service_namespace")  # of every series; one without a namespace stays without
 
 
 def group() -> dict[str, Any]:
@@ -15,7 +16,7 @@ def group() -> dict[str, Any]:
 
 
 def _rules(spec: Spec[Any]) -> list[Rule]:
-    base, labels = spec.name.removesuffix("_total"), ", ".join(("environment", *spec.label_keys))
+    base, labels = spec.name.removesuffix("_total"), ", ".join((*WHOSE, *spec.label_keys))
     if isinstance(spec, HistogramSpec):
         return [
             {"record": f"fleet:{base}_{part}:rate5m", "expr": f"sum by ({names}) (rate({base}_{part}[5m]))"}

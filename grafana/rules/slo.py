@@ -8,11 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from grafana.rules.fleet import WHOSE
+
 NO_PROBES = 'endpoint!~"/(healthz?|livez?|readyz?|metrics)"'
 PLAIN = 'endpoint!~"/(healthz?|livez?|readyz?|metrics)|.*/stream"'
 FAST_ENOUGH = 'le="2.5"'
-_FAILED = "sum by (environment) (rate(celery_tasks_failed_total[5m]))"
-_COMPLETED = "sum by (environment) (rate(celery_tasks_completed_total[5m]))"
+_BY = f"by ({', '.join(WHOSE)})"
+_FAILED = f"sum {_BY} (rate(celery_tasks_failed_total[5m]))"
+_COMPLETED = f"sum {_BY} (rate(celery_tasks_completed_total[5m]))"
 _WINDOWS = ("30m", "1h", "2h", "6h", "1d", "3d")
 _LEAST_EVENTS = 100  # within an hour; fewer say nothing about a share
 
@@ -43,17 +46,17 @@ HTTP_AVAILABILITY = Objective(
     "HttpAvailability",
     "requests are answered without a server error",
     0.995,
-    f'sum by (environment) (rate(http_requests_total{{status_code=~"5..", {NO_PROBES}}}[5m]))',
-    f"sum by (environment) (rate(http_requests_total{{{NO_PROBES}}}[5m]))",
+    f'sum {_BY} (rate(http_requests_total{{status_code=~"5..", {NO_PROBES}}}[5m]))',
+    f"sum {_BY} (rate(http_requests_total{{{NO_PROBES}}}[5m]))",
 )
 HTTP_LATENCY = Objective(
     "http_latency",
     "HttpLatency",
     "requests are answered within 2.5 s, streamed replies not counted",
     0.95,
-    f"sum by (environment) (rate(http_request_duration_seconds_count{{{PLAIN}}}[5m]))"
-    f" - sum by (environment) (rate(http_request_duration_seconds_bucket{{{FAST_ENOUGH}, {PLAIN}}}[5m]))",
-    f"sum by (environment) (rate(http_request_duration_seconds_count{{{PLAIN}}}[5m]))",
+    f"sum {_BY} (rate(http_request_duration_seconds_count{{{PLAIN}}}[5m]))"
+    f" - sum {_BY} (rate(http_request_duration_seconds_bucket{{{FAST_ENOUGH}, {PLAIN}}}[5m]))",
+    f"sum {_BY} (rate(http_request_duration_seconds_count{{{PLAIN}}}[5m]))",
 )
 TASK_SUCCESS = Objective(
     "task_success",
@@ -116,7 +119,8 @@ def _alert(
         "labels": {"severity": severity},
         "annotations": {
             "summary": f"{objective.good_share:.1%} of {objective.promise}: allowance used up within {used_up_within}",
-            "description": "{{ $value | humanizePercentage }} are bad in {{ $labels.environment }}",
+            "description": "{{ $value | humanizePercentage }} are bad in {{ $labels.environment }}"
+            "{{ with $labels.service_namespace }} of {{ . }}{{ end }}",
             "runbook_url": f"docs/runbooks/{name}.md",
         },
     }

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from telemetry import guard
 from telemetry.box import locks
 from telemetry.box.box import Box
 from telemetry.box.directory import DAMAGED, SUFFIX
@@ -49,6 +50,9 @@ def _taken(path: Path) -> Box | None:
     except OtherVersionError:
         _logger.info("%s was written by another version of fleet-telemetry and is left to it", path)
     except Exception as error:
+        if guard.is_the_hosts(error):
+            locks.unlock(lock)
+            raise
         _set_aside(path, error)
     locks.unlock(lock)
     return None

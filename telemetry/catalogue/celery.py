@@ -69,6 +69,12 @@ class LostLabels(WorkerLabels):
     ended_by: Annotated[str, Budget(20, "signals and exit codes of pool processes")]
 
 
+class BrokerLabels(TypedDict):
+    """Which broker."""
+
+    fingerprint: Annotated[str, Budget(20, "brokers that the process reads, one as a rule")]
+
+
 class HeldLabels(WorkerLabels):
     """Which worker node holds tasks, and what they wait for."""
 
@@ -167,6 +173,12 @@ UNACKED = FactSpec(
     help="Messages that workers took from the broker and did not acknowledge yet.",
     labels=NoLabels,
     unit="{message}",
+    documented=False,
+)
+BROKER = FactSpec(
+    name="celery_broker_info",
+    help="1 for the broker that queues and workers are read from; two fingerprints are two brokers that report as one.",
+    labels=BrokerLabels,
     documented=False,
 )
 HELD = LevelSpec(

@@ -13,7 +13,7 @@ from telemetry.catalogue.celery import HeldLabels, TaskLabels, WorkerLabels
 from telemetry.domains.celery_beat import BeatRecorder
 from telemetry.domains.celery_task import TaskInstruments, TaskSeries
 from telemetry.domains.errors import ErrorsRecorder
-from telemetry.metrics.bound import BoundCounter
+from telemetry.metrics.bound import BoundCounter, Reading
 from telemetry.metrics.catalogue_instruments import Instruments
 from telemetry.metrics.stream import MOST_SERIES
 
@@ -30,6 +30,7 @@ class CeleryRecorder:
         self._priorities = instruments.counter(catalogue.PRIORITIES)
         self._oldest = instruments.fact(catalogue.OLDEST)
         self._unacked = instruments.fact(catalogue.UNACKED)
+        self._broker = instruments.fact(catalogue.BROKER)
         self._held = instruments.observed_level(catalogue.HELD)
         self._pool_size = instruments.observed_level(catalogue.POOL_SIZE)
         self._prefetch = instruments.observed_level(catalogue.PREFETCH)
@@ -105,14 +106,18 @@ class CeleryRecorder:
         shown = list(oldest.items())[: _budget(catalogue.OLDEST)]
         self._oldest.set_all([({"queue": queue}, max(0.0, age)) for queue, age in shown])
 
+    def observe_broker(self, fingerprint: str | None) -> None:
+        """Which broker the other readings are of, where it has a fingerprint; replaces the last reading."""
+        self._broker.set_all([] if fingerprint is None else [({"fingerprint": fingerprint}, 1)])
+
     def read_worker_from(
         self,
         hostname: str,
         held: Callable[[], Mapping[str, int]],
         size: Callable[[], int],
         prefetch: Callable[[], int | None],
-    ) -> None:
-        """Take what the worker node of this process holds from the worker itself, at each collection."""
+    ) -> list[Reading[Any]]:
+        """Take what the worker node of this process holds from the worker itself, at each collection until closed."""
 
         def read_held() -> list[tuple[HeldLabels, float]]:
             return [(cast("HeldLabels", {"hostname": hostname, "state": state}), n) for state, n in held().items()]
@@ -121,13 +126,15 @@ class CeleryRecorder:
             found = number()
             return [] if found is None else [({"hostname": hostname}, found)]
 
-        self._held.read_from(read_held, in_children=False)
-        self._pool_size.read_from(partial(read_number, size), in_children=False)
-        self._prefetch.read_from(partial(read_number, prefetch), in_children=False)
+        return [
+            self._held.read_from(read_held),
+            self._pool_size.read_from(partial(read_number, size)),
+            self._prefetch.read_from(partial(read_number, prefetch)),
+        ]
 
     def forget_readings(self) -> None:
         """This process has no reading of queues and workers: absent, which is not 0."""
-        for fact in (self._queue_length, self._active_workers, self._oldest, self._unacked):
+        for fact in (self._queue_length, self._active_workers, self._oldest, self._unacked, self._broker):
             fact.forget()
 
     def broker_unreachable(self, error: BaseException) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from telemetry.catalogue import celery as catalogue
 from telemetry.catalogue._labels import NoLabels
+from telemetry.metrics.bound import Reading
 from telemetry.metrics.catalogue_instruments import Instruments
 
 
@@ -20,10 +21,10 @@ class BeatRecorder:
         """Beat published a task ``lag`` seconds after it was due."""
         self._lag.record(max(0.0, lag), {"task_name": task_name})
 
-    def read_overdue_from(self, overdue: Callable[[], float]) -> None:
-        """Take the overdue seconds from the scheduler at each collection."""
+    def read_overdue_from(self, overdue: Callable[[], float]) -> Reading[NoLabels]:
+        """Take the overdue seconds from the scheduler at each collection until closed."""
 
         def read() -> list[tuple[NoLabels, float]]:
             return [({}, max(0.0, overdue()))]
 
-        self._overdue.read_from(read, in_children=False)
+        return self._overdue.read_from(read)

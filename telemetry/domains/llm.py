@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Protocol
 
+from telemetry import guard
 from telemetry.catalogue import llm as catalogue
 from telemetry.catalogue.llm import ModelLabels, TokenLabels
 from telemetry.domains.errors import ErrorsRecorder
@@ -50,6 +51,7 @@ class LlmRecorder:
         self._billing = billing
         self._errors = errors
 
+    @guard.whole
     def cache_hit(self, *, provider: str, model: str) -> None:
         """A request was answered from the application's own response cache, without a call to the vendor."""
         labels: ModelLabels = {"provider": provider, "model": model}

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import cast
 
+from telemetry import guard
 from telemetry.catalogue import storage as catalogue
 from telemetry.catalogue.storage import OperationLabels, QuotaLabels
 from telemetry.metrics.catalogue_instruments import Instruments
@@ -24,6 +25,7 @@ class StorageRecorder:
         self._bytes = instruments.counter(catalogue.BYTES_TRANSFERRED)
         self._quota = instruments.fact(catalogue.QUOTA_USED)
 
+    @guard.whole
     def operation(self, operation: str, *, bucket: str, transferred_bytes: int = 0) -> None:
         """An operation on the object store succeeded.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import product
 from typing import Any, Generic, TypeVar, cast
@@ -15,6 +14,7 @@ from telemetry.metrics.series import CounterSeries, HistogramSeries, LevelSeries
 from telemetry.metrics.stream import CataloguedStream
 
 L = TypeVar("L", bound=Mapping[str, object])
+Reader = Callable[[], Iterable[tuple[L, float]]]
 
 
 class Bound(Generic[L]):
@@ -108,14 +108,25 @@ class ObservedLevel(Bound[L]):
         super().__init__(spec, stream)
         self._readings = readings
 
-    def read_from(self, reader: Callable[[], Iterable[tuple[L, float]]], *, in_children: bool = True) -> None:
-        """Take the level from ``reader`` at each collection; readers with equal labels add up.
+    def read_from(self, reader: Reader[L]) -> Reading[L]:
+        """Take the level from ``reader`` at each collection, until the reading is closed; equal labels add up.
 
         Args:
             reader: Series with their values.
-            in_children: Whether a forked child reads as well; what it inherits may be its parent's to report.
         """
-        self._readings.add(reader, None if in_children else os.getpid())
+        return self._readings.add(reader)
+
+
+class Reading(Generic[L]):
+    """One reader of a level, until it is closed."""
+
+    def __init__(self, readings: Readings[L], reader: Reader[L]) -> None:
+        self._readings = readings
+        self.read = reader
+
+    def close(self) -> None:
+        """Read it no more; a second time does nothing."""
+        self._readings.remove(self)
 
 
 class Readings(Generic[L]):
@@ -127,19 +138,24 @@ class Readings(Generic[L]):
 
     def __init__(self, metric: str) -> None:
         self._metric = metric
-        self._readers: list[tuple[Callable[[], Iterable[tuple[L, float]]], int | None]] = []
+        self._readings: dict[Reading[L], None] = {}
 
-    def add(self, reader: Callable[[], Iterable[tuple[L, float]]], only_in: int | None) -> None:
-        """Ask ``reader`` as well, in one process only if that is said."""
-        self._readers.append((reader, only_in))
+    def add(self, reader: Reader[L]) -> Reading[L]:
+        """Ask ``reader`` as well."""
+        reading = Reading(self, reader)
+        self._readings[reading] = None
+        return reading
+
+    def remove(self, reading: Reading[L]) -> None:
+        """Ask it no more."""
+        self._readings.pop(reading, None)
 
     def observe(self, options: CallbackOptions) -> Iterator[Observation]:
         """What every reader reads."""
-        for reader, only_in in list(self._readers):
-            if only_in in {None, os.getpid()}:
-                with guard.guarded(f"reading {self._metric}"):
-                    for labels, value in reader():
-                        yield Observation(value, cast("Any", labels))
+        for reading in list(self._readings):
+            with guard.guarded(f"reading {self._metric}"):
+                for labels, value in reading.read():
+                    yield Observation(value, cast("Any", labels))
 
 
 class BoundFact(Bound[L]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from telemetry import guard
 from telemetry.catalogue import Label, Spec
 
 MAX_LENGTH = 200
@@ -22,7 +23,9 @@ def clean(value: object) -> str:
 def _text(value: object) -> str:
     try:
         return str(value)
-    except Exception:  # an object of the host's, or a number of thousands of digits
+    except Exception as error:  # of an object of the host's, or for a number of thousands of digits
+        if guard.is_the_hosts(error):
+            raise
         return MISSING
 
 

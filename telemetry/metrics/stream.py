@@ -82,6 +82,7 @@ class Stream:
         """Forget every series; those that somebody holds go nowhere any more. For gauges, which have no past."""
         raise NotImplementedError
 
+    @guard.whole
     def take_unusual(self, series: Series, amount: object) -> None:
         """Count what a series could not take as it is: it has no cells yet, or the amount is no plain number."""
         try:
@@ -131,6 +132,7 @@ class CataloguedStream(Stream):
             return
         series.update(amount)
 
+    @guard.whole
     def bind(self, attributes: Mapping[str, Any] | None) -> Series:
         """The series with these labels, or the one that stands for labels that are not allowed."""
         clamp = self._clamp
@@ -214,6 +216,7 @@ class FreeStream(Stream):
             return
         series.update(amount)
 
+    @guard.whole
     def bind(self, attributes: Mapping[str, Any] | None) -> Series:
         """The series with these attributes, or the one for all beyond the limit."""
         given = attributes if isinstance(attributes, Mapping) else {}

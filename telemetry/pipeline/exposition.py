@@ -39,25 +39,27 @@ class _Family:
     buckets: dict[Labels, tuple[tuple[float, ...], list[float], float]] = field(default_factory=dict)
 
 
-def environment_of(process: Mapping[str, Any]) -> str:
-    """The value of the label ``environment`` on what a process counted."""
+def resource_labels(process: Mapping[str, Any]) -> Labels:
+    """The labels that everything has that a process counted: its environment, and its namespace where it has one."""
     resource = process.get("resource", {})
-    return str(resource.get("deployment.environment.name") or "dev")
+    environment = str(resource.get("deployment.environment.name") or "dev")
+    namespace = str(resource.get("service.namespace") or "")
+    return ("environment", environment), *([("service_namespace", namespace)] if namespace else [])
 
 
 def families(host: Iterable[Standing]) -> Iterator[Metric]:
     """Every metric, added up over processes: totals of all of them, levels of those that live, the newest gauge."""
     found: dict[str, _Family] = {}
     for standing in host:
-        environment = environment_of(standing.process)
+        whose = resource_labels(standing.process)
         for entry, cells in standing.totals:
             family = _family(found, entry.identity)
             if family is not None:
-                _add(family, entry, _labels(entry, environment), cells)
+                _add(family, entry, _labels(entry, whose), cells)
         for entry, value, at in standing.page:
             family = _family(found, entry.identity)
             if family is not None:
-                _stand(family, _labels(entry, environment), value, at)
+                _stand(family, _labels(entry, whose), value, at)
     for name in sorted(found):
         yield _metric(name, found[name])
 
@@ -74,13 +76,13 @@ def _name(text: str) -> str:
     return f"_{name}" if name[:1].isdigit() else name
 
 
-def _labels(entry: Entry, environment: str) -> Labels:
-    labels = {"environment": environment}
+def _labels(entry: Entry, whose: Labels) -> Labels:
+    labels: dict[str, str] = {}
     for key, value in zip(entry.keys, entry.values, strict=True):
         name = _name(key).replace(":", "_")
         text = str(value).lower() if isinstance(value, bool) else str(value)
-        labels[name] = f"{labels[name]};{text}" if name in labels and name != "environment" else text
-    return tuple(sorted(labels.items()))
+        labels[name] = f"{labels[name]};{text}" if name in labels else text
+    return tuple(sorted((labels | dict(whose)).items()))
 
 
 def _add(family: _Family, entry: Entry, labels: Labels, cells: Sequence[float]) -> None:

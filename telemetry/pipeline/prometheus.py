@@ -27,7 +27,7 @@ from telemetry.box.host import Host, Standing
 from telemetry.box.identity import Entry, Identity, Kind, ReadEntry
 from telemetry.metrics.series import GaugeSeries, Series
 from telemetry.pipeline.adoption import Settle
-from telemetry.pipeline.exposition import environment_of, families
+from telemetry.pipeline.exposition import families, resource_labels
 from telemetry.pipeline.observation import Observation
 from telemetry.pipeline.settings import Settings
 from telemetry.pipeline.transport import LOCAL
@@ -276,7 +276,9 @@ def _unavailable(sentence: str) -> Page:
 
 
 def _group(process: Any) -> str | None:
-    return environment_of(process) if process.get("target") == LOCAL else None
+    if process.get("target") != LOCAL:
+        return None
+    return "\0".join(value for _, value in resource_labels(process))
 
 
 def _without_own_rows(standing: Standing) -> Standing:

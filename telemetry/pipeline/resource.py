@@ -1,4 +1,4 @@
-"""Who this process is: service, environment and an instance identity that survives a fork recognisably."""
+"""Who this process is: service, namespace, environment and an instance identity that survives a fork recognisably."""
 
 from __future__ import annotations
 
@@ -37,6 +37,8 @@ def build_resource(settings: Settings) -> Resource:
         "deployment.environment.name": settings.environment,
         INSTANCE: instance,
     }
+    if settings.service_namespace:
+        own["service.namespace"] = settings.service_namespace
     detected = _detected()
     if PID in detected.attributes:
         own[PID] = os.getpid()

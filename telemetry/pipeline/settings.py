@@ -34,6 +34,8 @@ class Settings:
     Attributes:
         service_name: ``OTEL_SERVICE_NAME``, else the name given in code.
         environment: ``deployment.environment.name`` of ``OTEL_RESOURCE_ATTRIBUTES``; ``dev`` when it is not set.
+        service_namespace: ``service.namespace`` of ``OTEL_RESOURCE_ATTRIBUTES``: the label ``service_namespace`` of
+            every series; empty when it is not set, and then there is no such label.
         sink: ``OTEL_METRICS_EXPORTER``: ``otlp`` (a collector), ``prometheus`` (one process) or ``none``.
         protocol: ``OTEL_EXPORTER_OTLP_METRICS_PROTOCOL`` or ``OTEL_EXPORTER_OTLP_PROTOCOL``.
         export_interval: Seconds between exports, from ``OTEL_METRIC_EXPORT_INTERVAL`` (milliseconds); 15 s when it is
@@ -54,6 +56,7 @@ class Settings:
 
     service_name: str = "unknown_service"
     environment: str = DEFAULT_ENVIRONMENT
+    service_namespace: str = ""
     sink: Sink = "none"
     protocol: Protocol = "http/protobuf"
     export_interval: float = DEFAULT_INTERVAL
@@ -65,6 +68,11 @@ class Settings:
     pass_uncatalogued: bool = False
     state_dir: Path | None = None
     state_max_age: float = DEFAULT_MAX_AGE
+
+    @property
+    def fleet(self) -> str:
+        """Whose processes know each other: those of one environment and one namespace."""
+        return f"{self.environment}/{self.service_namespace}" if self.service_namespace else self.environment
 
     @property
     def box_directory(self) -> Path:
@@ -124,6 +132,7 @@ def _read(reader: _Reader, service_name: str | None) -> Settings:
         environment=attributes.get("deployment.environment.name")
         or attributes.get("deployment.environment")
         or DEFAULT_ENVIRONMENT,
+        service_namespace=attributes.get("service.namespace", ""),
         sink=cast("Sink", "none" if disabled else sink),
         protocol=cast(
             "Protocol",

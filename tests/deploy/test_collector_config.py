@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 from support.collector import CONFIG, DURABLE, Collector, running
 from support.waiting import eventually
@@ -96,6 +97,60 @@ def test_environments_stay_apart(collector: Collector) -> None:
     assert collector.settles_at("apart_total", 5) == 5
     assert collector.total("apart_total", environment="stage") == 2
     assert collector.total("apart_total", environment="dev") == 3
+
+
+def test_namespaces_stay_apart(collector: Collector) -> None:
+    """Each point of a sender with `service.namespace` has the label, whatever its own labels say; no point of others has it."""
+    mine = {"service_namespace": "mine", "service.namespace": "mine"}
+    senders = [
+        (Sender(collector, instance, resource=resource), labels)
+        for instance, resource, labels in (
+            ("a", {"service.namespace": "shop"}, mine),
+            ("b", {"service.namespace": "shop"}, {}),
+            ("c", {"service.namespace": "search"}, {}),
+            ("d", {"service.namespace": ""}, {}),
+            ("e", {}, {}),
+        )
+    ]
+    for sender, labels in senders:
+        assert sender.send(_of_every_kind(sender, labels)).status_code == httpx.codes.OK
+    added = {"shop": 2.0, "search": 1.0, "": 2.0}
+    for metric, expected in (
+        ("apart_by_total", added),
+        ("apart_by_seconds", added),
+        ("apart_by_level", added),
+        ("apart_by_fact", dict.fromkeys(added, 1.0)),
+    ):
+        assert collector.settles_at(metric, 2 * sum(expected.values())) == 2 * sum(expected.values())
+        shown = {key: dict(key) for key in collector.series(metric)}
+        assert {frozenset(labels) - {"instance"} for labels in shown.values()} == {
+            frozenset({"environment", "number"}),
+            frozenset({"environment", "number", "service_namespace"}),
+        }
+        for number in ("1", "2"):
+            by_namespace = dict.fromkeys(expected, 0.0)
+            for key, value in collector.series(metric).items():
+                if shown[key]["number"] == number:
+                    by_namespace[shown[key].get("service_namespace", "")] += value
+            assert by_namespace == expected, metric
+
+
+def _of_every_kind(sender: Sender, labels: dict[str, str]) -> ExportMetricsServiceRequest:
+    """One export with two points of each kind."""
+    whole = ExportMetricsServiceRequest()
+    for number in ("1", "2"):
+        of = {**labels, "number": number}
+        for request in (
+            sender.request_of_counter("apart_by_total", 1, of),
+            sender.request_of_histogram("apart_by_seconds", [0.05], of, [0.1]),
+            sender.request_of_level("apart_by_level", 1, of),
+            sender.request_of_fact("apart_by_fact", 1, of),
+        ):
+            if not whole.resource_metrics:
+                whole.CopyFrom(request)
+            else:
+                whole.resource_metrics[0].scope_metrics.extend(request.resource_metrics[0].scope_metrics)
+    return whole
 
 
 def test_streams_are_bounded_and_drops_are_seen(tmp_path: Path) -> None:

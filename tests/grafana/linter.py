@@ -46,7 +46,7 @@ class Linter:
 
     Attributes:
         known: Series by name.
-        may_drop_environment: For the guide's own queries, which do.
+        may_drop_environment: For the guide's own queries, which drop it, and the namespace.
         problems: What was found, for people.
     """
 
@@ -127,6 +127,9 @@ class Linter:
         loses = "environment" in have and "environment" not in kept and not inner.fixed
         if loses and not self.may_drop_environment:
             self.problems.append(f"{node.op} mixes environments: {node}")
+        drops = "service_namespace" in have - kept and str(node.op) not in _KEEPS_ALL
+        if drops and not self.may_drop_environment:
+            self.problems.append(f"{node.op} mixes namespaces: {node}")
         return inner.but(have if str(node.op) in _KEEPS_ALL else kept)
 
     @visit.register
@@ -151,6 +154,8 @@ class Linter:
         on = frozenset(matching.labels)
         if matching.type != LabelModifierType.Include:
             return left - on
+        if "environment" in on and "service_namespace" not in on and not self.may_drop_environment:
+            self.problems.append(f"on ({', '.join(sorted(on))}) mixes namespaces: {node}")
         missing = on - (left & right)
         if missing:
             self.problems.append(f"on ({', '.join(sorted(missing))}) is not on both sides: {node}")

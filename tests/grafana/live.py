@@ -13,21 +13,28 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import yaml
 
 from deploy.fleet import Fleet
 from deploy.settings import ROOT, FleetSettings
+from support import prometheus_program, web
+from support.collector import Collector
+from support.ports import free_port
 from support.waiting import eventually
 from tests.fleet.actions import perform
 from tests.fleet.client import ChatClient
 from tests.fleet.conftest import FLEET_ENVIRONMENT
 from tests.fleet.running import running_fleet
 from tests.grafana import expressions
+from tests.grafana.expressions import GRAFANA, RULE_FILES
 
 PLANS = ("free", "pro", "enterprise")
 OTHERS = ("dev", "stage")
 WINDOW = "10m"  # longer than the fleet has run
 WINDOW_SECONDS = 600
 _STAGES = ("redis", "collector", "simulated-llm", "app", "workers", "beat", "prometheus", "nginx")
+PROGRAM = Path(sys.prefix) / "bin" / "prometheus"
+_PORTS = {"8889": "TOTALS", "8890": "LEVELS", "8888": "METRICS"}
 Sample = tuple[dict[str, str], float]
 
 
@@ -46,14 +53,14 @@ def environments_beside(fleet: Fleet) -> Iterator[None]:
 
 
 @contextmanager
-def process_of(environment: str, endpoint: str) -> Iterator[None]:
-    """A process that has counted everything a known number of times, and goes on exporting."""
+def process_of(environment: str, endpoint: str, namespace: str = "") -> Iterator[None]:
+    """A process, of a service's namespace or of none, that has counted everything a known number of times, and goes on exporting."""
     variables = {
         "PYTHONPATH": str(ROOT),
         "OTEL_METRICS_EXPORTER": "otlp",
         "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
         "OTEL_METRIC_EXPORT_INTERVAL": "1000",
-        "OTEL_RESOURCE_ATTRIBUTES": f"deployment.environment.name={environment}",
+        "OTEL_RESOURCE_ATTRIBUTES": f"deployment.environment.name={environment},service.namespace={namespace}",
     }
     command = [sys.executable, "-m", "tests.grafana.another_environment"]
     with subprocess.Popen(
@@ -65,6 +72,32 @@ def process_of(environment: str, endpoint: str) -> Iterator[None]:
             yield
         finally:
             process.communicate(timeout=30)
+
+
+def scraping(collectors: list[Collector]) -> dict[str, Any]:
+    """The file users copy, with these collectors' addresses in place of the example's, and scraped each second."""
+    body: dict[str, Any] = yaml.safe_load((GRAFANA / "prometheus-scrape-config.collectors.yml").read_text())
+    for job in body["scrape_configs"]:
+        job |= {"scrape_interval": "1s", "scrape_timeout": "1s"}
+        for static in job["static_configs"]:
+            port = _PORTS[static["targets"][0].rpartition(":")[2]]
+            static["targets"] = [f"127.0.0.1:{collector.ports[port]}" for collector in collectors]
+    return body | {"rule_files": [str(path) for path in RULE_FILES]}
+
+
+@contextmanager
+def prometheus_of(directory: Path, config: dict[str, Any]) -> Iterator[str]:
+    """The address of a Prometheus that is ended with the block."""
+    file, address = directory / "prometheus.yml", f"127.0.0.1:{free_port()}"
+    file.write_text(yaml.safe_dump(config))
+    options = [f"--config.file={file}", f"--storage.tsdb.path={directory / 'data'}", f"--web.listen-address={address}"]
+    command = [str(PROGRAM), *options, *prometheus_program.flags(str(PROGRAM))]
+    with (directory / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
+        try:
+            assert eventually(lambda: web.is_ok(f"http://{address}/-/ready")), (directory / "log").read_text()[-2000:]
+            yield f"http://{address}"
+        finally:
+            process.terminate()
 
 
 @dataclass(frozen=True)

@@ -120,7 +120,14 @@ SCENARIOS: dict[str, Scenario] = {
             of("celery_active_workers", PROD, hostname="a"): "0x60",
             of("celery_active_workers", PROD, hostname="b"): "1x60",
         },
-        never=({of("up", {"instance": "collector:8890", "job": "fastapi-queue-system-now"}): "0x60"},),  # CollectorDown
+        never=(
+            {of("up", {"instance": "collector:8890", "job": "fastapi-queue-system-now"}): "0x60"},  # CollectorDown
+            # A service with a namespace that has never published a task needs no workers.
+            {
+                of("http_requests_total", {**ROUTE, "service_namespace": "search"}, status_code="200"): "0+10x60",
+                of("celery_active_workers", {**PROD, "service_namespace": "shop"}, hostname="a"): "1x60",
+            },
+        ),
         also_bad=(
             # The broker is away, so nobody knows of a worker, while the API goes on and another environment is well.
             answers("0x30", "0+10x30") | {of("celery_active_workers", {"environment": "stage"}, hostname="b"): "1x30"},
@@ -415,6 +422,33 @@ SCENARIOS: dict[str, Scenario] = {
         ),
     ),
     "UndeliveredCounts": jump("telemetry_undelivered_total", METRIC, METRIC),
+    "TwoBrokersReport": Scenario(
+        {
+            of("celery_broker_info", PROD, fingerprint="a"): "1x60",
+            of("celery_broker_info", PROD, fingerprint="b"): "_x4 1x20 stale",
+        },
+        PROD,
+        fires_after=9,
+        ends_after=26,
+        just_below={  # a collector's page for a minute after the broker lost its name, or moved
+            of("celery_broker_info", PROD, fingerprint="a"): "1x9 stale",
+            of("celery_broker_info", PROD, fingerprint="b"): "_x5 1x60",
+        },
+        never=(
+            {
+                of("celery_broker_info", {**PROD, "service_namespace": name}, fingerprint=name): "1x60"
+                for name in ("shop", "search")
+            },
+            {of("celery_broker_info", {"environment": name}, fingerprint=name): "1x60" for name in ("prod", "dev")},
+            {of("celery_broker_info", PROD, fingerprint="a", instance=collector): "1x60" for collector in "ab"},
+        ),
+        also_bad=(
+            {
+                of("celery_broker_info", PROD, fingerprint="a", instance="one"): "1x60",
+                of("celery_broker_info", PROD, fingerprint="b", instance="other"): "_x4 1x60",
+            },
+        ),
+    ),
     "LabelBudgetOverflow": jump("telemetry_label_overflows_total", METRIC, METRIC),
     "RejectedValues": jump("telemetry_rejected_values_total", METRIC, METRIC),
     "UnpricedModel": jump("llm_unpriced_requests_total", MODEL, MODEL, fires_after=11, ends_after=70),

@@ -11,6 +11,7 @@ from telemetry.catalogue import ALL, HistogramSpec, Spec
 
 Kind = Literal["counter", "bucket", "gauge"]
 TARGET = frozenset({"job", "instance"})
+NAMESPACE = frozenset({"service_namespace"})  # on what a sender of a namespace reports, and nowhere else
 ENVIRONMENTS = ("dev", "stage", "prod")
 
 
@@ -40,7 +41,7 @@ def of_catalogue() -> dict[str, Series]:
 
 
 def _of(spec: Spec[Any]) -> Iterator[tuple[str, Series]]:
-    labels = frozenset(spec.documented_labels)
+    labels = frozenset(spec.documented_labels) | NAMESPACE
     closed = {label.name: (*label.values, label.overflow) for label in spec.label_set() if label.values}
     closed["environment"] = ENVIRONMENTS
     if not isinstance(spec, HistogramSpec):
@@ -68,7 +69,7 @@ OF_OTHERS: dict[str, Series] = {
     "up": Series("gauge", frozenset()),
     "scrape_duration_seconds": Series("gauge", frozenset()),
     "scrape_samples_scraped": Series("gauge", frozenset()),
-    "ALERTS": Series("gauge", frozenset({"alertname", "alertstate", "severity", "environment"})),
+    "ALERTS": Series("gauge", frozenset({"alertname", "alertstate", "severity", "environment"}) | NAMESPACE),
     "otelcol_receiver_accepted_metric_points": Series("counter", _POINTS),
     "otelcol_receiver_refused_metric_points": Series("counter", _POINTS),
     "otelcol_receiver_failed_metric_points": Series("counter", _POINTS),

@@ -13,11 +13,12 @@ import yaml
 
 from tests.grafana import expressions
 from tests.grafana.expressions import ROOT, RULE_FILES
-from tests.grafana.scenarios import PROD, SCENARIOS, Scenario, Series, minutes, of
+from tests.grafana.scenarios import PROD, ROUTE, SCENARIOS, TASK, Scenario, Series, minutes, of
 
 PROMTOOL = Path(sys.prefix) / "bin" / "promtool"
 GUIDE = ROOT / "docs" / "guide-alerts.yaml"
 WITH_ALERTS = [path for path in RULE_FILES if any("alert" in rule for rule in expressions.rules(path))]
+OF_THE_COLLECTOR = {name for name in SCENARIOS if name.startswith("Collector")}
 FIRES_WITHOUT_DATA = {"NoActiveWorkers", "CollectorDown", "FleetMetricsAbsent"}
 
 
@@ -28,6 +29,11 @@ def run(directory: Path, tests: list[dict[str, Any]], rule_files: list[Path] = W
     file.write_text(yaml.safe_dump(body))
     done = subprocess.run([PROMTOOL, "test", "rules", str(file)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def in_namespace(namespace: str, series: Series) -> Series:
+    """The same series, as a service with a namespace reports them."""
+    return {f'{name[:-1]}, service_namespace="{namespace}"}}': values for name, values in series.items()}
 
 
 def _expect(name: str, minute: float, firing: list[dict[str, str]]) -> dict[str, Any]:
@@ -122,6 +128,32 @@ def test_environments_do_not_dilute_each_other(tmp_path: Path) -> None:
     }
     expectations = [_expect(name, 20, [{"environment": "prod"}]) for name in ("NoActiveWorkers", "HighErrorRate")]
     run(tmp_path, [_case("two environments", series, expectations)])
+
+
+@pytest.mark.parametrize("name", sorted(set(SCENARIOS) - FIRES_WITHOUT_DATA - OF_THE_COLLECTOR))
+def test_namespaces_do_not_hide_each_other(name: str, tmp_path: Path) -> None:
+    """What is wrong with one service of an environment fires for it alone, and one nearly as bad stays silent beside it."""
+    scenario = SCENARIOS[name]
+    series = in_namespace("shop", scenario.bad) | in_namespace("search", scenario.just_below)
+    labels = {**scenario.labels, "service_namespace": "shop"}
+    expectations = [
+        _expect(name, scenario.fires_after - 1, []),
+        _expect(name, scenario.fires_after, [labels]),
+        _expect(name, scenario.ends_after, []),
+    ]
+    run(tmp_path, [_case("two namespaces", series, expectations)])
+
+
+def test_dead_workers_of_one_namespace(tmp_path: Path) -> None:
+    """All workers of one service are dead, or its broker is away, while another's work: the alert names the service."""
+    series = {
+        of("celery_active_workers", PROD, service_namespace="dead", hostname="a"): "0x30",
+        of("celery_active_workers", PROD, service_namespace="well", hostname="a"): "1x30",
+        of("celery_tasks_submitted_total", TASK, service_namespace="away"): "3x30",
+        of("http_requests_total", ROUTE, service_namespace="away", status_code="500"): "0+10x30",
+    }
+    firing = [{**PROD, "service_namespace": namespace} for namespace in ("away", "dead")]
+    run(tmp_path, [_case("workers", series, [_expect("NoActiveWorkers", 20, firing)])])
 
 
 def test_two_collectors_count_once(tmp_path: Path) -> None:

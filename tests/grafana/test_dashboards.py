@@ -115,6 +115,15 @@ def test_environment_can_be_chosen(name: str) -> None:
     assert variable["query"] == "label_values(environment)"
 
 
+@pytest.mark.parametrize("name", BOARD_NAMES)
+def test_namespace_can_be_chosen(name: str) -> None:
+    """`$service_namespace` is All where nobody chose, which series without a namespace pass, too."""
+    listed = expressions.dashboards()[name]["templating"]["list"]
+    variable = next(each for each in listed if each["name"] == "service_namespace")
+    assert (variable["current"]["value"], variable["allValue"]) == ("$__all", ".*")
+    assert variable["query"] == "label_values(service_namespace)"
+
+
 @pytest.mark.parametrize("name", sorted(GUIDE))
 def test_guides_list_is_complete(name: str) -> None:
     """Each item of the guide's list is on its dashboard."""

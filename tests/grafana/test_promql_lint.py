@@ -44,7 +44,7 @@ def test_panel_is_sound(expression: Expression) -> None:
 
 @pytest.mark.parametrize("panel", expressions.panels(), ids=lambda panel: panel.name)
 def test_panel_filters_and_names(panel: expressions.Panel) -> None:
-    """A panel of a metric with `environment` obeys `$environment`, and its legend names labels that are there."""
+    """A panel of a metric of the fleet obeys `$environment` and `$service_namespace`, and its legend names labels that are there."""
     for target in panel.model["targets"]:
         query = target["expr"]
         labels = labels_of(expressions.filled_in(query), known())
@@ -54,6 +54,11 @@ def test_panel_filters_and_names(panel: expressions.Panel) -> None:
         for name, matchers in selectors:
             if "environment" in known()[name].labels and name != "ALERTS":
                 assert 'environment=~"$environment"' in matchers, f"{panel.name}: {name} ignores $environment"
+                chosen = 'service_namespace=~"$service_namespace"' in matchers
+                assert chosen, f"{panel.name}: {name} ignores $service_namespace"
+                assert {"environment", "service_namespace"} <= named, (
+                    f"{panel.name}: the legend does not say whose it is"
+                )
 
 
 @pytest.mark.parametrize("title", expressions.custom_queries())
@@ -85,7 +90,9 @@ def test_variables_ask_for_what_exists(board: str) -> None:
         ("delta(http_requests_total[5m])", "of a counter"),
         ("sum(rate(http_requests_total[5m]))", "mixes environments"),
         ("sum without (environment) (rate(http_requests_total[5m]))", "mixes environments"),
-        ("sum by (environment, queue) (rate(http_requests_total[5m]))", "not there: queue"),
+        ("sum by (environment) (rate(http_requests_total[5m]))", "mixes namespaces"),
+        ("celery_queue_length unless on (environment, queue) celery_queue_oldest_seconds", "mixes namespaces"),
+        ("sum by (environment, service_namespace, queue) (rate(http_requests_total[5m]))", "not there: queue"),
         ('rate(http_request_duration_seconds_bucket{le="2"}[5m])', "never 2"),
         ("histogram_quantile(0.9, sum by (environment) (rate(http_request_duration_seconds_bucket[5m])))", "buckets"),
         ("histogram_quantile(0.9, sum by (environment, le) (http_request_duration_seconds_bucket))", "rate"),

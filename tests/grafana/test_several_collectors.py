@@ -2,55 +2,21 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from support import prometheus_program, web
-from support.collector import CONFIG, DURABLE, Collector, running
-from support.ports import free_port
+from support.collector import CONFIG, DURABLE, running
 from support.waiting import eventually
 from telemetry.catalogue import ALL, HistogramSpec
 from tests.grafana import expressions
 from tests.grafana.another_environment import EACH, READING, label_sets
-from tests.grafana.expressions import GRAFANA, RULE_FILES
-from tests.grafana.live import Prometheus, as_of_last_scrape, process_of
+from tests.grafana.live import Prometheus, as_of_last_scrape, process_of, prometheus_of, scraping
 
-PROMETHEUS = Path(sys.prefix) / "bin" / "prometheus"
 # The two are scraped at different moments, so increases extrapolate a little; counting twice would be a factor of 2.
 EXTRAPOLATION = 0.3
-PORTS = {"8889": "TOTALS", "8890": "LEVELS", "8888": "METRICS"}
-
-
-def _config(collectors: list[Collector]) -> dict[str, Any]:
-    """The file users copy, with these collectors' addresses in place of the example's, and scraped each second."""
-    body: dict[str, Any] = yaml.safe_load((GRAFANA / "prometheus-scrape-config.collectors.yml").read_text())
-    for job in body["scrape_configs"]:
-        job |= {"scrape_interval": "1s", "scrape_timeout": "1s"}
-        for static in job["static_configs"]:
-            port = PORTS[static["targets"][0].rpartition(":")[2]]
-            static["targets"] = [f"127.0.0.1:{collector.ports[port]}" for collector in collectors]
-    return body | {"rule_files": [str(path) for path in RULE_FILES]}
-
-
-@contextmanager
-def _prometheus(directory: Path, config: dict[str, Any]) -> Iterator[str]:
-    file, address = directory / "prometheus.yml", f"127.0.0.1:{free_port()}"
-    file.write_text(yaml.safe_dump(config))
-    options = [f"--config.file={file}", f"--storage.tsdb.path={directory / 'data'}", f"--web.listen-address={address}"]
-    command = [str(PROMETHEUS), *options, *prometheus_program.flags(str(PROMETHEUS))]
-    with (directory / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
-        try:
-            assert eventually(lambda: web.is_ok(f"http://{address}/-/ready")), (directory / "log").read_text()[-2000:]
-            yield f"http://{address}"
-        finally:
-            process.terminate()
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +29,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
         process_of("prod", one.endpoint),
         process_of("prod", other.endpoint),
         # Last: a series that begins in the middle of a scrape has no zero before its first value.
-        _prometheus(directory, _config([one, other])) as url,
+        prometheus_of(directory, scraping([one, other])) as url,
     ):
         series = {
             "celery_queue_length": 6,
@@ -115,7 +81,7 @@ def test_folded_points_are_seen(tmp_path: Path) -> None:
     """A durable collector whose metrics have used up their budgets: the expressions of the alerts on that say so."""
     with (
         running(DURABLE, {"OTELCOL_SERIES_PER_METRIC": "2"}) as collector,
-        _prometheus(tmp_path, _config([collector])) as url,
+        prometheus_of(tmp_path, scraping([collector])) as url,
         process_of("prod", collector.endpoint),
     ):
         for name in ("CollectorFoldsPoints", "CollectorSeriesBudget"):
@@ -132,7 +98,7 @@ def test_lost_points_are_seen(tmp_path: Path) -> None:
     small.write_text(text.replace("max_streams: 100000", "max_streams: 20"))
     with (
         running(small) as collector,
-        _prometheus(tmp_path, _config([collector])) as url,
+        prometheus_of(tmp_path, scraping([collector])) as url,
         process_of("prod", collector.endpoint),
     ):
         for name, labels in (("CollectorDropsPoints", {"error": "limit"}), ("CollectorSeriesBudget", {})):

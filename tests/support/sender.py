@@ -76,16 +76,24 @@ class Sender:
 
     def level(self, name: str, value: float, labels: Mapping[str, str]) -> None:
         """Export one point of an up-down counter."""
+        self._post(self.request_of_level(name, value, labels))
+
+    def request_of_level(self, name: str, value: float, labels: Mapping[str, str]) -> ExportMetricsServiceRequest:
+        """An export of one point of an up-down counter, not sent."""
         request, metric = self._request(name)
         metric.sum.aggregation_temporality = CUMULATIVE
         self._number(metric.sum.data_points.add(), value, labels, False)
-        self._post(request)
+        return request
 
     def fact(self, name: str, value: float, labels: Mapping[str, str]) -> None:
         """Export one point of a gauge."""
+        self._post(self.request_of_fact(name, value, labels))
+
+    def request_of_fact(self, name: str, value: float, labels: Mapping[str, str]) -> ExportMetricsServiceRequest:
+        """An export of one point of a gauge, not sent."""
         request, metric = self._request(name)
         self._number(metric.gauge.data_points.add(), value, labels, False)
-        self._post(request)
+        return request
 
     def histogram(self, name: str, values: list[float], labels: Mapping[str, str], bounds: list[float]) -> None:
         """Export one delta point of a histogram."""

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import logging
+import signal
+from collections.abc import Callable
+from typing import cast
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 
-from telemetry import guard
+from telemetry import guard, testing
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +80,88 @@ def test_ends_of_the_program_are_not_swallowed() -> None:
     for end in (SystemExit, KeyboardInterrupt, GeneratorExit):
         with pytest.raises(end), guard.guarded("testing"):
             raise end
+
+
+class _TimedOutError(Exception):
+    """What a job queue's time-out is."""
+
+
+class _Alarm:
+    """Handlers of every kind that Python takes."""
+
+    def __call__(self, signum: int, frame: object) -> None:
+        raise _TimedOutError
+
+    def method(self, signum: int, frame: object) -> None:
+        """Raise as well."""
+        raise _TimedOutError
+
+
+def _function(signum: int, frame: object) -> None:
+    raise _TimedOutError
+
+
+def _of_class(kind: type[Exception], signum: int, frame: object) -> None:
+    raise kind
+
+
+@pytest.mark.parametrize(
+    "handler", [_function, _Alarm().method, _Alarm(), functools.partial(_of_class, _TimedOutError)], ids=type
+)
+def test_what_a_signal_handler_raises_is_the_hosts(
+    handler: Callable[[int, object], object], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A time-out that hits the process inside telemetry ends what the application does, and is no failure of ours."""
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        with pytest.raises(_TimedOutError), guard.guarded("testing"):
+            signal.raise_signal(signal.SIGALRM)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    with guard.guarded("testing"):
+        raise _TimedOutError  # nobody's signal
+    assert [record.message.split(";")[0] for record in caplog.records] == ["telemetry failed while testing"]
+
+
+def test_time_out_of_a_thread_is_the_hosts() -> None:
+    """Celery's and RQ's time-outs may come from another thread; they are known by name, and by what they derive from."""
+    time_out = type("BaseTimeoutException", (Exception,), {"__module__": "rq.timeouts"})
+    for kind in (SoftTimeLimitExceeded, time_out, type("JobTimeout", (time_out,), {})):
+        with pytest.raises(kind), guard.guarded("testing"):
+            raise kind
+
+
+def test_labels_do_not_swallow_a_time_out(captured: testing.Captured) -> None:
+    """A time-out that hits while a label is turned into text is not taken for a label without text."""
+
+    class Slow:
+        def __str__(self) -> str:
+            raise SoftTimeLimitExceeded
+
+    with pytest.raises(SoftTimeLimitExceeded):
+        captured.telemetry.errors.occurred(ValueError(), component=cast("str", Slow()))
+
+
+def test_whole_blocks_let_handlers_wait() -> None:
+    """Handlers that wait run once, at the end of the outermost block, and their exceptions leave it."""
+    order: list[str] = []
+
+    def handler() -> None:
+        order.append("handler")
+        raise _TimedOutError
+
+    def record() -> None:
+        with guard.whole:
+            with guard.guarded("testing"), guard.whole:
+                guard.whole.then(handler)
+                order.append("first metric")
+            order.append("second metric")
+
+    with pytest.raises(_TimedOutError):
+        record()
+    assert order == ["first metric", "second metric", "handler"]
+    with pytest.raises(_TimedOutError):
+        guard.whole.then(handler)
 
 
 def test_our_tests_see_failures(monkeypatch: pytest.MonkeyPatch) -> None:

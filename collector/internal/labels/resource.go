@@ -12,13 +12,17 @@ type FromResource struct {
 	Label string `mapstructure:"label"`
 	// Attributes are looked for in this order; the first one that a sender has is taken.
 	Attributes []string `mapstructure:"attributes"`
-	// Default is the value for a sender that has none.
+	// Default is the value for a sender that has none. Without a default, the series of such a sender have no such label.
 	Default string `mapstructure:"default"`
 }
 
-// Environment is the label of the deployment environment, by the attribute's present and its former name.
-func Environment() FromResource {
-	return FromResource{Label: "environment", Attributes: []string{"deployment.environment.name", "deployment.environment"}, Default: "dev"}
+// Standard is the labels that series get of their sender's resource: `environment`, by the attribute's present and its former name, on
+// all of them, and `service_namespace` on those of senders that have one.
+func Standard() []FromResource {
+	return []FromResource{
+		{Label: "environment", Attributes: []string{"deployment.environment.name", "deployment.environment"}, Default: "dev"},
+		{Label: "service_namespace", Attributes: []string{"service.namespace"}},
+	}
 }
 
 // Check tells what is wrong with the label's name.
@@ -29,12 +33,21 @@ func (f FromResource) Check() error {
 	return nil
 }
 
-// Of is the label of a resource.
-func (f FromResource) Of(resource pcommon.Map) Label {
-	for _, key := range f.Attributes {
-		if v, ok := resource.Get(key); ok {
-			return Label{f.Label, Text(v)}
+// AppendResource appends the labels of a resource to dst: not those that have neither a value nor a default.
+func AppendResource(dst []Label, from []FromResource, resource pcommon.Map) []Label {
+	for _, label := range from {
+		if value := label.valueOf(resource); value != "" || label.Default != "" {
+			dst = append(dst, Label{label.Label, value})
 		}
 	}
-	return Label{f.Label, f.Default}
+	return dst
+}
+
+func (f FromResource) valueOf(resource pcommon.Map) string {
+	for _, key := range f.Attributes {
+		if v, ok := resource.Get(key); ok {
+			return Text(v)
+		}
+	}
+	return f.Default
 }

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Mapping
+import weakref
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
 from celery import Celery, signals
 
 from telemetry import guard
+from telemetry.instrumentation.celery import assumptions
 from telemetry.instrumentation.celery.beat import measure_beat
 from telemetry.instrumentation.celery.polling import BrokerPoller
 from telemetry.instrumentation.celery.queues import QueueNames
-from telemetry.instrumentation.celery.request import PUBLISHED_AT, metered
-from telemetry.instrumentation.celery.worker import is_prefork, measure_worker, watch_pool
+from telemetry.instrumentation.celery.request import PUBLISHED_AT, RequestClasses
+from telemetry.instrumentation.celery.time_limit import let_soft_limits_wait
+from telemetry.instrumentation.celery.worker import MeasuredWorker, is_prefork, watch_pool
 from telemetry.process import get
 
-_instrumented: dict[Celery, _Hooks] = {}
+_HOOKS = "telemetry_hooks"  # on the application, so that they go when it goes
 _publication: ContextVar[_Publication | None] = ContextVar("telemetry_publication", default=None)
 
 
@@ -34,14 +37,15 @@ class _Publication:
 
 def instrument_celery(app: Celery) -> None:
     """Measure the tasks, queues and workers of ``app``; a second call does nothing."""
-    if app not in _instrumented:
-        _instrumented[app] = _Hooks(app)
-        _instrumented[app].connect()
+    app = _application(app)
+    if _HOOKS not in vars(app):
+        hooks = vars(app)[_HOOKS] = _Hooks(app)
+        hooks.connect()
 
 
 def uninstrument_celery(app: Celery) -> None:
     """Count no submission of ``app`` and observe its broker no longer; a worker that runs stays measured."""
-    hooks = _instrumented.pop(app, None)
+    hooks = vars(_application(app)).pop(_HOOKS, None)
     if hooks is not None:
         hooks.disconnect()
 
@@ -52,15 +56,13 @@ class _Hooks:
     def __init__(self, app: Celery) -> None:
         self._app = app
         self._queues = QueueNames(app)
+        self._requests = RequestClasses(self._queues)
         self._poller = BrokerPoller(app, self._queues)
-        self._collected_by: object | None = None
-        self._declared = False
-        self._receivers: dict[Any, Any] = {
+        self._declared: weakref.ref[Any] | None = None
+        self._receivers: dict[Any, Callable[..., None]] = {
             signals.before_task_publish: self.publishes,
             signals.after_task_publish: self.published,
-            signals.celeryd_init: self.worker_begins,
-            signals.celeryd_after_setup: self.worker_set_up,
-            signals.worker_ready: self.worker_ready,
+            signals.worker_init: self.worker_begins,
             signals.worker_shutdown: self.worker_ends,
             signals.worker_process_init: self.child_begins,
             signals.worker_process_shutdown: self.child_ends,
@@ -71,10 +73,10 @@ class _Hooks:
 
     def connect(self) -> None:
         """Receive the signals, and let ``send_task`` (the one way to publish) say which application publishes."""
+        assumptions.holds(assumptions.PUBLISHING, "submissions may not be counted")
         for signal, receiver in self._receivers.items():
-            signal.connect(receiver, weak=False, dispatch_uid=self._dispatch_uid(receiver))
-        self._app.send_task = functools.wraps(type(self._app).send_task)(functools.partial(_send_task, self._app))
-        self._observe_at_collections()
+            signal.connect(receiver, dispatch_uid=self._dispatch_uid(receiver))
+        self._app.send_task = _saying_who_publishes(self._app)
 
     def disconnect(self) -> None:
         """Receive no signal any more."""
@@ -111,35 +113,48 @@ class _Hooks:
                 for queue in self._queues.published_to(exchange, routing_key):
                     get().celery.submitted(str(sender), queue, publication.priority)
 
-    def worker_begins(self, instance: Any, **_: Any) -> None:
-        if _same(instance.app, self._app):
-            self._poller.worker_begins()
+    def worker_begins(self, sender: Any, **_: Any) -> None:
+        """A worker of any kind is made in this process; it has not forked, and not connected to the broker."""
+        if _application(sender.app) is self._app:
+            with guard.guarded("letting soft time limits wait"):
+                let_soft_limits_wait()
+            with guard.guarded("hooking a worker"):
+                assumptions.holds(assumptions.REQUESTS, "outcomes of tasks that it tells of may not be counted")
+                assumptions.holds(assumptions.WORKER, "what the worker holds, and its end, may not be seen")
+                self._poller.worker_begins()
+                self._requests.meter(self._app)
+                sender.ready_callback = self._told_when_ready(sender.ready_callback)
+                worker = MeasuredWorker(sender, self._own_tasks, self._queues.declared)
+                self._poller.worker_set_up(str(sender.hostname), worker.has_ended, beats_from_loop=is_prefork(sender))
 
-    def worker_set_up(self, sender: str, instance: Any, **_: Any) -> None:
-        if not _same(instance.app, self._app):
-            return
-        with guard.guarded("hooking the requests of a worker"):
-            self._observe_at_collections()
-            self._meter_requests()
-            get().celery.declare(self._own_tasks(), self._queues.declared())
-            measure_worker(str(sender), instance)
-            self._poller.worker_set_up(str(sender), beats_from_loop=is_prefork(instance))
+    def _told_when_ready(self, ready: Callable[[Any], None]) -> Callable[[Any], None]:
+        hooks = weakref.ref(self)
 
-    def worker_ready(self, sender: Any, **_: Any) -> None:
-        if _same(sender.app, self._app):
-            with guard.guarded("observing the broker from a worker"):
-                self._meter_late_tasks(sender)
-                watch_pool(str(sender.hostname), sender)
-                self._poller.worker_ready()
+        @functools.wraps(ready)
+        def told(consumer: Any) -> None:
+            known = hooks()
+            if known is not None:
+                known.worker_ready(consumer)
+            ready(consumer)
+
+        return told
+
+    def worker_ready(self, consumer: Any) -> None:
+        """The worker has forked and consumes."""
+        with guard.guarded("observing the broker from a worker"):
+            self._requests.meter_late(self._app, consumer)
+            watch_pool(str(consumer.hostname), consumer)
+            self._poller.worker_ready()
 
     def worker_ends(self, sender: Any, **_: Any) -> None:
-        if _same(sender.app, self._app):
+        if _application(sender.app) is self._app:
             with guard.guarded("ending the observation of a worker"):
                 self._poller.stop()
 
     def beat_begins(self, sender: Any, **_: Any) -> None:
-        if _same(sender.app, self._app):
+        if _application(sender.app) is self._app:
             with guard.guarded("watching the schedule of beat"):
+                assumptions.holds(assumptions.BEAT, "how punctual beat is may not be seen")
                 measure_beat(sender.scheduler)
 
     def child_begins(self, **_: Any) -> None:
@@ -151,53 +166,36 @@ class _Hooks:
 
     def unknown(self, sender: Any, name: str, message: Any, **_: Any) -> None:
         """A worker got a task it does not know; Celery stores a failure."""
-        if _same(sender.app, self._app):
+        if _application(sender.app) is self._app:
             with guard.guarded("counting an unknown task"):
                 get().celery.unknown(str(name), self._queues.received_from(message.delivery_info))
 
     def refused(self, sender: Any, message: Any, **_: Any) -> None:
         """A worker got a message that it cannot understand."""
-        if _same(sender.app, self._app):
+        if _application(sender.app) is self._app:
             with guard.guarded("counting a refused message"):
                 name = str((message.headers or {}).get("task") or "unknown")
                 get().celery.refused(name, self._queues.received_from(message.delivery_info))
 
-    def _observe_at_collections(self) -> None:
-        if self._collected_by is not get():
-            self._collected_by = get()
-            self._collected_by.on_collect(self._collecting)
-
-    def _collecting(self) -> None:
-        self._poller.ensure_running()
-
-    def _meter_requests(self) -> None:
-        self._app.Task.Request = metered(self._app.Task.Request, self._queues)
-        for task in list(self._app.tasks.values()):
-            task.Request = metered(task.Request, self._queues)
-
-    def _meter_late_tasks(self, consumer: Any) -> None:
-        """Tasks registered while the worker started, whose class brings a ``Request`` of its own."""
-        for name, task in list(self._app.tasks.items()):
-            request = metered(task.Request, self._queues)
-            if request is not task.Request:
-                task.Request = request
-                consumer.strategies[name] = task.start_strategy(self._app, consumer)
-
     def _declare_submissions(self) -> None:
-        if not self._declared:
-            self._declared = True
+        if self._declared is None or self._declared() is not get():
+            self._declared = weakref.ref(get())
             get().celery.declare_submissions(self._own_tasks(), self._queues.declared())
 
     def _own_tasks(self) -> list[str]:
         return [name for name in list(self._app.tasks) if not name.startswith("celery.")]
 
 
-def _send_task(app: Celery, *args: Any, **kwargs: Any) -> Any:
-    token = _publication.set(_Publication(app))
-    try:
-        return type(app).send_task(app, *args, **kwargs)
-    finally:
-        _publication.reset(token)
+def _saying_who_publishes(app: Celery) -> Callable[..., Any]:
+    @functools.wraps(type(app).send_task)
+    def send_task(*args: Any, **kwargs: Any) -> Any:
+        token = _publication.set(_Publication(app))
+        try:
+            return type(app).send_task(app, *args, **kwargs)
+        finally:
+            _publication.reset(token)
+
+    return send_task
 
 
 def _is_retry(body: Any, headers: Mapping[str, Any]) -> bool:
@@ -205,6 +203,7 @@ def _is_retry(body: Any, headers: Mapping[str, Any]) -> bool:
     return bool(headers.get("retries") or in_body)
 
 
-def _same(app: Any, own: Celery) -> bool:
-    """Celery hands out proxies of the current application as well."""
-    return getattr(app, "_get_current_object", lambda: app)() is own
+def _application(app: Any) -> Celery:
+    """The application behind a proxy, as ``celery.current_app`` is one."""
+    found: Celery = getattr(app, "_get_current_object", lambda: app)()
+    return found

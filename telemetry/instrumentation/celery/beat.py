@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import functools
 import time
-from typing import Any
+import weakref
+from typing import TYPE_CHECKING, Any
 
-from telemetry import guard
+from telemetry import guard, process
+from telemetry.lifetime import when_gone
+from telemetry.metrics.bound import Reading
 from telemetry.process import get
+
+if TYPE_CHECKING:
+    from telemetry.setup import Telemetry
 
 
 def measure_beat(scheduler: Any) -> None:
@@ -15,7 +21,27 @@ def measure_beat(scheduler: Any) -> None:
     if not hasattr(scheduler, "telemetry_apply_async"):
         scheduler.telemetry_apply_async = scheduler.apply_async
         scheduler.apply_async = functools.partial(_apply_async, scheduler)
-        get().celery.beat.read_overdue_from(lambda: _overdue(scheduler))
+        _Schedule(scheduler)
+
+
+class _Schedule:
+    """What is overdue in this process, as long as its scheduler lives; not in its children."""
+
+    def __init__(self, scheduler: Any) -> None:
+        self._scheduler = weakref.ref(scheduler)
+        self._readings: list[Reading[Any]] = []
+        when_gone(scheduler, self.close)
+        process.lifetime.forked.subscribe(self.close)
+        self._subscription = process.when_configured(self._introduce)
+
+    def close(self) -> None:
+        """Another process reads it."""
+        self._subscription.close()
+        for reading in self._readings:
+            reading.close()
+
+    def _introduce(self, telemetry: Telemetry) -> None:
+        self._readings.append(telemetry.celery.beat.read_overdue_from(lambda: _overdue(self._scheduler())))
 
 
 def _apply_async(scheduler: Any, entry: Any, *args: Any, **kwargs: Any) -> Any:

@@ -27,6 +27,9 @@ class Broker(Protocol):
     def oldest(self) -> dict[str, float]:
         """The age in seconds of the oldest message of each queue that is dated; 0 for an empty queue."""
 
+    def fingerprint(self) -> str | None:
+        """A random name of this broker, the same for the whole fleet; ``None`` where it cannot agree on one."""
+
     def worker_gone(self, worker: str) -> None:
         """A worker ends normally: it is reported as 0 at once."""
 

@@ -2,12 +2,14 @@
 
 An exclusive queue lives as long as the connection that declared it, and is refused to all others: whoever holds the
 lease queue reports, and a worker's queue is gone the moment its process is. Announcements wait in a plain queue; the
-reporting process reads them without acknowledging, so that they are there again for the next one.
+reporting process reads them without acknowledging, so that they are there again for the next one. One of them is the
+broker's fingerprint.
 """
 
 from __future__ import annotations
 
 import json
+import secrets
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -19,6 +21,7 @@ from telemetry.instrumentation.celery.broker import KNOWN_FOR, MAX_QUEUES
 
 ANNOUNCE_EVERY = 600.0
 MAX_KNOWN = 1000
+FINGERPRINT = "fingerprint"
 NOT_FOUND, LOCKED = "404", "405"
 
 
@@ -34,9 +37,11 @@ class AmqpBroker:
         self._connection = connection
         self._prefix = f"telemetry.celery.{namespace}."
         self._channel = connection.channel()
-        self._announced: tuple[float, list[object]] = (float("-inf"), [])
+        self._announced: dict[str, tuple[float, dict[str, Any]]] = {}
         self._reading: Any = None
         self._leads = False
+        self._fingerprint: str | None = None
+        self._has_looked = False
         self._known: dict[str, tuple[float, dict[str, Any], Any]] = {}
         arguments = {"x-message-ttl": KNOWN_FOR * 1000, "x-max-length": MAX_KNOWN}
         self._channel.queue_declare(self._prefix + "known", durable=True, auto_delete=False, arguments=arguments)
@@ -46,10 +51,11 @@ class AmqpBroker:
         self._connection.heartbeat_check()
         if worker is not None:
             self._hold(f"worker.{worker}")
-        self._announce(worker, list(queues)[:MAX_QUEUES])
+        self._announce("process", {"worker": worker, "queues": list(queues)[:MAX_QUEUES]})
         self._leads = self._leads or self._hold("lease")
         if self._leads:
             self._read_announcements()
+            self._settle_fingerprint()
         return self._leads
 
     def workers(self) -> dict[str, bool]:
@@ -70,6 +76,10 @@ class AmqpBroker:
         """Not known: AMQP shows no message without taking it."""
         return {}
 
+    def fingerprint(self) -> str | None:
+        """What the first process that reported called it, as the announcements hand it on."""
+        return self._fingerprint
+
     def worker_gone(self, worker: str) -> None:
         """A worker ends normally: it is reported as 0 at once."""
         self._channel.queue_delete(f"{self._prefix}worker.{worker}")
@@ -82,21 +92,21 @@ class AmqpBroker:
             self._reading = None
         self._channel.queue_delete(self._prefix + "lease")
 
-    def _announce(self, worker: str | None, queues: list[str]) -> None:
-        said_at, said = self._announced
-        if said == [worker, queues] and time.monotonic() - said_at < ANNOUNCE_EVERY:
+    def _announce(self, subject: str, saying: dict[str, Any]) -> None:
+        said_at, said = self._announced.get(subject, (0.0, None))
+        if said == saying and time.monotonic() - said_at < ANNOUNCE_EVERY:
             return
-        body = json.dumps({"worker": worker, "queues": queues, "at": time.time()})
+        body = json.dumps({**saying, "at": time.time()})
         message = self._channel.prepare_message(body, content_type="application/json", content_encoding="utf-8")
         self._channel.basic_publish(message, exchange="", routing_key=self._prefix + "known")
-        self._announced = time.monotonic(), [worker, queues]
+        self._announced[subject] = time.monotonic(), saying
 
     def _read_announcements(self) -> None:
         if self._reading is None:
             self._reading, self._known = self._connection.channel(), {}
         while (message := self._reading.basic_get(self._prefix + "known", no_ack=False)) is not None:
             said = json.loads(message.body)
-            who = str(said["worker"] or sorted(said["queues"]))
+            who = FINGERPRINT if said.get(FINGERPRINT) else str(said["worker"] or sorted(said["queues"]))
             if who in self._known:
                 self._reading.basic_ack(self._known[who][2])
             self._known[who] = float(said["at"]), said, message.delivery_tag
@@ -104,6 +114,19 @@ class AmqpBroker:
             if time.time() - said_at > KNOWN_FOR:
                 self._reading.basic_ack(tag)
                 del self._known[who]
+
+    def _settle_fingerprint(self) -> None:
+        """Take over the announced one. Where there is none, the next time it is made up.
+
+        The announcements that another process had read come back a moment after its lease is free.
+        """
+        if FINGERPRINT in self._known:
+            self._fingerprint = self._known[FINGERPRINT][1][FINGERPRINT]
+        elif self._fingerprint is None and self._has_looked:
+            self._fingerprint = secrets.token_hex(4)
+        self._has_looked = True
+        if self._fingerprint is not None:
+            self._announce(FINGERPRINT, {"worker": None, "queues": [], FINGERPRINT: self._fingerprint})
 
     def _latest_first(self) -> list[tuple[float, dict[str, Any], Any]]:
         return sorted(self._known.values(), key=lambda known: -known[0])

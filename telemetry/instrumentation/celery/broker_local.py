@@ -41,6 +41,10 @@ class LocalBroker:
         """Not known."""
         return {}
 
+    def fingerprint(self) -> str | None:
+        """Not known: processes cannot agree on one."""
+        return None
+
     def worker_gone(self, worker: str) -> None:
         """Nothing is held."""
 

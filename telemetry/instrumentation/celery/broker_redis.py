@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -32,7 +33,7 @@ class RedisBroker:
         self._prefix = channel.global_keyprefix
         prefix = f"{self._prefix}telemetry:celery:{namespace}:"
         self._lease, self._workers, self._queues = prefix + "lease", prefix + "workers", prefix + "queues"
-        self._alive = prefix + "alive:"
+        self._alive, self._fingerprint = prefix + "alive:", prefix + "fingerprint"
 
     def attend(self, worker: str | None, queues: Iterable[str], lease: float) -> bool:
         """Say that this process, its worker and its queues exist; whether this process is the one that reports."""
@@ -81,6 +82,13 @@ class RedisBroker:
         for step in self._channel.priority_steps:
             pipe.lindex(self._prefix + self._channel._q_for_pri(queue, step), -1)  # noqa: SLF001
         return list(pipe.execute())
+
+    def fingerprint(self) -> str | None:
+        """Kept beside the lease, so that there is one for each lease; gone an hour after the fleet is."""
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.set(self._fingerprint, secrets.token_hex(4), nx=True)
+        pipe.expire(self._fingerprint, KNOWN_FOR).get(self._fingerprint)
+        return (_bytes(pipe.execute()[-1]) or b"").decode() or None
 
     def worker_gone(self, worker: str) -> None:
         """A worker ends normally: it is reported as 0 at once."""

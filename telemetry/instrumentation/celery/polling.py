@@ -6,22 +6,26 @@ reads and reports. When it dies, another takes over within the lease, so no deat
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
 import socket
 import threading
 import time
+import weakref
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 from celery import Celery, signals
 
-from telemetry import guard
+from telemetry import guard, process
+from telemetry.box.directory import UnusableError
+from telemetry.instrumentation.celery.assumptions import BROKER, holds
 from telemetry.instrumentation.celery.broker import Broker
 from telemetry.instrumentation.celery.brokers import broker_of, options_for
 from telemetry.instrumentation.celery.queues import QueueNames
-from telemetry.pipeline import fork
+from telemetry.instrumentation.celery.readers import Readers
+from telemetry.lifetime import when_gone
 from telemetry.process import get
 
 _logger = logging.getLogger("telemetry")
@@ -50,7 +54,9 @@ class BrokerPoller:
         self._queues = queues
         self._begin()
         self._inherited = False
-        fork.register(self)
+        process.lifetime.forked.subscribe(self.after_fork_in_child)
+        process.lifetime.collecting.subscribe(self.ensure_running)
+        process.lifetime.ending.subscribe(self.stop)
 
     def _begin(self) -> None:
         self._identity = f"{socket.gethostname()}-{os.getpid()}-{time.monotonic_ns()}"
@@ -60,20 +66,20 @@ class BrokerPoller:
         self._hold_until = time.monotonic() + SETTLING
         self._in_worker = False
         self._worker: str | None = None
+        self._has_ended: Callable[[], bool] = lambda: False
         self._loop_turned: float | None = None
         self._connection: Any = None
         self._broker: Broker | None = None
         self._leading = False
         self._unreachable = False
+        self._readers: Readers | None = None
+        self._logged: set[str] = set()
 
     def after_fork_in_child(self) -> None:
         """A forked process observes nothing unless it publishes; it touches no connection of its parent."""
         _left_to_parent.append(self._connection)  # closing it would talk to the parent's broker
         self._begin()
         self._inherited = True
-
-    def shutdown(self) -> None:
-        """Part of the fork contract: a child has nothing to deliver."""
 
     def pool_child(self) -> None:
         """This process is a child of a worker: its parent observes. The solo pool is the worker itself."""
@@ -89,21 +95,22 @@ class BrokerPoller:
         if self._thread is None and not self._inherited and not self._stop.is_set() and self._is_settled():
             with self._lock:
                 if self._thread is None:
-                    self._thread = threading.Thread(target=self._run, name="telemetry-celery", daemon=True)
+                    self._thread = threading.Thread(target=_poll_while_it_lives, args=(weakref.ref(self), self._stop))
+                    self._thread.name, self._thread.daemon = "telemetry-celery", True
+                    when_gone(self, self._stop.set)
                     self._thread.start()
-                    atexit.register(self.stop)
 
     def worker_begins(self) -> None:
         """This process is about to become the main process of a worker node; it forks before anything is polled."""
         self._in_worker = True
         self._hold_until = float("inf")
 
-    def worker_set_up(self, hostname: str, *, beats_from_loop: bool) -> None:
-        """The worker has a name; it counts as alive from here on, before its first task."""
-        self._worker = hostname
+    def worker_set_up(self, hostname: str, has_ended: Callable[[], bool], *, beats_from_loop: bool) -> None:
+        """The worker has a name; it counts as alive from here on, before its first task, until it has ended."""
+        self._worker, self._has_ended = hostname, has_ended
         self._hold_until = time.monotonic() + STARTING
         if beats_from_loop:
-            signals.heartbeat_sent.connect(self._loop_turns, weak=False)
+            signals.heartbeat_sent.connect(self._loop_turns, dispatch_uid=f"telemetry-{id(self)}")
 
     def worker_ready(self) -> None:
         """The worker has connected and forked."""
@@ -118,8 +125,12 @@ class BrokerPoller:
         self._stop.set()
         self._thread.join(TIMEOUT)
         if not self._thread.is_alive() and not self._unreachable:
-            with guard.guarded("leaving the broker"):
+            try:
                 self._leave()
+            except Exception as error:
+                if guard.is_the_hosts(error):
+                    raise
+                _logger.warning("the broker cannot be told that this process ends (%s): it finds out itself", error)
 
     def _leave(self) -> None:
         broker = self._connected()
@@ -128,6 +139,8 @@ class BrokerPoller:
         if self._leading:
             self._read(broker)
             broker.release()
+        if self._readers is not None:
+            self._readers.leave()
 
     def _loop_turns(self, **_: Any) -> None:
         self._loop_turned = time.monotonic()
@@ -138,17 +151,20 @@ class BrokerPoller:
             return True
         return not self._in_worker and "amqp" in vars(self._app) and "queues" in vars(self._app.amqp)
 
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            interval = min(LONGEST, max(SHORTEST, get().settings.export_interval))
-            try:
-                self._poll(interval)
-            except Exception as error:
-                self._lost(error)
-            self._stop.wait(interval)
+    def poll(self) -> float:
+        """Read the broker, and report it if that is up to this process; seconds until the next time."""
+        interval = min(LONGEST, max(SHORTEST, get().settings.export_interval))
+        try:
+            self._poll(interval)
+        except Exception as error:
+            self._lost(error)
+        return interval
 
     def _poll(self, interval: float) -> None:
         broker = self._connected()
+        if self._worker is not None and self._has_ended():
+            broker.worker_gone(self._worker)
+            self._worker = None
         worker = self._worker if self._loop_is_fresh() else None
         self._leading = broker.attend(worker, self._queues.declared(), interval * LEASE_INTERVALS)
         if self._leading:
@@ -163,6 +179,37 @@ class BrokerPoller:
         get().celery.observe_workers(broker.workers())
         get().celery.observe_queue_lengths(broker.queue_lengths())
         get().celery.observe_backlog(broker.unacked(), broker.oldest())
+        fingerprint = broker.fingerprint()
+        get().celery.observe_broker(fingerprint)
+        if fingerprint is not None:
+            with guard.guarded("comparing brokers"):
+                self._compare(fingerprint)
+
+    def _compare(self, fingerprint: str) -> None:
+        """Log which broker this process reads, and each other one that is read for the same fleet on this host."""
+        others = self._others(fingerprint)
+        if fingerprint not in self._logged:
+            _logger.info("this process reads the broker %s; its fingerprint is %s", self._where(), fingerprint)
+        for other in others - self._logged:
+            _logger.warning(
+                "%s: this process reads the broker %s (%s), another reads the broker %s, and both report as one fleet: "
+                "queue lengths overwrite each other, totals are added up; give each service a service.namespace in "
+                "OTEL_RESOURCE_ATTRIBUTES",
+                get().settings.fleet,
+                fingerprint,
+                self._where(),
+                other,
+            )
+        self._logged |= {fingerprint, *others}
+
+    def _others(self, fingerprint: str) -> set[str]:
+        with suppress(UnusableError):
+            self._readers = self._readers or Readers(get().settings)
+            return self._readers.others(fingerprint)
+        return set()
+
+    def _where(self) -> str:
+        return str(self._connection.as_uri())
 
     def _loop_is_fresh(self) -> bool:
         """A worker whose loop turned once and does not turn any more is stuck, though this thread still runs."""
@@ -170,11 +217,12 @@ class BrokerPoller:
 
     def _connected(self) -> Broker:
         if self._broker is None:
+            holds(BROKER, "queue lengths may not be read")
             options = options_for(self._app.connection_for_read().transport.driver_type, TIMEOUT)
             self._connection = self._app.connection_for_read(
                 connect_timeout=TIMEOUT, transport_options=options, heartbeat=HEARTBEAT
             )
-            self._broker = broker_of(self._connection, get().settings.environment, self._identity)
+            self._broker = broker_of(self._connection, get().settings.fleet, self._identity)
         return self._broker
 
     def _lost(self, error: Exception) -> None:
@@ -186,3 +234,14 @@ class BrokerPoller:
             get().celery.broker_unreachable(error)
         with suppress(Exception):
             connection.close()
+
+
+def _poll_while_it_lives(poller: weakref.ref[BrokerPoller], stop: threading.Event) -> None:
+    """Between two readings the thread holds nothing that could keep an application alive."""
+    while not stop.is_set():
+        living = poller()
+        if living is None:
+            return
+        interval = living.poll()
+        del living
+        stop.wait(interval)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from billiard.einfo import ExceptionWithTraceback
+from celery import Celery
 from celery.exceptions import Ignore, Reject, Retry, Terminated, WorkerLostError
 from celery.worker import state
 from kombu.utils.imports import symbol_by_name
@@ -21,13 +22,42 @@ PUBLISHED_AT = "telemetry_published_at"
 _LOST_WITH_POOL = (WorkerLostError, Terminated, SystemExit)
 
 
-@functools.cache
-def metered(base: type | str, queues: QueueNames) -> type:
-    """``base`` (a Celery ``Request`` class or its import path) whose outcomes are counted."""
-    base_class: type = symbol_by_name(base)  # type: ignore[no-untyped-call]
-    if issubclass(base_class, MeteredRequest):
-        return base_class
-    return type("MeteredRequest", (MeteredRequest, base_class), {"metered_queues": queues})
+class RequestClasses:
+    """The classes of one application's requests, each with its outcomes counted.
+
+    Args:
+        queues: The queues of the application.
+    """
+
+    def __init__(self, queues: QueueNames) -> None:
+        self._queues = queues
+        self._made: dict[type | str, type] = {}
+
+    def meter(self, app: Celery) -> None:
+        """Count the outcomes of the tasks that the application has and gets."""
+        app.Task.Request = self._metered(app.Task.Request)
+        for task in list(app.tasks.values()):
+            task.Request = self._metered(task.Request)
+
+    def meter_late(self, app: Celery, consumer: Any) -> None:
+        """Tasks registered while the worker started, whose class brings a ``Request`` of its own."""
+        for name, task in list(app.tasks.items()):
+            request = self._metered(task.Request)
+            if request is not task.Request:
+                task.Request = request
+                consumer.strategies[name] = task.start_strategy(app, consumer)
+
+    def _metered(self, base: type | str) -> type:
+        """``base`` (a Celery ``Request`` class or its import path) whose outcomes are counted."""
+        made = self._made.get(base)
+        if made is None:
+            made = self._made[base] = self._make(symbol_by_name(base))  # type: ignore[no-untyped-call]
+        return made
+
+    def _make(self, base: type) -> type:
+        if issubclass(base, MeteredRequest):
+            return base
+        return type("MeteredRequest", (MeteredRequest, base), {"metered_queues": self._queues})
 
 
 def _counting(on_success: Callable[..., Any]) -> Callable[..., Any]:

@@ -4,29 +4,76 @@ from __future__ import annotations
 
 import functools
 import signal
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from billiard.pool import EX_OK, EX_RECYCLE, RUN
+from celery.bootsteps import TERMINATE
+from celery.concurrency import get_implementation
+from celery.concurrency.solo import TaskPool as SoloPool
 from celery.worker import state
 
-from telemetry import guard
+from telemetry import guard, process
+from telemetry.instrumentation.celery.assumptions import POOL, holds
 from telemetry.instrumentation.celery.request import MeteredRequest
+from telemetry.lifetime import when_gone
+from telemetry.metrics.bound import Reading
 from telemetry.process import get
 
+if TYPE_CHECKING:
+    from telemetry.setup import Telemetry
 
-def measure_worker(hostname: str, worker: Any) -> None:
-    """Let each collection read the worker node that starts in this process."""
-    get().celery.read_worker_from(hostname, held, lambda: pool_size(worker), lambda: prefetch_limit(worker))
-    if is_prefork(worker):
-        get().celery.declare_processes(hostname)
+_WATCHED = "telemetry_watches"
+
+
+class MeasuredWorker:
+    """The worker node of this process, which each collection reads until it ends; not its children.
+
+    Args:
+        worker: The node.
+        tasks: The tasks of its application.
+        queues: The queues of its application.
+    """
+
+    def __init__(self, worker: Any, tasks: Callable[[], list[str]], queues: Callable[[], list[str]]) -> None:
+        self._worker = weakref.ref(worker)
+        self._hostname = str(worker.hostname)
+        self._tasks, self._queues = tasks, queues
+        self._is_prefork = is_prefork(worker)
+        self._readings: list[Reading[Any]] = []
+        when_gone(worker, self.close)
+        process.lifetime.forked.subscribe(self.close)
+        self._subscription = process.when_configured(self._introduce)
+
+    def has_ended(self) -> bool:
+        """Whether the node was stopped or terminated, though the process may go on."""
+        worker = self._worker()
+        return worker is None or _is_terminated(worker)
+
+    def close(self) -> None:
+        """The node is gone, or this is one of its children: it is read no more."""
+        self._subscription.close()
+        for reading in self._readings:
+            reading.close()
+
+    def _introduce(self, telemetry: Telemetry) -> None:
+        celery = telemetry.celery
+        celery.declare(self._tasks(), self._queues())
+        if self._is_prefork:
+            celery.declare_processes(self._hostname)
+        self._readings += celery.read_worker_from(
+            self._hostname, held, lambda: pool_size(self._worker()), lambda: prefetch_limit(self._worker())
+        )
 
 
 def watch_pool(hostname: str, worker: Any) -> None:
     """Listen to the pool for processes that end, and for its own end; only a pool of processes has any."""
+    holds(POOL, "pool processes that are lost may not be counted")
     processes = getattr(getattr(worker, "pool", None), "_pool", None)
-    if processes is not None and hasattr(processes, "on_process_down"):
+    if processes is not None and hasattr(processes, "on_process_down") and not hasattr(processes, _WATCHED):
+        setattr(processes, _WATCHED, True)
         processes.on_process_down = _counting(hostname, processes, processes.on_process_down)
         worker.pool.terminate = functools.partial(_terminate, worker.pool.terminate)
 
@@ -53,8 +100,17 @@ def held() -> dict[str, int]:
 
 
 def pool_size(worker: Any) -> int:
-    """0 before the pool is there and after it is gone; Celery's property raises then."""
-    return int(getattr(getattr(worker, "pool", None), "num_processes", 0))
+    """How many tasks run at a time; 0 before the pool is there and after it is gone: Celery's property raises then."""
+    pool = getattr(worker, "pool", None)
+    if pool is None or _is_terminated(worker):
+        return 0
+    if isinstance(pool, SoloPool):  # its limit is what was configured for other pools
+        return 1
+    return int(getattr(pool, "num_processes", 0))
+
+
+def _is_terminated(worker: Any) -> bool:
+    return bool(getattr(getattr(worker, "blueprint", None), "state", None) == TERMINATE)
 
 
 def prefetch_limit(worker: Any) -> int | None:
@@ -65,7 +121,7 @@ def prefetch_limit(worker: Any) -> int | None:
 
 def is_prefork(worker: Any) -> bool:
     """Whether its pool has processes."""
-    return "prefork" in str(worker.pool_cls)
+    return "prefork" in str(get_implementation(worker.pool_cls))
 
 
 def _counting(hostname: str, pool: Any, on_process_down: Callable[[Any], Any] | None) -> Callable[[Any], None]:

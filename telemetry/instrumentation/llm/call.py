@@ -62,10 +62,10 @@ class LlmCall:
         Args:
             error: What the call raised.
         """
-        if self._ended:
-            return
-        self._ended = True
-        with guard.guarded("counting an LLM call"):
+        with guard.whole, guard.guarded("counting an LLM call"):
+            if self._ended:
+                return
+            self._ended = True
             self._listener.call_ended(self._provider, self._model, time.perf_counter() - self._started)
             if isinstance(error, Exception):
                 self._listener.call_failed(error)

@@ -221,6 +221,17 @@ def measured() -> None:
 
 
 @app.task
+def records_all_the_time(seconds: float = 20.0) -> None:
+    """LLM calls half a millisecond apart, for longer than any limit."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        call = telemetry.get().llm.request(provider="openai", model="endless")
+        time.sleep(0.0005)
+        call.response({"usage": {"prompt_tokens": 10, "completion_tokens": 5}})
+        call.end()
+
+
+@app.task
 def measured_and_killed() -> None:
     """The same, and the process is killed before it can say so to anybody."""
     measured.run()

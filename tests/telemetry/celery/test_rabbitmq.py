@@ -115,3 +115,24 @@ def test_memory_is_bounded_and_short(rabbit: Rabbit, fleet: Fleet, monkeypatch: 
         monkeypatch.setattr(broker_amqp.time, "time", lambda: now + 3700)
         board.attend("w1@test", ["q"], lease=1)
         assert board.workers() == {}
+
+
+def test_fingerprint_is_handed_on(fleet: Fleet) -> None:
+    """Whichever process reports, also when the one before was killed, the broker has one fingerprint; a namespace has its own."""
+
+    def seen() -> set[str]:
+        return {dict(key)["fingerprint"] for name, key in list(fleet.sink.facts) if name == "celery_broker_info"}
+
+    first = fleet.start_publisher(name="first")
+    assert eventually(lambda: len(seen()) == 1)
+    before = seen()
+    second = fleet.start_publisher(name="second")
+    assert eventually(lambda: len(fleet.sink.instances) > 1)
+    fleet.kill(first)
+    fleet.sink.facts.clear()
+    assert eventually(lambda: seen() == before)
+    fleet.end(second)
+    fleet.sink.facts.clear()
+    fleet.start_publisher(name="third", OTEL_RESOURCE_ATTRIBUTES="service.namespace=shop")
+    assert eventually(lambda: len(seen()) == 1)
+    assert seen() != before

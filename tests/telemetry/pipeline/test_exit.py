@@ -221,7 +221,7 @@ def test_removed_directory_is_made_again(sink: OtlpSink, place: dict[str, str]) 
 def test_hanging_callback_holds_nothing_up(sink: OtlpSink, place: dict[str, str]) -> None:
     """A callback of the application that never answers keeps no count from being exported, and is named once."""
     code = """
-    t.on_collect(lambda: time.sleep(3600))
+    telemetry.process.lifetime.collecting.subscribe(lambda: time.sleep(3600))
     for _ in range(3):
         message(); t.force_flush(30)
     """

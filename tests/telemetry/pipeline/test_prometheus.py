@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import httpx
@@ -36,6 +36,7 @@ with t.llm.request(provider="openai", model="gpt-4o-mini") as call: call.usage(p
 t.force_flush(); say("recorded"); sys.stdin.read()
 """
 STAGE = {"OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=stage"}
+SHOP = {"OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=stage,service.namespace=shop"}
 
 
 @pytest.fixture
@@ -48,15 +49,15 @@ def _prometheus(port: int) -> dict[str, str]:
     return {"OTEL_METRICS_EXPORTER": "prometheus", "OTEL_EXPORTER_PROMETHEUS_PORT": str(port), **STAGE}
 
 
-def _from_endpoint(place: dict[str, str]) -> Samples:
+def _from_endpoint(place: dict[str, str], who: dict[str, str]) -> Samples:
     port = free_port()
-    with started(RECORD, "", **_prometheus(port), **place) as process:
+    with started(RECORD, "", **{**_prometheus(port), **place, **who}) as process:
         assert line(process) == "recorded"
         return exposition.scrape(f"http://localhost:{port}/metrics")
 
 
-def _from_collector() -> Samples:
-    with running() as collector, started(RECORD, collector.endpoint, **STAGE) as process:
+def _from_collector(who: dict[str, str]) -> Samples:
+    with running() as collector, started(RECORD, collector.endpoint, **who) as process:
         assert line(process) == "recorded"
         for metric, value in {"llm_requests_total": 1, "conversations_active": 7, "llm_price_table_info": 1}.items():
             collector.settles_at(metric, value)
@@ -73,12 +74,15 @@ def _comparable(samples: Samples) -> Samples:
     return shown
 
 
-def test_sinks_show_identical_series(place: dict[str, str]) -> None:
+@pytest.mark.parametrize("who", [STAGE, SHOP], ids=["environment", "namespace"])
+def test_sinks_show_identical_series(place: dict[str, str], who: dict[str, str]) -> None:
     """Every series of the one sink is in the other, with the same labels, buckets and value; levels lack `instance`."""
-    alone, fleet = _comparable(_from_endpoint(place)), _comparable(_from_collector())
+    alone, fleet = _comparable(_from_endpoint(place, who)), _comparable(_from_collector(who))
     assert set(alone) ^ set(fleet) == set()
     assert alone == pytest.approx(fleet, abs=1e-3)
-    assert ("messages_sent_total", labels(environment="stage", user_plan="free")) in alone
+    namespace = {"service_namespace": "shop"} if who is SHOP else {}
+    assert ("messages_sent_total", labels(environment="stage", user_plan="free", **namespace)) in alone
+    assert all(("service_namespace" in dict(key)) is (who is SHOP) for _, key in alone)
 
 
 def test_taken_port_is_explained(place: dict[str, str]) -> None:
@@ -311,3 +315,53 @@ def test_own_metrics_have_legal_names(place: dict[str, str]) -> None:
     assert samples["visits_total", labels(environment="stage")] == 3
     assert samples["size_count", labels(environment="stage", a_b="x;y")] == 1
     assert samples["depth", labels(environment="stage")] == 5
+
+
+def test_own_label_is_not_the_environment(place: dict[str, str]) -> None:
+    """What an application calls `environment` or `service.namespace` itself replaces neither, as behind a collector."""
+    port = free_port()
+    code = """
+    from opentelemetry import metrics
+    own = metrics.get_meter("own").create_counter("visits_total")
+    own.add(3, {"environment": "mine", "service.namespace": "mine", "service_namespace": "mine"})
+    say("up"); sys.stdin.read()
+    """
+    with started(code, "", **{**_prometheus(port), **place, **SHOP}) as process:
+        assert line(process) == "up"
+        samples = exposition.scrape(f"http://localhost:{port}/metrics")
+    assert samples["visits_total", labels(environment="stage", service_namespace="shop")] == 3
+
+
+def test_namespaces_share_an_endpoint(place: dict[str, str]) -> None:
+    """Processes of two namespaces and of none in one directory are three sets of series, also when they are dead."""
+    port = free_port()
+    record = "message(); t.business.observe_conversations_active({n}); say('counted'); {end}"
+    whose = {
+        "shop": SHOP,
+        "search": {"OTEL_RESOURCE_ATTRIBUTES": SHOP["OTEL_RESOURCE_ATTRIBUTES"][:-4] + "search"},
+        "": STAGE,
+    }
+
+    def shown(metric: str) -> dict[str, float]:
+        by_namespace: dict[str, float] = {}
+        for (name, key), value in exposition.scrape(f"http://localhost:{port}/metrics").items():
+            if name == metric:
+                namespace = dict(key).get("service_namespace", "")
+                by_namespace[namespace] = by_namespace.get(namespace, 0.0) + value
+        return by_namespace
+
+    for namespace in ("shop", "shop", "search", ""):
+        variables = {**_prometheus(port), **place, **whose[namespace]}
+        with started(record.format(n=1, end="os.kill(os.getpid(), 9)"), "", **variables) as process:
+            finish(process)
+    variables = {**_prometheus(port), **place, "OTEL_METRIC_EXPORT_INTERVAL": "100"}
+    with ExitStack() as stack:
+        for number, namespace in enumerate(whose):
+            of = {**variables, **whose[namespace]}
+            code = record.format(n=number, end="sys.stdin.read()")
+            assert line(stack.enter_context(started(code, "", **of))) == "counted"
+        counted = {"shop": 3, "search": 2, "": 2}
+        assert eventually(lambda: shown("messages_sent_total") == counted)
+        assert eventually(lambda: len(list(Path(place["TELEMETRY_STATE_DIR"]).glob("*.sum"))) == len(whose))
+        assert shown("messages_sent_total") == counted
+        assert eventually(lambda: shown("conversations_active") == {"shop": 0, "search": 1, "": 2})

@@ -30,6 +30,13 @@ def test_settings_are_in_the_resource() -> None:
     assert (attributes["service.name"], attributes["deployment.environment.name"]) == ("chat", "stage")
 
 
+def test_namespace_is_the_settings() -> None:
+    """A namespace of the settings is in the resource, and none where there is none."""
+    attributes = build_resource(Settings(service_name="chat", service_namespace="shop")).attributes
+    assert attributes["service.namespace"] == "shop"
+    assert "service.namespace" not in _attributes()
+
+
 def test_two_processes_never_share_an_identity(monkeypatch: pytest.MonkeyPatch) -> None:
     """The identity names host and process, and differs even where a process id is used again."""
     first, second = _attributes()["service.instance.id"], _attributes()["service.instance.id"]

@@ -133,3 +133,12 @@ def test_wrong_settings_stop_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingsError, match="carrier-pigeon"):
         setup.configure("api")
     assert process.current.configured is None
+
+
+def test_namespace_tells_fleets_apart() -> None:
+    """`service.namespace` is read, decoded, and makes a fleet of its own; without one the fleet is the environment's."""
+    env = {"OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=prod,service.namespace=my%20shop"}
+    settings = Settings.from_environment("api", env)
+    assert (settings.service_namespace, settings.fleet) == ("my shop", "prod/my shop")
+    without = Settings.from_environment("api", {})
+    assert (without.service_namespace, without.fleet) == ("", "dev")

@@ -1,0 +1,78 @@
+"""A soft time limit reaches its task wherever the task is, and what the task was recording stays whole."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections import Counter
+from types import FrameType
+
+import pytest
+from celery.exceptions import SoftTimeLimitExceeded
+
+from support.waiting import eventually
+from telemetry import testing
+from telemetry.instrumentation.celery.time_limit import waiting
+from tests.telemetry.celery.fleet import TASKS, Fleet
+
+RUNS = 40
+
+
+def test_limit_reaches_tasks_that_record_all_the_time(fleet: Fleet) -> None:
+    """Of forty tasks whose LLM calls are half a millisecond apart none runs on; calls, tokens and durations agree."""
+    fleet.start_worker()
+    results = [fleet.send("records_all_the_time", soft_time_limit=0.3) for _ in range(RUNS)]
+    how = Counter(type(result.get(timeout=60, propagate=False)).__name__ for result in results)
+    assert how == {"SoftTimeLimitExceeded": RUNS}
+    assert eventually(lambda: fleet.counted(f"{TASKS}.records_all_the_time") == {"failed": RUNS})
+
+    def calls() -> set[float]:
+        return {
+            fleet.sink.total("llm_requests_total", model="endless"),
+            fleet.sink.total("llm_request_duration_seconds", model="endless"),
+            fleet.sink.total("llm_tokens_used_total", model="endless", type="prompt") / 10,
+            fleet.sink.total("llm_tokens_used_total", model="endless", type="completion") / 5,
+        }
+
+    assert eventually(lambda: len(calls()) == 1 and calls() != {0}), calls()
+
+
+class _Limit:
+    """A soft time limit of this process, as billiard's, that waits."""
+
+    def __init__(self) -> None:
+        self.times = 0
+        self.where: FrameType | None = None
+
+    def raises(self, signum: int, frame: FrameType | None) -> None:
+        """What billiard's handler does."""
+        self.times += 1
+        raise SoftTimeLimitExceeded
+
+
+def test_events_are_whole_however_often_they_are_interrupted(captured: testing.Captured) -> None:
+    """Signals at random moments of recording end the loop around it each time, and never half an event."""
+    limit = _Limit()
+    before = signal.signal(signal.SIGALRM, waiting(limit.raises))
+    ended = 0
+    try:
+        for number in range(300):
+            with pytest.raises(SoftTimeLimitExceeded):
+                _record_until_interrupted(0.0005 + number * 1e-6, captured)
+            ended += 1
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert ended == limit.times == 300
+    calls = captured.total("llm_requests_total")
+    assert calls > 300
+    assert captured.total("llm_request_duration_seconds") == calls
+    assert captured.total("llm_tokens_used_total", type="prompt") == 10 * calls
+
+
+def _record_until_interrupted(seconds: float, captured: testing.Captured) -> None:
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        call = captured.telemetry.llm.request(provider="p", model="m")
+        call.usage(prompt_tokens=10, completion_tokens=5)
+        call.end()
