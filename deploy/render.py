@@ -14,6 +14,7 @@ import jinja2
 from deploy import alert_rules
 from deploy.processes import Process
 from deploy.settings import ROOT, FleetSettings
+from support.templates import engine
 
 _FILES = {
     "redis.conf": "redis.conf.j2",
@@ -26,7 +27,7 @@ _FILES = {
 
 def render(settings: FleetSettings, processes: Sequence[Process]) -> dict[Path, str]:
     """Return every configuration file of the fleet with its text."""
-    templates = engine()
+    templates = _templates()
     rules = alert_rules.files(settings.alert_speed, settings.scrape_seconds)
     context = {
         "settings": settings,
@@ -61,16 +62,9 @@ def outdated(files: Mapping[Path, str]) -> list[str]:
     return [path.name for path, text in files.items() if not path.exists() or path.read_text() != text]
 
 
-def engine() -> jinja2.Environment:
-    """Renders the templates; a name that is not given is an error."""
-    made = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # configuration files, not HTML
-    )
+def _templates() -> jinja2.Environment:
+    """The fleet's templates, with what their values need."""
+    made = engine(Path(__file__).parent / "templates")
     made.filters["command"] = _command
     made.filters["environment"] = _environment
     made.filters["address"] = lambda url: urlsplit(url).netloc

@@ -10,18 +10,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import jinja2
-
 from support.processes import children
+from support.templates import engine
 from support.waiting import eventually
 
-_TEMPLATES = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    keep_trailing_newline=True,
-)
+_TEMPLATES = engine(Path(__file__).parent / "templates")
 
 
 class GatewayError(RuntimeError):

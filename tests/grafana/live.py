@@ -15,10 +15,9 @@ from typing import Any
 import httpx
 import yaml
 
-from deploy import prometheus_program
 from deploy.fleet import Fleet
 from deploy.settings import ROOT, FleetSettings
-from support import web
+from support import prometheus_program, web
 from support.collector import Collector
 from support.ports import free_port
 from support.waiting import eventually
@@ -95,9 +94,7 @@ def prometheus_of(directory: Path, config: dict[str, Any]) -> Iterator[str]:
     command = [str(PROGRAM), *options, *prometheus_program.flags(str(PROGRAM))]
     with (directory / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
         try:
-            assert eventually(lambda: web.is_ok(f"http://{address}/-/ready"), bool), (directory / "log").read_text()[
-                -2000:
-            ]
+            assert eventually(lambda: web.is_ok(f"http://{address}/-/ready")), (directory / "log").read_text()[-2000:]
             yield f"http://{address}"
         finally:
             process.terminate()

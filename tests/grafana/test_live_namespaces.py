@@ -24,8 +24,8 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
             stack.enter_context(process_of("prod", collector.endpoint, namespace))
         url = stack.enter_context(prometheus_of(tmp_path_factory.mktemp("services"), scraping([collector])))
         everything = "count(celery_queue_length) == 9 and on () count(messages_sent_total) == 9"
-        assert eventually(lambda: Prometheus(url).query(everything), bool)
-        complete = eventually(lambda: as_of_last_scrape(url), lambda seen: bool(seen.query(everything)))
+        assert eventually(lambda: Prometheus(url).query(everything))
+        complete = eventually(lambda: as_of_last_scrape(url), wanted=lambda seen: bool(seen.query(everything)))
         assert complete.query(everything)
         yield complete
 

@@ -37,8 +37,8 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
             "group by (instance) (celery_worker_pool_size)": 2,
         }
         everywhere = " and on () ".join(f"count({each}) == {number}" for each, number in series.items())
-        assert eventually(lambda: Prometheus(url).query("messages_sent_total"), bool)
-        complete = eventually(lambda: as_of_last_scrape(url), lambda seen: bool(seen.query(everywhere)))
+        assert eventually(lambda: Prometheus(url).query("messages_sent_total"))
+        complete = eventually(lambda: as_of_last_scrape(url), wanted=lambda seen: bool(seen.query(everywhere)))
         assert complete.query(everywhere)
         yield complete
 
@@ -86,7 +86,7 @@ def test_folded_points_are_seen(tmp_path: Path) -> None:
     ):
         for name in ("CollectorFoldsPoints", "CollectorSeriesBudget"):
             expression = expressions.alerts()[name]["expr"]
-            found = eventually(lambda expression=expression: Prometheus(url).query(expression), bool)
+            found = eventually(lambda expression=expression: Prometheus(url).query(expression))
             assert {"metric", "instance"} == set(found[0][0]), name
 
 
@@ -103,6 +103,6 @@ def test_lost_points_are_seen(tmp_path: Path) -> None:
     ):
         for name, labels in (("CollectorDropsPoints", {"error": "limit"}), ("CollectorSeriesBudget", {})):
             expression = expressions.alerts()[name]["expr"]
-            found = eventually(lambda expression=expression: Prometheus(url).query(expression), bool)
+            found = eventually(lambda expression=expression: Prometheus(url).query(expression))
             assert found, name
             assert labels.items() <= found[0][0].items()
