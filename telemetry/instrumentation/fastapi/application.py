@@ -11,10 +11,11 @@ import logging
 from collections.abc import Iterable
 from functools import partial
 from typing import Any
-from weakref import WeakSet, ref
+from weakref import ref
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from telemetry import process
 from telemetry.instrumentation.fastapi import assumptions, routers
 from telemetry.instrumentation.fastapi.lifespan import delivering
 from telemetry.instrumentation.fastapi.measurement import Measurement
@@ -24,8 +25,8 @@ from telemetry.settings.exclusions import Exclusions
 
 _logger = logging.getLogger("telemetry")
 
+_DOMAIN = "http"
 _HANDLE = "__telemetry__"
-_handles: WeakSet[Instrumentation] = WeakSet()
 
 
 def instrument_app(app: ASGIApp, excluded: str | Iterable[str] = ()) -> Instrumentation:
@@ -51,9 +52,8 @@ def _instrumented(app: Any, exclusions: Exclusions) -> Instrumentation:
     tells = assumptions.routers_tell()
     before, measurement = type(app), Measurement(exclusions, tells=tells)
     own = _class_of_its_own(app, measurement)
-    handle = Instrumentation("http", partial(_restore, ref(app), before, measurement))
+    handle = Instrumentation(_DOMAIN, partial(_restore, ref(app), before, measurement))
     setattr(own, _HANDLE, handle)
-    _handles.add(handle)
     if tells:
         routers.listen()
     _logger.info(
@@ -114,5 +114,5 @@ def _restore(app: ref[Any], before: type, measurement: Measurement) -> None:
     measured = app()
     if measured is not None and _HANDLE in vars(type(measured)) and type(measured).__mro__[1] is before:
         object.__setattr__(measured, "__class__", before)
-    if all(handle.is_closed for handle in _handles):
+    if _DOMAIN not in process.current.measured.domains():
         routers.stop_listening()

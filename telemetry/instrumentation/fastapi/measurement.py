@@ -82,7 +82,7 @@ def _match(observed: Observed, app: Any, scope: Scope) -> None:
     with guard.guarded("finding the route of a request"):
         endpoint = route_it_would_take(app, {**scope, "root_path": _root_path(app, scope)})
         if endpoint is not None:
-            observed.told(endpoint, is_mount=False)
+            observed.told(endpoint)
 
 
 def _declare_routes(app: Any, recorder: HttpRecorder, exclusions: Exclusions) -> None:

@@ -18,29 +18,23 @@ class RouteListener:
     _endpoint: str | None = None
     _open_mount: str | None = None
     _prefix = ""
-    _told: str | None = None
 
     def selected(self, endpoint: str) -> None:
         """The request reached the route with this full template."""
 
-    def told(self, template: str, *, is_mount: bool) -> None:
+    def told(self, template: str) -> None:
         """FastAPI is about to hand the request to the route with this template, included routers' prefixes in it."""
-        self._told = template
-        if not is_mount:
-            self._reached(template)
+        self._reached(template)
 
     def handled(self, route: Any) -> None:
-        """A route takes the request; where FastAPI did, it has told the better template."""
-        told, self._told = self._told, None
+        """A route takes the request; FastAPI's own routes of included routers do not pass here, but are told."""
         template = getattr(route, "path_format", None)
-        if told is None and template is not None:
+        if template is not None:
             self._reached(template)
 
     def entered(self, mount: Any) -> None:
         """A mount takes the request, and hands it to the router inside, which will tell; anything else will not."""
-        told, self._told = self._told, None
-        template: str = mount.path_format if told is None else told
-        self._prefix += template.removesuffix(MOUNT_SUFFIX)
+        self._prefix += mount.path_format.removesuffix(MOUNT_SUFFIX)
         self._open_mount = self._prefix + MOUNT_SUFFIX
         if routes_of(mount.app) is None:
             self._reached(MOUNT_SUFFIX)

@@ -63,9 +63,9 @@ def _selecting(select: Callable[..., None]) -> Callable[..., None]:
     def selected(*, scope: Any, path: str | None, mount: bool = False, **named: Any) -> None:
         select(scope=scope, path=path, mount=mount, **named)
         listener = scope.get(SCOPE_KEY)
-        if listener is not None and path is not None:
+        if listener is not None and path is not None and not mount:
             try:
-                listener.told(path, is_mount=mount)
+                listener.told(path)
             except Exception as error:
                 guard.swallow(error, "noting the route of a request")
 

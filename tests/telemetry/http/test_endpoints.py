@@ -63,6 +63,22 @@ async def test_label_of_a_route(
     assert not {endpoint for endpoint in declared if endpoint.startswith(("/api", "/other"))}
 
 
+@pytest.mark.parametrize("traced", [{}, TRACED], ids=["plain", "traced"])
+async def test_what_an_included_router_has(ask: Ask, captured: testing.Captured, traced: dict[str, Any]) -> None:
+    """Routes and mounts of every kind that an included router has are under its prefix."""
+    app, router = FastAPI(**traced), APIRouter()
+    router.add_route("/plain/{n}", _hello)
+    router.mount("/classic", Starlette(routes=[Route("/in/{n}", _hello)]))
+    router.mount("/file", PlainTextResponse("file"))
+    app.include_router(router, prefix="/v1")
+    app.include_router(router, prefix="/v2")
+    telemetry.instrument(app)
+    asked = {"/v2/plain/1": "/v2/plain/{n}", "/v2/classic/in/1": "/v2/classic/in/{n}", "/v1/file/x": "/v1/file/{path}"}
+    assert await ask(app, *asked) == [200] * 3
+    assert {dict(key)["endpoint"] for key in captured.series("http_requests_total")} == set(asked.values())
+    assert captured.value("http_requests_total", method="GET", endpoint="/v1/plain/{n}", status_code="500") == 0
+
+
 class _Rewriting:
     """A middleware that serves old paths under new ones."""
 

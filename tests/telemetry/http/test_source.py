@@ -191,3 +191,19 @@ def test_libraries_are_as_they_were(captured: testing.Captured) -> None:
     for handle in (first, second, *handles):
         handle.close()
     assert (Route.handle, Mount.handle, fastapi.routing._route_selected) == before
+
+
+async def test_closed_under_somebody_elses_class(ask: Ask, captured: testing.Captured) -> None:
+    """An application whose class somebody derived from ours keeps that class, and is not measured once it is closed."""
+    app = _fastapi()
+    handle = telemetry.instrument(app)
+    theirs = type("Theirs", (type(app),), {})
+    app.__class__ = theirs
+    await ask(app, "/items/1")
+    handle.close()
+    await ask(app, "/items/1")
+    assert type(app) is theirs
+    assert captured.total("http_requests_total") == 1
+    assert telemetry.instrument(app) is not handle
+    await ask(app, "/items/1")
+    assert captured.total("http_requests_total") == 2
