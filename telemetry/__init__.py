@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from telemetry.instrumentation.handle import Instrumentation
 from telemetry.instrumentation.llm.decorator import llm_call
-from telemetry.pipeline.settings import Settings, SettingsError
 from telemetry.process import get
+from telemetry.settings.settings import Settings, SettingsError
 from telemetry.setup import Telemetry, configure, shutdown
 
 if TYPE_CHECKING:
     from celery import Celery
-    from fastapi import FastAPI
     from sqlalchemy import Engine
     from sqlalchemy.ext.asyncio import AsyncEngine
+    from starlette.types import ASGIApp
 
 __all__ = [
+    "Instrumentation",
     "Settings",
     "SettingsError",
     "Telemetry",
@@ -32,41 +34,58 @@ __all__ = [
 ]
 
 
-def instrument(app: FastAPI) -> None:
-    """Measure every HTTP request and WebSocket of a FastAPI application; call it before the first request.
+def instrument(app: ASGIApp, *, excluded: str | Iterable[str] = ()) -> Instrumentation:
+    """Measure every HTTP request and WebSocket of a FastAPI or Starlette application.
 
-    The log says which source was chosen.
+    At any time, before or after ``configure()``, whatever traces the application; the log says that it is measured.
 
     Args:
-        app: The application; applications mounted into it are measured with it.
+        app: The application, or a router; applications mounted into it are measured with it.
+        excluded: What is not counted, beside ``TELEMETRY_EXCLUDED_PATHS`` and in its syntax: paths (``/health``), route
+            templates (``/items/{item}``), regular expressions (``^/internal/``), methods (``OPTIONS``), and a method
+            with one of these (``GET /metrics``); as one text with commas, or one by one.
+
+    Returns:
+        What ends the measurement by ``close()``, or with a ``with`` block. A second call returns the same.
+
+    Raises:
+        ValueError: If an entry of ``excluded`` is wrong, naming it and the remedy.
+        TypeError: If ``app`` is a function, or no application; the remedy is named.
     """
-    from telemetry.instrumentation.fastapi.source import instrument_app
+    from telemetry.instrumentation.fastapi.application import instrument_app
 
-    instrument_app(app)
+    return instrument_app(app, excluded)
 
 
-def instrument_celery(app: Celery) -> None:
+def instrument_celery(app: Celery) -> Instrumentation:
     """Measure the tasks, queues and workers of a Celery application, in publishers and in workers.
 
+    Before or after ``configure()``; any kind of worker, those of tests included.
+
     Args:
-        app: The application, before its worker starts.
+        app: The application or a proxy of it, before its worker is made.
+
+    Returns:
+        What ends the measurement by ``close()``, or with a ``with`` block. A second call returns the same.
     """
     from telemetry.instrumentation.celery.application import instrument_celery as instrument_app
 
-    instrument_app(app)
+    return instrument_app(app)
 
 
-def instrument_sqlalchemy(engine: Engine | AsyncEngine, pool: str = "main") -> None:
-    """Measure the queries and the connection pool of a SQLAlchemy engine.
+def instrument_sqlalchemy(engine: Engine | AsyncEngine, pool: str = "main") -> Instrumentation:
+    """Measure the queries and the connection pool of a SQLAlchemy engine, from before or after ``configure()``.
 
     Args:
         engine: A sync or async engine.
         pool: The ``pool`` label, where a process has several engines.
+
+    Returns:
+        What ends the measurement by ``close()``, or with a ``with`` block. A second call returns the same.
     """
     from telemetry.instrumentation.sqlalchemy.engine import instrument_sqlalchemy as instrument_engine
 
-    get().own_sources.add("database")
-    instrument_engine(engine, lambda: get().database, pool)
+    return instrument_engine(engine, lambda: get().database, pool)
 
 
 def prometheus_asgi_app() -> Callable[..., Any]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from telemetry.compatibility import report, rooms
 from telemetry.deliver import deliver
 from telemetry.pipeline.adoption import Adopted
-from telemetry.pipeline.settings import Settings, SettingsError
+from telemetry.settings.settings import Settings, SettingsError
 
 _USAGE_ERROR = 2
 

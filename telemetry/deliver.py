@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from telemetry.pipeline.adoption import Adopted, Adoption
 from telemetry.pipeline.delivery import Delivery
-from telemetry.pipeline.settings import Settings
 from telemetry.pipeline.transport import build_transport, target_of
+from telemetry.settings.settings import Settings
 from telemetry.setup import Telemetry
 
 _BETWEEN_TRIES = 1.0

@@ -1,16 +1,52 @@
-"""What a process has one of: its lifetime, its configured Telemetry, and a silent one for code that runs without."""
+"""What a process has one of: lifetime, configured Telemetry, a silent one for code that runs without, open hooks."""
 
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
+from weakref import ref
 
 from telemetry.lifetime import Lifetime, Subscription
 
 if TYPE_CHECKING:
     from telemetry.setup import Telemetry
+
+
+class Hook(Protocol):
+    """Something of a library that is measured by hooks of ours."""
+
+    domain: str
+
+    def close(self) -> None:
+        """Stop measuring it."""
+
+
+class Measured:
+    """Which domains hooks of ours measure in this process, whichever Telemetry records what they see."""
+
+    def __init__(self) -> None:
+        self._hooks: defaultdict[str, dict[int, ref[Hook]]] = defaultdict(dict)
+
+    def opened(self, hook: Hook) -> None:
+        """Its domain is measured while it is alive, or until it is closed."""
+        of_domain, key = self._hooks[hook.domain], id(hook)
+        of_domain[key] = ref(hook, lambda gone: of_domain.pop(key, None))
+
+    def closed(self, hook: Hook) -> None:
+        """It measures nothing any more."""
+        self._hooks[hook.domain].pop(id(hook), None)
+
+    def hooks(self) -> list[Hook]:
+        """Those that are open."""
+        known = [known for of_domain in list(self._hooks.values()) for known in list(of_domain.values())]
+        return [hook for hook in (known() for known in known) if hook is not None]
+
+    def domains(self) -> frozenset[str]:
+        """What they measure."""
+        return frozenset(domain for domain, hooks in list(self._hooks.items()) if hooks)
 
 
 class Process:
@@ -20,6 +56,7 @@ class Process:
         configured: What ``configure()`` made; ``None`` before.
         lock: Held while one of them is made.
         make_silent: Makes the one that measures for nobody.
+        measured: What hooks of ours measure.
     """
 
     def __init__(self) -> None:
@@ -27,6 +64,7 @@ class Process:
         self.lock = threading.RLock()
         self.make_silent: Callable[[], Telemetry]
         self._silent: Telemetry | None = None
+        self.measured = Measured()
 
     def silent(self) -> Telemetry:
         """The one that measures for nobody."""

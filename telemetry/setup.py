@@ -24,7 +24,7 @@ from telemetry.metrics.catalogue_instruments import Instruments
 from telemetry.metrics.catalogued import catalogue_views, clamp_of
 from telemetry.metrics.provider import MeterProvider
 from telemetry.pipeline.pipeline import Pipeline
-from telemetry.pipeline.settings import Settings
+from telemetry.settings.settings import Settings
 
 _logger = logging.getLogger("telemetry")
 
@@ -46,13 +46,12 @@ class Telemetry:
         business: Users, conversations, messages, images, audio.
         storage: Object store operations and quotas.
         errors: Errors and rate limits.
-        own_sources: Domains that hooks of ours measure in this process; the bridge leaves these alone.
     """
 
     def __init__(self, settings: Settings, views: Sequence[View] = ()) -> None:
         self.settings = settings
-        self.own_sources: set[str] = set()
-        self.meter_provider = MeterProvider([*catalogue_views(), *views], clamp_of=clamp_of, owner=_Owner(self))
+        all_views = [*catalogue_views(settings.histogram_buckets), *views]
+        self.meter_provider = MeterProvider(all_views, clamp_of=clamp_of, owner=_Owner(self))
         self.instruments = Instruments(self.meter_provider.get_meter("telemetry"))
         self._billing = LlmBilling(self.instruments, self.meter_provider)
         self.pipeline = Pipeline(settings, self.meter_provider, self.instruments, self.observe, self.settle_for)
@@ -64,6 +63,11 @@ class Telemetry:
         self.business = BusinessRecorder(self.instruments)
         self.storage = StorageRecorder(self.instruments)
         process.lifetime.forked.subscribe(self.after_fork_in_child)
+
+    @property
+    def own_sources(self) -> frozenset[str]:
+        """Domains that hooks of ours measure in this process; the bridge leaves these alone."""
+        return process.current.measured.domains()
 
     def observe(self) -> None:
         """Ask the application for what is read at each collection."""

@@ -11,7 +11,7 @@ from telemetry import process, setup
 from telemetry.box.header import Role
 from telemetry.box.identity import Kind, attributes_of
 from telemetry.box.segment import Moved
-from telemetry.pipeline.settings import Settings
+from telemetry.settings.settings import Settings
 
 Labels = tuple[tuple[str, str], ...]
 

@@ -7,7 +7,9 @@ from typing import Annotated, Literal, TypedDict
 from telemetry.catalogue._spec import Budget
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "CONNECT", "QUERY", "_OTHER"]
-Endpoint = Annotated[str, Budget(500, "route templates of the application; `unmatched` for the rest")]
+Endpoint = Annotated[
+    str, Budget(500, "route templates beyond those that the application declares; `unmatched` for no route")
+]
 StatusCode = Annotated[str, Budget(100, "HTTP status codes; 499 when the client left first")]
 Plan = Literal["free", "pro", "enterprise", "other"]
 TaskName = Annotated[str, Budget(200, "tasks registered with Celery")]

@@ -129,9 +129,15 @@ class CounterSpec(Spec[L]):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class HistogramSpec(Spec[L]):
-    """A distribution; its buckets are part of the contract and are summed over all processes."""
+    """A distribution; its buckets are part of the contract and are summed over all processes.
+
+    Attributes:
+        buckets: Upper bounds, where the settings have no others.
+        relied_on: Those that rules read by their value, which other buckets have to have too.
+    """
 
     buckets: tuple[float, ...]
+    relied_on: tuple[float, ...] = ()
     kind: ClassVar[Kind] = "histogram"
 
     def __post_init__(self) -> None:

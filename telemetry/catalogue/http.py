@@ -51,6 +51,7 @@ DURATION = HistogramSpec(
     labels=EndpointLabels,
     unit="s",
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0),
+    relied_on=(2.5,),
 )
 IN_PROGRESS = LevelSpec(
     name="http_requests_in_progress",
@@ -64,6 +65,22 @@ FIRST_BYTE = HistogramSpec(
     labels=EndpointLabels,
     unit="s",
     buckets=DURATION.buckets,
+    documented=False,
+)
+REQUEST_SIZE = HistogramSpec(
+    name="http_request_size_bytes",
+    help="Bytes of request bodies as the application read them; requests without a body do not count.",
+    labels=EndpointLabels,
+    unit="By",
+    buckets=(100.0, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8),
+    documented=False,
+)
+RESPONSE_SIZE = HistogramSpec(
+    name="http_response_size_bytes",
+    help="Bytes of response bodies as they were sent, compressed where they were; those without a body do not count.",
+    labels=EndpointLabels,
+    unit="By",
+    buckets=REQUEST_SIZE.buckets,
     documented=False,
 )
 WEBSOCKETS = CounterSpec(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple, cast
+from weakref import WeakMethod
 
 from telemetry import guard
 from telemetry.catalogue import database as catalogue
@@ -31,6 +32,7 @@ class PoolState(NamedTuple):
 
 
 ReadState = Callable[[], PoolState | None]
+_WeakState = WeakMethod[ReadState]
 
 
 class DatabaseRecorder:
@@ -41,7 +43,7 @@ class DatabaseRecorder:
         self._checkouts = instruments.histogram(catalogue.POOL_CHECKOUT)
         self._timeouts = instruments.counter(catalogue.POOL_TIMEOUTS)
         self._errors = errors
-        self._pools: list[tuple[str, ReadState]] = []
+        self._pools: dict[_WeakState, str] = {}
         self._named: dict[tuple[str, str], HistogramSeries] = {}
         for spec, field in (
             (catalogue.CONNECTIONS_ACTIVE, "active"),
@@ -93,18 +95,20 @@ class DatabaseRecorder:
 
         Args:
             pool: Name of the pool; pools of one name add up.
-            state: Reads it; ``None`` once the pool is gone.
+            state: A method that reads it, forgotten with its object; ``None`` once the pool is gone.
         """
         self._timeouts.declare({"pool": pool})
-        self._pools.append((pool, state))
+        pools = self._pools
+        pools[WeakMethod(state, lambda gone: pools.pop(gone, None))] = pool
 
     def _read_pools(self, field: str) -> list[tuple[PoolLabels, float]]:
         readings: list[tuple[PoolLabels, float]] = []
-        for pool, read in list(self._pools):
+        for weak, pool in list(self._pools.items()):
             with guard.guarded("reading a connection pool"):
-                state = read()
+                read = weak()
+                state = None if read is None else read()
                 if state is None:
-                    self._pools.remove((pool, read))
+                    self._pools.pop(weak, None)
                     continue
                 value = getattr(state, field)
                 if value is not None:

@@ -34,3 +34,7 @@ class ErrorsRecorder:
             plan: Plan of the caller.
         """
         self._rate_limits.add(1, cast("RateLimitLabels", {"endpoint": endpoint, "plan": plan}))
+
+    def declare_endpoint(self, endpoint: str) -> None:
+        """Let refusals on a route of the application count under its template, however many routes there are."""
+        self._rate_limits.declare_value("endpoint", endpoint)

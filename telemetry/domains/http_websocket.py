@@ -54,6 +54,11 @@ class WebSocketRecorder:
         """The application sent a message."""
         self._messages.add(1, {"endpoint": endpoint, "direction": "sent"})
 
+    def declare_endpoint(self, endpoint: str) -> None:
+        """Let connections to a route of the application count under its template, however many routes there are."""
+        for metric in (self._connections, self._open, self._duration, self._messages):
+            metric.declare_value("endpoint", endpoint)
+
     def declare(self, endpoint: str) -> None:
         """Let the series of a known route exist before its first connection."""
         self._connections.declare({"endpoint": endpoint, "close_code": str(NORMAL_CLOSURE)})

@@ -22,8 +22,8 @@ class Assumption(NamedTuple):
     """Something of a library that a hook relies on.
 
     Attributes:
-        owner: A module, or ``module:Class``.
-        attribute: What it has to have, as its attribute, its annotation or a field of its instances' class.
+        owner: A module, or ``module:Class`` or ``module:function``.
+        attribute: What it has to have, as its attribute, its annotation, something its constructor sets or a parameter.
     """
 
     owner: str
@@ -37,11 +37,21 @@ class Assumption(NamedTuple):
             return False
         if getattr(owner, self.attribute, _ABSENT) is not _ABSENT:
             return True
-        return any(self.attribute in getattr(kind, "__annotations__", {}) for kind in getattr(owner, "__mro__", ()))
+        kinds = getattr(owner, "__mro__", ())
+        return self.attribute in _names(owner) or any(
+            self.attribute in getattr(kind, "__annotations__", {}) or self.attribute in _names(kind.__init__)
+            for kind in kinds
+        )
 
 
 class MissingAssumptionError(Exception):
     """A library does not have what a hook relies on."""
+
+
+def _names(function: Any) -> tuple[str, ...]:
+    """Parameters of a function and the attributes it touches."""
+    code = getattr(function, "__code__", None)
+    return () if code is None else (*code.co_varnames[: code.co_argcount + code.co_kwonlyargcount], *code.co_names)
 
 
 def _resolve(owner: str) -> Any:

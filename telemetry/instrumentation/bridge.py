@@ -20,23 +20,26 @@ from telemetry.box.identity import Scope
 from telemetry.catalogue import Spec, database, http, llm
 from telemetry.domains.database import DatabaseRecorder
 from telemetry.domains.errors import ErrorsRecorder
-from telemetry.domains.http import CLIENT_CLOSED_REQUEST, UNMATCHED, HttpRecorder
+from telemetry.domains.http import CLIENT_CLOSED_REQUEST, UNMATCHED, HttpRecorder, known
 from telemetry.domains.llm_tokens import TokenUsage
 from telemetry.instrumentation.llm.calls import LlmCalls
 from telemetry.metrics.meter import silent
 from telemetry.metrics.views import Instrument
-from telemetry.pipeline.settings import Settings
+from telemetry.settings.settings import Settings
 
 
 class Recorders(Protocol):
     """Where translated measurements go, and what says which of them do."""
 
     settings: Settings
-    own_sources: set[str]
     http: HttpRecorder
     llm: LlmCalls
     database: DatabaseRecorder
     errors: ErrorsRecorder
+
+    @property
+    def own_sources(self) -> frozenset[str]:
+        """Domains that hooks of ours measure in this process, asked at each measurement."""
 
 
 Values = Mapping[str, Any]
@@ -72,15 +75,27 @@ def _first(attributes: Values, *names: str, default: str = "unknown") -> str:
     return default
 
 
+def _endpoint(attributes: Values) -> http.EndpointLabels:
+    method = known(_first(attributes, "http.request.method", "http.method"))
+    return {"method": method, "endpoint": _first(attributes, "http.route", "http.target", default=UNMATCHED)}
+
+
 def _http_request(telemetry: Recorders, seconds: float, attributes: Values) -> None:
-    method = _first(attributes, "http.request.method", "http.method")
-    endpoint = _first(attributes, "http.route", "http.target", default=UNMATCHED)
+    labels = _endpoint(attributes)
     status = _first(attributes, "http.response.status_code", "http.status_code", default=str(CLIENT_CLOSED_REQUEST))
-    telemetry.http.answered(method, endpoint, int(status), seconds)
+    telemetry.http.answered(labels["method"], labels["endpoint"], int(status), seconds)
 
 
 def _old_http_request(telemetry: Recorders, milliseconds: float, attributes: Values) -> None:
     _http_request(telemetry, milliseconds / 1000, attributes)
+
+
+def _request_size(telemetry: Recorders, size: float, attributes: Values) -> None:
+    telemetry.http.request_size.record(size, _endpoint(attributes))
+
+
+def _response_size(telemetry: Recorders, size: float, attributes: Values) -> None:
+    telemetry.http.response_size.record(size, _endpoint(attributes))
 
 
 def _query(telemetry: Recorders, seconds: float, attributes: Values) -> None:
@@ -132,6 +147,14 @@ _LLM_TOKENS = (llm.TOKENS, llm.COST, llm.UNPRICED)
 RULES: Mapping[str, Rule] = {
     "http.server.request.duration": Rule("http", _http_request, _HTTP),
     "http.server.duration": Rule("http", _old_http_request, _HTTP, unless="http.server.request.duration"),
+    "http.server.request.body.size": Rule("http", _request_size, (http.REQUEST_SIZE,)),
+    "http.server.request.size": Rule(
+        "http", _request_size, (http.REQUEST_SIZE,), unless="http.server.request.body.size"
+    ),
+    "http.server.response.body.size": Rule("http", _response_size, (http.RESPONSE_SIZE,)),
+    "http.server.response.size": Rule(
+        "http", _response_size, (http.RESPONSE_SIZE,), unless="http.server.response.body.size"
+    ),
     "http.server.active_requests": Rule("http", reason="it never carries the route"),
     "db.client.operation.duration": Rule("database", _query, (database.QUERY_DURATION,)),
     "db.client.connections.usage": Rule("database", reason="it drifts; pools are read at collection"),

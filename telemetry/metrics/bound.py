@@ -43,6 +43,10 @@ class Bound(Generic[L]):
         except Exception as error:
             guard.swallow(error, f"declaring a series of {self.spec.name}")
 
+    def declare_value(self, label: str, value: str) -> None:
+        """Allow a label a value that the application declares: it takes nothing of the label's budget."""
+        self._stream.declare_value(label, value)
+
 
 class BoundCounter(Bound[L]):
     """A total that only grows.

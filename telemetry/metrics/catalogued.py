@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
@@ -10,14 +11,20 @@ from telemetry.catalogue import ALL, BY_NAME, HistogramSpec, Spec
 from telemetry.metrics.clamp import LabelClamp
 
 
-def catalogue_views() -> list[View]:
-    """The views that give the catalogue's metrics their labels and buckets."""
-    return [_view(spec) for spec in ALL]
+def catalogue_views(buckets: Mapping[str, tuple[float, ...]] | None = None) -> list[View]:
+    """The views that give the catalogue's metrics their labels and buckets.
+
+    Args:
+        buckets: Upper bounds by the name of a histogram, instead of the catalogue's.
+    """
+    return [_view(spec, buckets or {}) for spec in ALL]
 
 
-def _view(spec: Spec[Any]) -> View:
-    buckets = ExplicitBucketHistogramAggregation(spec.buckets) if isinstance(spec, HistogramSpec) else None
-    return View(instrument_name=spec.name, attribute_keys=set(spec.label_keys), aggregation=buckets)
+def _view(spec: Spec[Any], buckets: Mapping[str, tuple[float, ...]]) -> View:
+    aggregation = None
+    if isinstance(spec, HistogramSpec):
+        aggregation = ExplicitBucketHistogramAggregation(buckets.get(spec.name, spec.buckets))
+    return View(instrument_name=spec.name, attribute_keys=set(spec.label_keys), aggregation=aggregation)
 
 
 def clamp_of(name: str) -> LabelClamp | None:

@@ -42,10 +42,15 @@ class LabelClamp:
     def __init__(self, spec: Spec[Mapping[str, object]]) -> None:
         self.keys = spec.label_keys
         self._labels = spec.label_set()
+        self._declared: dict[str, set[str]] = {label.name: set() for label in self._labels}
         self.forget()
 
+    def declare(self, label: str, value: str) -> None:
+        """Allow an open label a value that the application declares, whatever else takes of its budget."""
+        self._declared[label].add(clean(value))
+
     def forget(self) -> None:
-        """Start again with unused budgets."""
+        """Start again with unused budgets; what is declared stays."""
         self._seen: dict[str, set[str]] = {label.name: set() for label in self._labels}
 
     def given(self, labels: Mapping[str, object]) -> tuple[str, ...]:
@@ -64,6 +69,8 @@ class LabelClamp:
     def _allow(self, label: Label, value: str) -> str:
         if label.budget is None:
             return value if value in label.values else label.overflow
+        if value in self._declared[label.name]:
+            return value
         seen = self._seen[label.name]
         if value not in seen and value != label.overflow:
             if len(seen) >= label.budget.limit:

@@ -153,6 +153,11 @@ class CataloguedStream(Stream):
         """Let a series exist at 0 before its first event, in this process."""
         self._home.place(self.bind(labels))
 
+    def declare_value(self, label: str, value: str) -> None:
+        """Allow a label a value, whatever else takes of its budget."""
+        with self._home.lock:
+            self._clamp.declare(label, value)
+
     def replace(self, values: Iterable[tuple[Mapping[str, Any], float]]) -> None:
         """Let these be the only series, at these values: as one for whoever reads them meanwhile."""
         taken = list(values)

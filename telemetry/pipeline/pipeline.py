@@ -22,8 +22,8 @@ from telemetry.pipeline.delivery import Delivery, Export, Observer
 from telemetry.pipeline.export import PeriodicExport
 from telemetry.pipeline.otlp import levels_of
 from telemetry.pipeline.resource import build_resource, is_forked_child
-from telemetry.pipeline.settings import Settings
 from telemetry.pipeline.transport import build_transport, target_of
+from telemetry.settings.settings import Settings
 
 _LEAST_EXIT_SECONDS = 0.5
 

@@ -29,8 +29,8 @@ from telemetry.metrics.series import GaugeSeries, Series
 from telemetry.pipeline.adoption import Settle
 from telemetry.pipeline.exposition import families, resource_labels
 from telemetry.pipeline.observation import Observation
-from telemetry.pipeline.settings import Settings
 from telemetry.pipeline.transport import LOCAL
+from telemetry.settings.settings import Settings
 
 _logger = logging.getLogger("telemetry")
 

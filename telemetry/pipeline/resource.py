@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from opentelemetry.sdk.resources import Resource
 
-from telemetry.pipeline.settings import Settings
+from telemetry.settings.settings import Settings
 
 INSTANCE = "service.instance.id"
 PID = "process.pid"

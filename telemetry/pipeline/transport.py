@@ -26,7 +26,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, MetricsData
 from opentelemetry.util.re import parse_env_headers
 
-from telemetry.pipeline.settings import Settings
+from telemetry.settings.settings import Settings
 
 EMPTY = MetricsData(resource_metrics=[])
 

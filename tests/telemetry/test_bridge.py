@@ -16,9 +16,15 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.trace import NoOpTracerProvider
 
 import telemetry
-from telemetry import testing
+from telemetry import process, testing
 
 ROUTE = {"method": "GET", "endpoint": "/items/{item}"}
+
+
+@pytest.fixture(autouse=True)
+def _nothing_measured_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Applications of other tests may not be garbage yet."""
+    monkeypatch.setattr(process.current, "measured", process.Measured())
 
 
 def _app() -> FastAPI:

@@ -19,6 +19,7 @@ from telemetry.instrumentation.celery.queues import QueueNames
 from telemetry.instrumentation.celery.request import PUBLISHED_AT, RequestClasses
 from telemetry.instrumentation.celery.time_limit import let_soft_limits_wait
 from telemetry.instrumentation.celery.worker import MeasuredWorker, is_prefork, watch_pool
+from telemetry.instrumentation.handle import Instrumentation
 from telemetry.process import get
 
 _HOOKS = "telemetry_hooks"  # on the application, so that they go when it goes
@@ -35,29 +36,26 @@ class _Publication:
         self.priority = "none"
 
 
-def instrument_celery(app: Celery) -> None:
-    """Measure the tasks, queues and workers of ``app``; a second call does nothing."""
+def instrument_celery(app: Celery) -> Instrumentation:
+    """Measure the tasks, queues and workers of ``app``; a second call returns the handle of the first."""
     app = _application(app)
-    if _HOOKS not in vars(app):
+    hooks: _Hooks | None = vars(app).get(_HOOKS)
+    if hooks is None:
         hooks = vars(app)[_HOOKS] = _Hooks(app)
         hooks.connect()
-
-
-def uninstrument_celery(app: Celery) -> None:
-    """Count no submission of ``app`` and observe its broker no longer; a worker that runs stays measured."""
-    hooks = vars(_application(app)).pop(_HOOKS, None)
-    if hooks is not None:
-        hooks.disconnect()
+    return hooks.handle
 
 
 class _Hooks:
     """Receivers of Celery's signals for one application; signals are shared by all applications of a process."""
 
     def __init__(self, app: Celery) -> None:
+        self.handle = Instrumentation("celery", self.disconnect)
         self._app = app
         self._queues = QueueNames(app)
         self._requests = RequestClasses(self._queues)
         self._poller = BrokerPoller(app, self._queues)
+        self._worker: MeasuredWorker | None = None
         self._declared: weakref.ref[Any] | None = None
         self._receivers: dict[Any, Callable[..., None]] = {
             signals.before_task_publish: self.publishes,
@@ -79,10 +77,14 @@ class _Hooks:
         self._app.send_task = _saying_who_publishes(self._app)
 
     def disconnect(self) -> None:
-        """Receive no signal any more."""
+        """Receive no signal any more, count no request of a worker that runs, and observe the broker no longer."""
         for signal, receiver in self._receivers.items():
             signal.disconnect(receiver, dispatch_uid=self._dispatch_uid(receiver))
-        vars(self._app).pop("send_task", None)
+        for name in (_HOOKS, "send_task"):
+            vars(self._app).pop(name, None)
+        self._requests.restore(self._app)
+        if self._worker is not None:
+            self._worker.close()
         self._poller.stop()
 
     def _dispatch_uid(self, receiver: Any) -> str:
@@ -124,7 +126,7 @@ class _Hooks:
                 self._poller.worker_begins()
                 self._requests.meter(self._app)
                 sender.ready_callback = self._told_when_ready(sender.ready_callback)
-                worker = MeasuredWorker(sender, self._own_tasks, self._queues.declared)
+                worker = self._worker = MeasuredWorker(sender, self._own_tasks, self._queues.declared)
                 self._poller.worker_set_up(str(sender.hostname), worker.has_ended, beats_from_loop=is_prefork(sender))
 
     def _told_when_ready(self, ready: Callable[[Any], None]) -> Callable[[Any], None]:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from telemetry.box.directory import make_usable
 from telemetry.instrumentation.celery.broker import KNOWN_FOR
-from telemetry.pipeline.settings import Settings
 from telemetry.pipeline.transport import target_of
+from telemetry.settings.settings import Settings
 
 _SUFFIX = ".broker"
 

@@ -31,7 +31,7 @@ class RequestClasses:
 
     def __init__(self, queues: QueueNames) -> None:
         self._queues = queues
-        self._made: dict[type | str, type] = {}
+        self._made: dict[type | str, type[MeteredRequest]] = {}
 
     def meter(self, app: Celery) -> None:
         """Count the outcomes of the tasks that the application has and gets."""
@@ -47,6 +47,14 @@ class RequestClasses:
                 task.Request = request
                 consumer.strategies[name] = task.start_strategy(app, consumer)
 
+    def restore(self, app: Celery) -> None:
+        """Give the tasks their own classes back; requests that a worker has already received are not counted."""
+        bases = {made: base for base, made in self._made.items() if base is not made}
+        for task in (app.Task, *app.tasks.values()) if bases else ():
+            task.Request = bases.get(task.Request, task.Request)
+        for made in bases:
+            made.is_metered = False
+
     def _metered(self, base: type | str) -> type:
         """``base`` (a Celery ``Request`` class or its import path) whose outcomes are counted."""
         made = self._made.get(base)
@@ -54,7 +62,7 @@ class RequestClasses:
             made = self._made[base] = self._make(symbol_by_name(base))  # type: ignore[no-untyped-call]
         return made
 
-    def _make(self, base: type) -> type:
+    def _make(self, base: type) -> type[MeteredRequest]:
         if issubclass(base, MeteredRequest):
             return base
         return type("MeteredRequest", (MeteredRequest, base), {"metered_queues": self._queues})
@@ -80,6 +88,7 @@ class MeteredRequest:
     """
 
     metered_queues: QueueNames
+    is_metered = True
     _accepted_at: float | None = None
     _task_series: TaskSeries | None = None
     _ended = False
@@ -188,7 +197,7 @@ class MeteredRequest:
     def _record_wait(self) -> None:
         """From the ETA where it is later; a redelivered message waited before as well, and is left out."""
         published = self.request_dict.get(PUBLISHED_AT)  # type: ignore[attr-defined]
-        if published is not None and not self.delivery_info.get("redelivered"):  # type: ignore[attr-defined]
+        if self.is_metered and published is not None and not self.delivery_info.get("redelivered"):  # type: ignore[attr-defined]
             eta = self.eta  # type: ignore[attr-defined]
             could_start = float(published) if eta is None else max(float(published), eta.timestamp())
             self._series().waited(time.time() - could_start)
@@ -210,7 +219,7 @@ class MeteredRequest:
             self._series().dropped(self._seconds(), reason)
 
     def _is_first_end(self) -> bool:
-        first, self._ended = not self._ended, True
+        first, self._ended = self.is_metered and not self._ended, True
         return first
 
     def _seconds(self) -> float | None:

@@ -1,96 +1,118 @@
-"""Observes a FastAPI application from outside its middleware; ``domains/http.py`` counts what happens.
+"""Measures an ASGI application from outside all of its middleware; ``domains/http.py`` counts what happens.
 
-What one request or connection does is followed in ``request.py`` and ``websocket.py``.
+Python looks ``__call__`` up in the class of an object, so a measured application gets a class of its own, derived from
+the one it had. That is outside of whatever builds, replaces or expects the application's middleware stack, before and
+after its first request. What one request or connection does is followed in ``request.py`` and ``websocket.py``.
 """
 
 from __future__ import annotations
 
-import functools
-import weakref
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+from weakref import ref
 
-from fastapi import FastAPI
-from fastapi.routing import iter_route_contexts
-from starlette.routing import WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from telemetry import guard
-from telemetry.domains.http import UNMATCHED, HttpRecorder
+from telemetry import process
+from telemetry.instrumentation.fastapi import assumptions, routers
 from telemetry.instrumentation.fastapi.lifespan import delivering
-from telemetry.instrumentation.fastapi.request import ObservedRequest
-from telemetry.instrumentation.fastapi.websocket import ObservedWebSocket
+from telemetry.instrumentation.fastapi.measurement import Measurement
+from telemetry.instrumentation.fastapi.route import SCOPE_KEY
+from telemetry.instrumentation.handle import Instrumentation
+from telemetry.settings.exclusions import Exclusions
 
-_OBSERVED = "telemetry.observed"
-_OBSERVED_AS: Mapping[str, type[ObservedRequest | ObservedWebSocket]] = {
-    "http": ObservedRequest,
-    "websocket": ObservedWebSocket,
-}
-_instrumented: weakref.WeakSet[FastAPI] = weakref.WeakSet()
+_logger = logging.getLogger("telemetry")
+
+_DOMAIN = "http"
+_HANDLE = "__telemetry__"
 
 
-def instrument_fastapi(
-    app: FastAPI, recorder: Callable[[], HttpRecorder], excluded_paths: frozenset[str] = frozenset()
-) -> None:
-    """Observe the requests and WebSockets of ``app``; call it before the first one. A second call does nothing.
+def instrument_app(app: ASGIApp, excluded: str | Iterable[str] = ()) -> Instrumentation:
+    """Measure an application; a second call returns the handle of the first.
 
     Args:
-        app: The application; mounted ones are observed with it.
-        recorder: Gives the recorder of the calling process.
-        excluded_paths: Exact URL paths that are not counted.
+        app: FastAPI, Starlette, a router or another object with ``routes``, also inside middleware.
+        excluded: What is not counted, beside ``TELEMETRY_EXCLUDED_PATHS`` and in its syntax.
+
+    Raises:
+        ValueError: If an entry of ``excluded`` is wrong, naming it and the remedy.
+        TypeError: If ``app`` is no object that can be measured, naming the remedy.
     """
-    if app in _instrumented:
-        return
-    _instrumented.add(app)
-    build = app.build_middleware_stack
-
-    @functools.wraps(build)
-    def build_observed() -> ASGIApp:
-        with guard.guarded("declaring the routes of the application"):
-            _declare_routes(app, recorder())
-        return ObservedApplication(build(), app, recorder, excluded_paths)
-
-    app.build_middleware_stack = build_observed  # type: ignore[method-assign]
+    try:
+        exclusions = Exclusions.parse(excluded)
+    except ValueError as error:
+        raise ValueError(f"instrument(excluded={excluded!r}): {error}") from error
+    known: Instrumentation | None = vars(type(app)).get(_HANDLE)
+    return known or _instrumented(app, exclusions)
 
 
-def _declare_routes(app: FastAPI, recorder: HttpRecorder) -> None:
-    for context in iter_route_contexts(app.routes):
-        if isinstance(context.route, WebSocketRoute) and context.path_format:
-            recorder.websockets.declare(context.path_format)
-        status_code = getattr(context.route, "status_code", None) or 200
-        for method in (context.methods or set()) - {"HEAD", "OPTIONS"}:
-            endpoint = context.path_format or UNMATCHED
-            recorder.declare(method, endpoint, status_code)
-            # So that an error rate is 0 before the first error, not absent.
-            recorder.declare(method, endpoint, 500)
+def _instrumented(app: Any, exclusions: Exclusions) -> Instrumentation:
+    tells = assumptions.routers_tell()
+    before, measurement = type(app), Measurement(exclusions, tells=tells)
+    own = _class_of_its_own(app, measurement)
+    handle = Instrumentation(_DOMAIN, partial(_restore, ref(app), before, measurement))
+    setattr(own, _HANDLE, handle)
+    if tells:
+        routers.listen()
+    _logger.info(
+        "telemetry: http metrics of %r come from our own hooks on %s; other sources of them are left out",
+        getattr(app, "title", before.__name__),
+        assumptions.library(_library_of(before)),
+    )
+    return handle
 
 
-class ObservedApplication:
-    """The application's whole middleware stack, with each request observed from its first to its last byte."""
+def _library_of(kind: type) -> str:
+    """What an application is made with; instrumentors derive classes of their own."""
+    libraries = [base.__module__.partition(".")[0] for base in kind.__mro__]
+    return next((name for name in libraries if name in {"fastapi", "starlette"}), libraries[0])
 
-    def __init__(
-        self, stack: ASGIApp, app: FastAPI, recorder: Callable[[], HttpRecorder], excluded_paths: frozenset[str]
-    ) -> None:
-        self.app = stack
-        self._fastapi = app
-        self._recorder = recorder
-        self._excluded = excluded_paths
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, WebSocket or lifespan; the first two are observed, the end is waited for."""
-        if scope["type"] == "lifespan":
-            send = delivering(send)
-        kind = _OBSERVED_AS.get(scope["type"])
-        if kind is None or _OBSERVED in scope or scope["path"] in self._excluded:
-            await self.app(scope, receive, send)
+def _class_of_its_own(app: Any, measurement: Measurement) -> type:
+    if isinstance(app, type) or not callable(app):
+        raise TypeError(f"instrument() takes an ASGI application, not {app!r}")
+    before = type(app)
+    names = {"__call__": _measured(before, measurement), "__slots__": ()}
+    like = {"__module__": before.__module__, "__qualname__": before.__qualname__, "__doc__": before.__doc__}
+    try:
+        ref(app)
+        own = type(before.__name__, (before,), {**names, **like})
+        object.__setattr__(app, "__class__", own)
+    except TypeError as error:
+        raise TypeError(
+            f"instrument() cannot measure {app!r} where it is: mount it, "
+            "app = Starlette(routes=[Mount('/', app)]), and instrument that"
+        ) from error
+    return own
+
+
+def _measured(before: Any, measurement: Measurement) -> Any:
+    """``__call__`` of a class whose instance is measured."""
+
+    async def __call__(self: Any, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: N807 - becomes a method
+        observed = measurement.begin(self, scope, receive, send)
+        if observed is None:
+            await before.__call__(self, scope, receive, delivering(send) if scope["type"] == "lifespan" else send)
             return
-        scope[_OBSERVED] = True
-        observed = kind(self._recorder(), scope, receive, send, self._fastapi)
         try:
-            await self.app(scope, observed.receive, observed.send)
+            await before.__call__(self, scope, observed.receive, observed.send)
         except BaseException as error:
             observed.raised(error)
             raise
         else:
             observed.returned()
         finally:
-            observed.release()
+            scope.pop(SCOPE_KEY, None)  # a scope that refers to its observer would wait for the garbage collector
+
+    return __call__
+
+
+def _restore(app: ref[Any], before: type, measurement: Measurement) -> None:
+    measurement.closed = True
+    measured = app()
+    if measured is not None and _HANDLE in vars(type(measured)) and type(measured).__mro__[1] is before:
+        object.__setattr__(measured, "__class__", before)
+    if _DOMAIN not in process.current.measured.domains():
+        routers.stop_listening()

@@ -4,49 +4,74 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from time import perf_counter
+from typing import Any
 
-from fastapi import FastAPI
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from telemetry import guard
 from telemetry.domains.http import CLIENT_CLOSED_REQUEST, UNMATCHED, HttpRecorder, RouteSeries
-from telemetry.instrumentation.fastapi.mounts import route_it_would_take
+from telemetry.instrumentation.fastapi.matching import route_it_would_take
 from telemetry.instrumentation.fastapi.route import RouteListener
+from telemetry.settings.exclusions import Exclusions
 
 _NOT_FOUND = 404
+_NO_RESPONSE = 500  # what servers send for an application that sent nothing
 
 
 class ObservedRequest(RouteListener):
-    """What happened to one request."""
+    """What happened to one request.
+
+    Args:
+        app: The application that serves it.
+        recorder: Counts it.
+        exclusions: Routes that are not counted; which paths are not was decided before.
+        scope: Of the request.
+        receive: The server's.
+        send: The server's.
+    """
 
     _series: RouteSeries | None = None
     _status: int | None = None
     _trailers = False
     _disconnected = False
     _finished = False
+    _left_out = False
     _first_byte: float | None = None
+    _received = 0
+    _sent = 0
 
-    def __init__(self, recorder: HttpRecorder, scope: Scope, receive: Receive, send: Send, app: FastAPI) -> None:
+    def __init__(
+        self, app: Any, recorder: HttpRecorder, exclusions: Exclusions, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         self._began = perf_counter()
         self._app = app
         self._recorder = recorder
+        self._exclusions = exclusions
+        self._scope = scope
         self._receive = receive
         self._send = send
         self._method: str = scope["method"]
-        self.listen(scope)
 
     def selected(self, endpoint: str) -> None:
         """The request is in progress at this endpoint, and no longer at one it passed on the way."""
         if self._series is not None:
             self._series.ended()
-        self._series = self._recorder.route(self._method, endpoint)
-        self._series.started()
+            self._series = None
+        self._left_out = self._is_left_out(endpoint)
+        if not self._left_out:
+            self._series = self._recorder.route(self._method, endpoint)
+            self._series.started()
+
+    def _is_left_out(self, endpoint: str) -> bool:
+        return self._exclusions.has_templates and self._exclusions.cover(self._method, endpoint)
 
     async def receive(self) -> Message:
-        """Pass a message from the client on, noticing that it left."""
+        """Pass a message from the client on, noticing its size and that the client left."""
         message = await self._receive()
-        if message["type"] == "http.disconnect" and not self._finished:
+        if message["type"] == "http.request":
+            self._received += len(message.get("body") or b"")
+        elif message["type"] == "http.disconnect" and not self._finished:
             self._disconnected = True
         return message
 
@@ -60,34 +85,39 @@ class ObservedRequest(RouteListener):
         if kind == "http.response.start":
             self._status = message["status"]
             self._trailers = message.get("trailers", False)
-        elif kind == "http.response.pathsend" or (
-            kind == "http.response.trailers" and not message.get("more_trailers", False)
-        ):
+            self._headers = message.get("headers", ())
+        elif kind == "http.response.pathsend":
+            self._sent = _content_length(self._headers)
+            return self._send_last(message)
+        elif kind == "http.response.trailers" and not message.get("more_trailers", False):
             return self._send_last(message)
         return self._send(message)
 
     async def _send_piece(self, message: Message) -> None:
-        try:
-            await self._send(message)
-        except OSError:
-            self._disconnected = True
-            raise
+        await self._deliver(message)
         if self._first_byte is None and message.get("body"):
             self._first_byte = perf_counter() - self._began
 
     async def _send_last(self, message: Message) -> None:
         gone = self._disconnected or _has_left(self._receive)
+        await self._deliver(message)
+        if self._first_byte is None:
+            self._first_byte = perf_counter() - self._began
+        self._finish(CLIENT_CLOSED_REQUEST if gone else self._status or _NO_RESPONSE)
+
+    async def _deliver(self, message: Message) -> None:
         try:
             await self._send(message)
         except OSError:
             self._disconnected = True
             raise
-        self._finish(CLIENT_CLOSED_REQUEST if gone else self._status or 500)
+        self._sent += len(message.get("body") or b"")
 
     def returned(self) -> None:
         """The application is done; without a last byte the client was gone or the response is broken."""
         if not self._finished:
-            self._finish(CLIENT_CLOSED_REQUEST if self._disconnected or self._status is None else self._status)
+            gone = self._disconnected or (self._status is None and _has_left(self._receive))
+            self._finish(CLIENT_CLOSED_REQUEST if gone else self._status or _NO_RESPONSE)
 
     def raised(self, error: BaseException) -> None:
         """The application raised: the client is gone, or a handler failed.
@@ -96,9 +126,9 @@ class ObservedRequest(RouteListener):
         """
         cancelled = not isinstance(error, Exception) or isinstance(error, ClientDisconnect)
         gone = cancelled or self._disconnected or _has_left(self._receive)
-        if isinstance(error, Exception) and not (gone and not self._finished):
+        if isinstance(error, Exception) and not (gone and not self._finished) and not self._left_out:
             self._recorder.failed(error)
-        self._finish(CLIENT_CLOSED_REQUEST if gone else 500)
+        self._finish(CLIENT_CLOSED_REQUEST if gone else _NO_RESPONSE)
 
     def _finish(self, status_code: int) -> None:
         if self._finished:
@@ -107,15 +137,21 @@ class ObservedRequest(RouteListener):
         seconds = perf_counter() - self._began
         try:
             series = self._series
-            if series is None:
-                series = self._recorder.route(self._method, self._without_route())
-            else:
+            if series is not None:
                 series.ended()
-            series.answered(status_code, seconds, seconds if self._first_byte is None else self._first_byte)
+            elif (series := self._without_route()) is None:
+                return
+            series.answered(status_code, seconds, self._first_byte, self._received, self._sent)
         except Exception as error:
             guard.swallow(error, "counting an HTTP request")
 
-    def _without_route(self) -> str:
+    def _without_route(self) -> RouteSeries | None:
+        """The series of a request no router told of; ``None`` where its route is left out."""
+        endpoint = self._endpoint or self._unrouted_endpoint()
+        self._left_out = self._is_left_out(endpoint)
+        return None if self._left_out else self._recorder.route(self._method, endpoint)
+
+    def _unrouted_endpoint(self) -> str:
         """Nothing matched, or a middleware answered before the request was routed."""
         if self._status == _NOT_FOUND:
             return UNMATCHED
@@ -127,3 +163,11 @@ class ObservedRequest(RouteListener):
 def _has_left(receive: Receive) -> bool:
     """Whether the server knows that the client is gone: uvicorn does, and swallows what is sent to nobody."""
     return getattr(getattr(receive, "__self__", None), "disconnected", False) is True
+
+
+def _content_length(headers: Any) -> int:
+    """What a response says of its size, where the server reads its body from a file."""
+    for name, value in headers:
+        if bytes(name).lower() == b"content-length" and bytes(value).isdigit():
+            return int(value)
+    return 0

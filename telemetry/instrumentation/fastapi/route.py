@@ -1,92 +1,46 @@
-"""Learns from FastAPI which route it selected, through the object it keeps in ``scope["fastapi.telemetry"]``.
-
-FastAPI writes the full template there, router prefixes and mounted FastAPI applications included, at no cost per
-route. What is inside another mounted application it does not know: that is in ``mounts.py``.
-"""
+"""Follows a request through routers and mounts to its route; ``routers.py`` lets them tell."""
 
 from __future__ import annotations
 
-from fastapi.telemetry._api import _RequestTelemetry
-from starlette.types import Scope
+from typing import Any
 
-from telemetry import guard
-from telemetry.instrumentation.fastapi.mounts import MOUNT_SUFFIX, look_inside
+from telemetry.instrumentation.fastapi.matching import MOUNT_SUFFIX, routes_of
 
-SCOPE_KEY = "fastapi.telemetry"
+SCOPE_KEY = "telemetry.observed"
 
 
-class RouteListener(_RequestTelemetry):
-    """Stands in for FastAPI's own record of one request or connection; subclasses override ``selected``.
+class RouteListener:
+    """Who a request's routers tell; subclasses override ``selected``.
 
     One is made for every request, so its fields are class attributes until they are set.
     """
 
-    span = None
-    span_method = ""
-    data = None
-    _scope: Scope
-    _native: _RequestTelemetry | None = None
     _endpoint: str | None = None
     _open_mount: str | None = None
-    _raised: list[BaseException] | None = None
-
-    def __init__(self) -> None:  # not the dataclass's: assigning its nine fields costs a microsecond
-        """Nothing is selected yet."""
+    _prefix = ""
 
     def selected(self, endpoint: str) -> None:
         """The request reached the route with this full template."""
 
-    def listen(self, scope: Scope) -> None:
-        """Take the place of FastAPI's record; where its native telemetry runs too, that keeps being filled."""
-        self._scope = scope
-        native = scope.get(SCOPE_KEY)
-        if isinstance(native, _RequestTelemetry) and not isinstance(native, RouteListener):
-            self._native = native
-            self.span, self.span_method = native.span, native.span_method
-            self.tracer, self.logger, self.data = native.tracer, native.logger, native.data
-            self._mount_prefix = native._mount_prefix  # noqa: SLF001
-        scope[SCOPE_KEY] = self
+    def told(self, template: str) -> None:
+        """FastAPI is about to hand the request to the route with this template, included routers' prefixes in it."""
+        self._reached(template)
 
-    def release(self) -> None:
-        """Give the place back: a scope that refers to its listener would wait for the garbage collector."""
-        if self._native is not None:
-            self._scope[SCOPE_KEY] = self._native
-        else:
-            self._scope.pop(SCOPE_KEY, None)
+    def handled(self, route: Any) -> None:
+        """A route takes the request; FastAPI's own routes of included routers do not pass here, but are told."""
+        template = getattr(route, "path_format", None)
+        if template is not None:
+            self._reached(template)
 
-    @property
-    def route(self) -> str | None:
-        """The template FastAPI selected last."""
-        return self._endpoint or self._open_mount
+    def entered(self, mount: Any) -> None:
+        """A mount takes the request, and hands it to the router inside, which will tell; anything else will not."""
+        self._prefix += mount.path_format.removesuffix(MOUNT_SUFFIX)
+        self._open_mount = self._prefix + MOUNT_SUFFIX
+        if routes_of(mount.app) is None:
+            self._reached(MOUNT_SUFFIX)
 
-    @route.setter
-    def route(self, value: str | None) -> None:
-        if self._native is not None:
-            self._native.route = value
-        if value is None or value == self._endpoint:
-            return
-        try:
-            if value.endswith(MOUNT_SUFFIX):
-                self._mounted(value)
-            else:
-                self._endpoint = value
-                self.selected(value)
-        except Exception as error:
-            guard.swallow(error, "noting the route of a request")
-
-    def _mounted(self, template: str) -> None:
-        self._open_mount = template
-        inside = look_inside(self._scope, template)
-        if inside.prefix is not None:
-            self._mount_prefix = inside.prefix
-        if inside.endpoint is not None:
-            self._endpoint = inside.endpoint
-            self.selected(inside.endpoint)
-
-    @property
-    def _exceptions(self) -> list[BaseException]:  # type: ignore[override]
-        if self._native is not None:
-            return self._native._exceptions  # noqa: SLF001
-        if self._raised is None:
-            self._raised = []
-        return self._raised
+    def _reached(self, template: str) -> None:
+        endpoint = self._prefix + template
+        if endpoint != self._endpoint:
+            self._endpoint = endpoint
+            self.selected(endpoint)

@@ -3,56 +3,73 @@
 from __future__ import annotations
 
 from time import perf_counter
+from typing import Any
 
-from fastapi import FastAPI
 from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
 from telemetry import guard
 from telemetry.domains.http import UNMATCHED, HttpRecorder
 from telemetry.domains.http_websocket import NORMAL_CLOSURE
-from telemetry.instrumentation.fastapi.mounts import route_it_would_take
+from telemetry.instrumentation.fastapi.matching import route_it_would_take
 from telemetry.instrumentation.fastapi.route import RouteListener
+from telemetry.settings.exclusions import Exclusions
 
 _CONNECTION_LOST = 1006
 _HANDLER_FAILED = 1011
 
 
 class ObservedWebSocket(RouteListener):
-    """What happened to one connection."""
+    """What happened to one connection; its arguments are those of ``ObservedRequest``."""
 
     _accepted = False
     _close_code: int | None = None
+    _left_out = False
 
-    def __init__(self, recorder: HttpRecorder, scope: Scope, receive: Receive, send: Send, app: FastAPI) -> None:
+    def __init__(
+        self, app: Any, recorder: HttpRecorder, exclusions: Exclusions, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         self._began = perf_counter()
         self._app = app
         self._recorder = recorder
+        self._exclusions = exclusions
+        self._scope = scope
         self._receive = receive
         self._send = send
-        self.listen(scope)
+
+    def selected(self, endpoint: str) -> None:
+        """The connection reached the route with this full template, which may be one that is not counted."""
+        self._left_out = self._is_left_out(endpoint)
+
+    def _is_left_out(self, endpoint: str) -> bool:
+        return self._exclusions.has_templates and self._exclusions.cover(None, endpoint)
 
     async def receive(self) -> Message:
         """Pass a message from the client on, noticing that it closed the connection."""
         message = await self._receive()
-        try:
-            if message["type"] == "websocket.receive":
-                self._recorder.websockets.message_received(self._counted_endpoint())
-            elif message["type"] == "websocket.disconnect" and self._close_code is None:
-                self._close_code = message.get("code", NORMAL_CLOSURE)
-        except Exception as error:
-            guard.swallow(error, "following a WebSocket")
+        if not self._left_out:
+            try:
+                self._came(message)
+            except Exception as error:
+                guard.swallow(error, "following a WebSocket")
         return message
+
+    def _came(self, message: Message) -> None:
+        if message["type"] == "websocket.receive":
+            self._recorder.websockets.message_received(self._counted_endpoint())
+        elif message["type"] == "websocket.disconnect" and self._close_code is None:
+            self._close_code = message.get("code", NORMAL_CLOSURE)
 
     async def send(self, message: Message) -> None:
         """Pass a message to the client on, noticing the acceptance and the closure."""
         await self._send(message)
-        try:
-            self._sent(message)
-        except Exception as error:
-            guard.swallow(error, "following a WebSocket")
+        if not self._left_out:
+            try:
+                self._went(message)
+            except Exception as error:
+                guard.swallow(error, "following a WebSocket")
 
-    def _sent(self, message: Message) -> None:
+    def _went(self, message: Message) -> None:
         kind = message["type"]
         if kind == "websocket.send":
             self._recorder.websockets.message_sent(self._counted_endpoint())
@@ -70,20 +87,26 @@ class ObservedWebSocket(RouteListener):
     def raised(self, error: BaseException) -> None:
         """The application raised: the client is gone, or a handler failed."""
         gone = isinstance(error, OSError | WebSocketDisconnect) or not isinstance(error, Exception)
-        if not gone:
+        if not gone and not self._left_out:
             self._recorder.failed(error)
         self._finish(_CONNECTION_LOST if gone else _HANDLER_FAILED)
 
     def _finish(self, close_code: int) -> None:
+        if self._left_out:
+            return
         try:
             if self._accepted:
                 seconds = perf_counter() - self._began
                 code = close_code if self._close_code is None else self._close_code
                 self._recorder.websockets.closed(self._accepted_endpoint, code, seconds)
             else:
-                self._recorder.websockets.rejected(self._endpoint or self._refused_endpoint())
+                self._refused(self._endpoint or self._refused_endpoint())
         except Exception as error:
             guard.swallow(error, "counting a WebSocket connection")
+
+    def _refused(self, endpoint: str) -> None:
+        if not self._is_left_out(endpoint):
+            self._recorder.websockets.rejected(endpoint)
 
     def _refused_endpoint(self) -> str:
         with guard.guarded("finding the route of a WebSocket that was not routed"):

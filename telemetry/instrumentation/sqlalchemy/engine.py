@@ -1,83 +1,72 @@
-"""Observes SQLAlchemy engines: statements as they execute, pools as they stand; no SQL text leaves the process.
-
-Statements are timed where the dialect hands them to the driver. Engine events would tell the same, but one listener
-makes SQLAlchemy dispatch all its events for every query, which costs five times as much as the measurement.
-"""
+"""Measures SQLAlchemy engines: statements as they execute, pools as they stand; no SQL text leaves the process."""
 
 from __future__ import annotations
 
-import functools
 import logging
-import weakref
 from collections.abc import Callable
-from time import perf_counter
-from typing import Any
+from typing import Protocol
 
 import sqlalchemy
-from sqlalchemy import Dialect, Engine
+from sqlalchemy import Engine
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telemetry import guard
 from telemetry.domains.database import DatabaseRecorder
+from telemetry.instrumentation.handle import Instrumentation
+from telemetry.instrumentation.sqlalchemy import assumptions
 from telemetry.instrumentation.sqlalchemy.pool import ObservedPool
-from telemetry.instrumentation.sqlalchemy.statement import operation_and_table
+from telemetry.instrumentation.sqlalchemy.timing import DialectTiming, EventTiming
 
 _logger = logging.getLogger("telemetry")
 
-_TO_THE_DRIVER = ("do_execute", "do_executemany", "do_execute_no_params")
-_instrumented: weakref.WeakSet[Dialect] = weakref.WeakSet()
+_HANDLE = "_telemetry_handle"
+
+
+class _Closable(Protocol):
+    def close(self) -> None: ...
 
 
 def instrument_sqlalchemy(
     engine: Engine | AsyncEngine, recorder: Callable[[], DatabaseRecorder], pool: str = "main"
-) -> None:
-    """Observe the queries and the pool of an engine.
+) -> Instrumentation:
+    """Measure the queries and the pool of an engine; a second call returns the handle of the first.
 
     Args:
-        engine: A sync or async engine; a second call with the same engine does nothing.
+        engine: A sync or async engine.
         recorder: Gives the recorder of the calling process.
         pool: The ``pool`` label.
     """
     sync_engine = engine.sync_engine if isinstance(engine, AsyncEngine) else engine
     # An engine with other execution options shares dialect and pool with the one it came from, and may be gone earlier.
     sync_engine = getattr(sync_engine, "_proxied", sync_engine)
-    if sync_engine.dialect in _instrumented:
-        return
-    _instrumented.add(sync_engine.dialect)
-    for name in _TO_THE_DRIVER:
-        setattr(sync_engine.dialect, name, _timed(getattr(sync_engine.dialect, name), recorder))
-    ObservedPool(sync_engine, recorder, pool)
+    known: Instrumentation | None = vars(sync_engine.dialect).get(_HANDLE)
+    if known is not None and not known.is_closed:
+        return known
+    handle = _instrumented(sync_engine, recorder, pool)
+    setattr(sync_engine.dialect, _HANDLE, handle)  # both are garbage together
     _logger.info(
         "telemetry: database metrics of pool=%s come from our own hooks on SQLAlchemy %s%s",
         pool,
         sqlalchemy.__version__,
         _traces(),
     )
+    return handle
 
 
-def _timed(execute: Callable[..., None], recorder: Callable[[], DatabaseRecorder]) -> Callable[..., None]:
-    """A dialect's way to the driver, timed from the call to its return, successful or not."""
+def _instrumented(engine: Engine, recorder: Callable[[], DatabaseRecorder], pool: str) -> Instrumentation:
+    measured: list[_Closable] = [
+        DialectTiming(engine.dialect, recorder)
+        if assumptions.statements_pass_the_dialect()
+        else EventTiming(engine, recorder),
+        ObservedPool(engine, recorder, pool, times_checkouts=assumptions.checkouts_pass_the_pool()),
+    ]
 
-    @functools.wraps(execute)
-    def timed(cursor: Any, statement: str, *rest: Any, **named: Any) -> None:
-        began = perf_counter()
-        try:
-            execute(cursor, statement, *rest, **named)
-        finally:
-            seconds = perf_counter() - began
-            try:
-                context = named["context"] if "context" in named else rest[-1]
-                if not _is_first_look(context):
-                    recorder().query_executed(*operation_and_table(statement, context), seconds)
-            except Exception as error:
-                guard.swallow(error, "timing a query")
+    def close() -> None:
+        for part in measured:
+            with guard.guarded("taking the hooks of an engine away"):
+                part.close()
 
-    return timed
-
-
-def _is_first_look(context: Any) -> bool:
-    """Whether SQLAlchemy asks the server for its version and settings, which no application asked for."""
-    return context is not None and context.root_connection.__dict__.get("_has_events") is False
+    return Instrumentation("database", close)
 
 
 def _traces() -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from time import perf_counter
 from typing import Any
 
@@ -16,16 +16,43 @@ from telemetry.domains.database import DatabaseRecorder, PoolState
 
 
 class ObservedPool:
-    """The pool of one engine, whichever it is: ``dispose()`` replaces it."""
+    """The pool of one engine, whichever it is: ``dispose()`` replaces it.
 
-    def __init__(self, engine: Engine, recorder: Callable[[], DatabaseRecorder], name: str) -> None:
+    It lives as long as the engine: the pool refers to it, and recorders do so weakly.
+
+    Args:
+        engine: Whose pool is read.
+        recorder: Gives the recorder of the calling process.
+        name: The ``pool`` label.
+        times_checkouts: Whether the ways out of the pool are replaced until ``close()``.
+    """
+
+    def __init__(
+        self, engine: Engine, recorder: Callable[[], DatabaseRecorder], name: str, *, times_checkouts: bool = True
+    ) -> None:
         self._engine = weakref.ref(engine)
         self._recorder = recorder
         self._name = name
+        self._closed = False
+        self._times_checkouts = times_checkouts
         self._known_to: weakref.ref[DatabaseRecorder] | None = None
         self._checked_out: weakref.WeakSet[Any] = weakref.WeakSet()
         self._observe(engine.pool)
         self._introduce()
+
+    def close(self) -> None:
+        """Read the pool no more, and put back what nobody else has replaced since."""
+        self._closed = True
+        engine = self._engine()
+        if engine is None:
+            return
+        for name in ("connect", "recreate"):
+            ours = vars(engine.pool).get(name)
+            if getattr(ours, "observed_by", None) is self:
+                delattr(engine.pool, name)
+        for name, listener in self._listeners():
+            if event.contains(engine.pool, name, listener):
+                event.remove(engine.pool, name, listener)
 
     def _introduce(self) -> DatabaseRecorder:
         """Make sure that the recorder reads this pool; ``configure()`` may come after the engine."""
@@ -35,14 +62,22 @@ class ObservedPool:
             recorder.read_pool_from(self._name, self.state)
         return recorder
 
+    def _listeners(self) -> Iterable[tuple[str, Callable[..., None]]]:
+        return ("checkout", self._left), ("checkin", self._came_back), ("detach", self._came_back)
+
     def _observe(self, pool: Pool) -> None:
         if not hasattr(pool, "checkedout") and not event.contains(pool, "checkout", self._left):
-            event.listen(pool, "checkout", self._left)  # a recreated pool inherits these
-            event.listen(pool, "checkin", self._came_back)
-            event.listen(pool, "detach", self._came_back)
+            for name, listener in self._listeners():  # a recreated pool inherits these
+                event.listen(pool, name, listener)
+        if self._times_checkouts:
+            self._time(pool)
+
+    def _time(self, pool: Pool) -> None:
         connect, recreate = pool.connect, pool.recreate
 
         def timed() -> Any:
+            if self._closed:
+                return connect()
             began = perf_counter()
             try:
                 connection = connect()
@@ -54,10 +89,12 @@ class ObservedPool:
 
         def recreated() -> Pool:
             made = recreate()
-            with guard.guarded("following an engine to its new pool"):
-                self._observe(made)
+            if not self._closed:
+                with guard.guarded("following an engine to its new pool"):
+                    self._observe(made)
             return made
 
+        timed.observed_by = recreated.observed_by = self  # type: ignore[attr-defined]
         pool.connect = timed  # type: ignore[method-assign]
         pool.recreate = recreated  # type: ignore[method-assign]
 
@@ -80,8 +117,8 @@ class ObservedPool:
         self._checked_out.discard(record)
 
     def state(self) -> PoolState | None:
-        """The pool as it stands; ``None`` once the engine is gone."""
-        engine = self._engine()
+        """The pool as it stands; ``None`` once the engine is gone or not measured any more."""
+        engine = None if self._closed else self._engine()
         return None if engine is None else self._state(engine.pool)
 
     def _state(self, pool: Pool) -> PoolState:
@@ -95,7 +132,7 @@ class ObservedPool:
 
 def _idle(pool: QueuePool) -> int:
     """Open connections in the queue; places whose connection was detached or invalidated wait there too."""
-    queue: Any = pool._pool  # noqa: SLF001
+    queue: Any = getattr(pool, "_pool", None)
     places = getattr(queue, "queue", None)
     if places is None:
         places = getattr(getattr(queue, "_queue", None), "_queue", None)

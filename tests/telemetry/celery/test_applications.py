@@ -12,7 +12,6 @@ from celery import Celery, current_app, signals
 
 from support.waiting import eventually
 from telemetry import instrument_celery, process, testing
-from telemetry.instrumentation.celery.application import uninstrument_celery
 from telemetry.instrumentation.celery.polling import BrokerPoller
 from tests.telemetry.celery.fleet import Broker
 
@@ -61,7 +60,7 @@ def test_proxy_stands_for_its_application(captured: testing.Captured, broker: Br
     instrument_celery(app)
     app.send_task("t")
     assert captured.total("celery_tasks_submitted_total") == 1
-    uninstrument_celery(current_app)
+    instrument_celery(current_app).close()
     app.send_task("t")
     assert captured.total("celery_tasks_submitted_total") == 1
 
@@ -77,7 +76,7 @@ def early(broker: Broker) -> Iterator[Celery]:
     app = Celery("early", broker=broker.url, set_as_current=False)
     instrument_celery(app)
     yield app
-    uninstrument_celery(app)
+    instrument_celery(app).close()
 
 
 def test_instrumented_before_configured(early: Celery) -> None:

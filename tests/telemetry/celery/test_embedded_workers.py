@@ -17,7 +17,6 @@ from celery.worker import WorkController
 
 from support.waiting import eventually
 from telemetry import instrument_celery, testing
-from telemetry.instrumentation.celery.application import uninstrument_celery
 from tests.telemetry.celery.fleet import Broker
 
 TASK = "embedded.double"
@@ -43,7 +42,7 @@ def app(broker: Broker) -> Iterator[Celery]:
     yield made
     logging.root.handlers[:] = handlers  # a worker takes over the logging of its process
     logging.root.setLevel(level)
-    uninstrument_celery(made)
+    instrument_celery(made).close()
 
 
 @contextmanager
@@ -68,6 +67,21 @@ def _test_worker(app: Celery) -> AbstractContextManager[object]:
 def active(captured: testing.Captured) -> set[float]:
     """Which worker nodes are said to be alive (1) or not (0)."""
     return set(captured.series("celery_active_workers", zeros=True).values())
+
+
+def test_closed_handle_stops_a_running_worker(captured: testing.Captured, app: Celery) -> None:
+    """Once the handle is closed neither submissions nor outcomes count, and tasks run as before; opened anew, both do."""
+    double = app.tasks[TASK]
+    with instrument_celery(app) as handle, _test_worker(app):
+        assert double.delay(1).get(timeout=20) == 2
+        assert instrument_celery(app) is handle
+        handle.close()
+        assert handle.is_closed
+        assert double.delay(2).get(timeout=20) == 4
+    with instrument_celery(app), _test_worker(app):
+        assert double.delay(3).get(timeout=20) == 6
+        assert eventually(lambda: captured.total("celery_tasks_completed_total") == 2)
+    assert captured.total("celery_tasks_submitted_total") == 2
 
 
 @pytest.mark.parametrize("running", [_test_worker, _controller])

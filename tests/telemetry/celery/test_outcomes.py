@@ -13,7 +13,6 @@ import pytest
 from docs.celery.page import happenings
 from support.waiting import eventually
 from telemetry import instrument_celery, testing
-from telemetry.instrumentation.celery.application import uninstrument_celery
 from tests.telemetry.celery.fleet import TASKS, Broker, Fleet, running
 from tests.telemetry.celery.scenarios import SCENARIOS, Counts, Scenario
 
@@ -61,7 +60,7 @@ def storm(request: pytest.FixtureRequest, broker: Broker, tmp_path_factory: pyte
         fleet.end(worker)
         keep(str(request.param), made)
         yield made
-        uninstrument_celery(fleet.publisher)
+        instrument_celery(fleet.publisher).close()
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda s: s.task)

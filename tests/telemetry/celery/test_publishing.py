@@ -11,7 +11,6 @@ from kombu import Exchange, Queue, binding
 
 from support.waiting import eventually
 from telemetry import guard, instrument_celery, testing
-from telemetry.instrumentation.celery.application import uninstrument_celery
 from tests.telemetry.celery.fleet import TASKS, Broker, Fleet
 
 MEDIA = Exchange("media", type="topic")
@@ -33,7 +32,7 @@ def app(broker: Broker) -> Iterator[Celery]:
     made.conf.task_queues = QUEUES
     instrument_celery(made)
     yield made
-    uninstrument_celery(made)
+    instrument_celery(made).close()
 
 
 def submitted(captured: testing.Captured) -> dict[tuple[str, str], float]:
@@ -85,7 +84,7 @@ def test_failed_publish_is_not_counted(captured: testing.Captured) -> None:
     instrument_celery(app)
     with pytest.raises(kombu.exceptions.OperationalError):
         app.send_task("t")
-    uninstrument_celery(app)
+    instrument_celery(app).close()
     assert submitted(captured) == {}
 
 
@@ -108,7 +107,7 @@ def test_two_applications_count_apart(app: Celery, broker: Broker, captured: tes
     app.send_task("a")
     second.send_task("b")
     foreign.send_task("c")
-    uninstrument_celery(second)
+    instrument_celery(second).close()
     second.send_task("d")
     assert submitted(captured) == {("a", "celery"): 1, ("b", "celery"): 1}
 

@@ -9,7 +9,6 @@ import pytest
 
 from support.waiting import eventually
 from telemetry import instrument_celery, testing
-from telemetry.instrumentation.celery.application import uninstrument_celery
 from tests.telemetry.celery.fleet import Broker, Fleet, running
 
 TASKS = 5000
@@ -66,7 +65,7 @@ def test_storm_adds_up(broker: Broker, tmp_path: Path) -> None:
             if place == TASKS // 2:
                 fleet.end(workers[0], 60)
                 fleet.start_worker(*options, name="w3", wait=False)
-        uninstrument_celery(fleet.publisher)
+        instrument_celery(fleet.publisher).close()
         assert eventually(lambda: counted(fleet, here) == truth, 600), (counted(fleet, here), truth)
         for process in workers[1:]:
             fleet.end(process, 60)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, TypeVar, cast
 from urllib.parse import unquote
 
 from telemetry.box.directory import default_directory
+from telemetry.settings import buckets, exclusions
 
 T = TypeVar("T")
 
@@ -45,7 +47,10 @@ class Settings:
         exit_deadline: Seconds the exit of a process may take for its last export, ``TELEMETRY_EXIT_DEADLINE``.
         prometheus_host: ``OTEL_EXPORTER_PROMETHEUS_HOST``.
         prometheus_port: ``OTEL_EXPORTER_PROMETHEUS_PORT``.
-        excluded_paths: URL paths that HTTP metrics leave out, ``TELEMETRY_EXCLUDED_PATHS`` (comma separated).
+        excluded_paths: What HTTP metrics leave out, ``TELEMETRY_EXCLUDED_PATHS``: exact paths, route templates, regular
+            expressions and methods, as ``exclusions.py`` has them.
+        histogram_buckets: Upper bounds of histograms of the catalogue instead of its own, by name,
+            ``TELEMETRY_HISTOGRAM_BUCKETS``: the same in the whole fleet, as ``buckets.py`` has it.
         pass_uncatalogued: Let what instrumentors of OpenTelemetry measure beyond the catalogue leave the process,
             ``TELEMETRY_PASS_UNCATALOGUED``. What an application measures itself always does.
         state_dir: Where counts are kept that outlive their process, ``TELEMETRY_STATE_DIR``: a directory of this user
@@ -65,9 +70,26 @@ class Settings:
     prometheus_host: str = "localhost"
     prometheus_port: int = 9464
     excluded_paths: frozenset[str] = field(default_factory=frozenset)
+    histogram_buckets: buckets.Buckets = field(default_factory=dict)
     pass_uncatalogued: bool = False
     state_dir: Path | None = None
     state_max_age: float = DEFAULT_MAX_AGE
+
+    def __post_init__(self) -> None:
+        try:
+            _ = self.exclusions
+        except exclusions.InvalidExclusionError as error:
+            raise SettingsError(f"excluded_paths: {error}") from error
+        try:
+            for name, bounds in self.histogram_buckets.items():
+                buckets.checked(name, bounds)
+        except buckets.InvalidBucketsError as error:
+            raise SettingsError(f"histogram_buckets: {error}") from error
+
+    @cached_property
+    def exclusions(self) -> exclusions.Exclusions:
+        """The excluded paths, ready to be asked."""
+        return exclusions.Exclusions.parse(sorted(self.excluded_paths))
 
     @property
     def fleet(self) -> str:
@@ -110,9 +132,11 @@ class _Reader:
             return default
         try:
             return convert(raw)
+        except (exclusions.InvalidExclusionError, buckets.InvalidBucketsError) as error:
+            self.errors.append(f"{name}={raw!r} is not valid: {error}")
         except ValueError:
             self.errors.append(f"{name}={raw!r} is not valid: set it to {remedy}")
-            return default
+        return default
 
     def milliseconds(self, name: str, default: float) -> float:
         return self.read(name, default, lambda raw: _positive(raw) / 1000, "a number of milliseconds above 0")
@@ -150,7 +174,8 @@ def _read(reader: _Reader, service_name: str | None) -> Settings:
         exit_deadline=reader.read("TELEMETRY_EXIT_DEADLINE", 5.0, _positive, "a number of seconds above 0"),
         prometheus_host=reader.env.get("OTEL_EXPORTER_PROMETHEUS_HOST") or "localhost",
         prometheus_port=reader.read("OTEL_EXPORTER_PROMETHEUS_PORT", 9464, _port, "a port from 1 to 65535"),
-        excluded_paths=reader.read("TELEMETRY_EXCLUDED_PATHS", frozenset(), _paths, "paths like /health,/ready"),
+        excluded_paths=reader.read("TELEMETRY_EXCLUDED_PATHS", frozenset(), _excluded, exclusions.REMEDY),
+        histogram_buckets=reader.read("TELEMETRY_HISTOGRAM_BUCKETS", {}, buckets.parse, buckets.REMEDY),
         pass_uncatalogued=reader.read("TELEMETRY_PASS_UNCATALOGUED", False, _boolean, "true or false"),
         state_dir=reader.read("TELEMETRY_STATE_DIR", None, _absolute, "an absolute path"),
         state_max_age=reader.read("TELEMETRY_STATE_MAX_AGE", DEFAULT_MAX_AGE, _positive, "a number of seconds above 0"),
@@ -199,11 +224,9 @@ def _boolean(raw: str) -> bool:
     return raw.lower() in {"true", "1"}
 
 
-def _paths(raw: str) -> frozenset[str]:
-    paths = frozenset(path.strip() for path in raw.split(",") if path.strip())
-    if not all(path.startswith("/") for path in paths):
-        raise ValueError(raw)
-    return paths
+def _excluded(raw: str) -> frozenset[str]:
+    exclusions.Exclusions.parse(raw)
+    return frozenset(exclusions.split(raw))
 
 
 def _absolute(raw: str) -> Path:

@@ -1,0 +1,123 @@
+"""Which requests HTTP metrics leave out: the syntax of ``TELEMETRY_EXCLUDED_PATHS`` and of ``instrument(excluded=…)``.
+
+An entry is ``[METHOD] [PATH]``. A path is one of
+
+* ``/health``: exactly this path;
+* ``/items/{item}``: every request that takes the route with this full template;
+* ``^/internal/``: every path this regular expression matches from its first character.
+
+A method alone leaves out its requests to every path. A WebSocket has no method: only entries without one leave it out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, get_args
+
+from telemetry.catalogue._labels import Method
+
+REMEDY = "/health, ^/internal/, /items/{item}, OPTIONS or GET /metrics, with commas between entries"
+
+_METHODS = frozenset(get_args(Method)) - {"_OTHER"}
+_PIECE = re.compile(r"\\.|.", re.DOTALL)  # an escaped character is one piece
+
+
+class InvalidExclusionError(ValueError):
+    """An entry does not follow the syntax; the message names the entry and the remedy."""
+
+
+class Exclusion(NamedTuple):
+    """One entry.
+
+    Attributes:
+        method: The only method it is about; ``None`` for all.
+        path: The exact path or full route template.
+        pattern: The regular expression, where there is one instead.
+    """
+
+    method: str | None = None
+    path: str | None = None
+    pattern: re.Pattern[str] | None = None
+
+    def covers(self, method: str | None, path: str) -> bool:
+        """Whether a request is left out."""
+        if self.method is not None and self.method != method:
+            return False
+        if self.pattern is not None:
+            return self.pattern.match(path) is not None
+        return self.path is None or self.path == path
+
+
+class Exclusions:
+    """A set of entries; false where it is empty.
+
+    Args:
+        entries: Parsed ones.
+
+    Attributes:
+        has_templates: Whether a route can be left out that its path does not tell.
+    """
+
+    def __init__(self, entries: Iterable[Exclusion] = ()) -> None:
+        self._entries = tuple(entries)
+        self.has_templates = any("{" in (entry.path or "") for entry in self._entries)
+
+    @classmethod
+    def parse(cls, entries: str | Iterable[str]) -> Exclusions:
+        """Entries as text, or one text with commas between them.
+
+        Raises:
+            InvalidExclusionError: Naming the first wrong entry and the remedy.
+        """
+        texts = split(entries) if isinstance(entries, str) else entries
+        return cls(_parsed(text.strip()) for text in texts)
+
+    def __bool__(self) -> bool:
+        return bool(self._entries)
+
+    def __add__(self, others: Exclusions) -> Exclusions:
+        return Exclusions((*self._entries, *others._entries))
+
+    def cover(self, method: str | None, path: str, root_path: str = "") -> bool:
+        """Whether a request, or every request to a route, is left out.
+
+        Args:
+            method: As sent; ``None`` for a WebSocket.
+            path: URL path, or a full route template.
+            root_path: What a proxy or server put before the application's paths; entries match with it and without it.
+        """
+        return any(entry.covers(method, said) for said in _spellings(path, root_path) for entry in self._entries)
+
+
+def split(entries: str) -> list[str]:
+    """The entries of one text; a comma within brackets of a regular expression does not end it."""
+    found, depth = [""], 0
+    for piece in _PIECE.findall(entries):
+        depth += (piece in "([{") - (piece in ")]}")
+        if piece == "," and depth <= 0:
+            found.append("")
+        else:
+            found[-1] += piece
+    return [entry.strip() for entry in found if entry.strip()]
+
+
+def _spellings(path: str, root_path: str) -> Iterator[str]:
+    yield path
+    root = root_path.rstrip("/")
+    if root:
+        inside = path.removeprefix(root) if path == root or path.startswith(root + "/") else None
+        yield root + path if inside is None else inside or "/"
+
+
+def _parsed(entry: str) -> Exclusion:
+    method, _, rest = entry.partition(" ") if entry[:1] not in {"/", "^"} else ("", "", entry)
+    path = rest.strip()
+    if (method and method not in _METHODS) or (path and path[0] not in "/^") or not (method or path):
+        raise InvalidExclusionError(f"{entry!r} is no exclusion: write it as {REMEDY}")
+    if not path.startswith("^"):
+        return Exclusion(method or None, path or None)
+    try:
+        return Exclusion(method or None, pattern=re.compile(path))
+    except re.error as error:
+        raise InvalidExclusionError(f"{entry!r} is no regular expression ({error}): write it as {REMEDY}") from error
