@@ -8,9 +8,10 @@ from fastapi import APIRouter, FastAPI, WebSocket
 from fastapi.testclient import TestClient
 
 import telemetry
+from support.waiting import eventually
 from telemetry import Settings, SettingsError, testing
 from telemetry.settings.exclusions import Exclusions, split
-from tests.support.server import serving, until
+from tests.support.server import serving
 from tests.telemetry.http.conftest import Ask
 
 PATHS = ("/health", "/health/deep", "/items/7", "/items/x", "/internal/jobs/3")
@@ -103,7 +104,7 @@ def test_root_path_of_a_server() -> None:
         with serving(app, root_path="/api") as address:
             assert httpx.get(f"http://{address}/health").status_code == 200
             assert httpx.get(f"http://{address}/items/1").status_code == 200
-            until(lambda: _counted(captured) == {"/items/{item}"})
+            assert eventually(lambda: _counted(captured) == {"/items/{item}"})
 
 
 @pytest.mark.filterwarnings("ignore:The `root_path` parameter")

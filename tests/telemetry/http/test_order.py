@@ -21,8 +21,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import telemetry
+from support.waiting import eventually
 from telemetry import testing
-from tests.support.server import serving, until
+from tests.support.server import serving
 from tests.telemetry.http.conftest import Ask
 
 KEY = {"method": "GET", "endpoint": "/items/{item}", "status_code": "200"}
@@ -103,7 +104,7 @@ def test_instrumented_in_its_lifespan(captured: testing.Captured) -> None:
     app = _routes(FastAPI(lifespan=lifespan))
     with serving(app) as address:
         assert httpx.get(f"http://{address}/items/1").status_code == 200
-        until(lambda: captured.value("http_requests_total", **KEY) == 1)
+        assert eventually(lambda: captured.value("http_requests_total", **KEY) == 1)
     assert captured.total("http_request_duration_seconds") == 1
 
 

@@ -14,8 +14,9 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import Receive, Scope, Send
 
 import telemetry
+from support.waiting import eventually
 from telemetry import testing
-from tests.support.server import serving, until
+from tests.support.server import serving
 from tests.telemetry.http.conftest import Ask
 
 SIZES = ("http_request_size_bytes", "http_response_size_bytes")
@@ -42,7 +43,7 @@ def test_application_without_a_response(captured: testing.Captured, inner: Any, 
         else:
             with pytest.raises(httpx.RemoteProtocolError):
                 httpx.get(f"http://{address}/silent/x")
-        until(lambda: captured.value("http_requests_total", **key, status_code=str(status)) == 1)
+        assert eventually(lambda: captured.value("http_requests_total", **key, status_code=str(status)) == 1)
     assert captured.value("http_request_duration_seconds", **key) == 1
     assert not captured.value("http_time_to_first_byte_seconds", **key)
     assert captured.series("http_requests_in_progress") == {}
