@@ -36,8 +36,6 @@ class Settings:
     Attributes:
         service_name: ``OTEL_SERVICE_NAME``, else the name given in code.
         environment: ``deployment.environment.name`` of ``OTEL_RESOURCE_ATTRIBUTES``; ``dev`` when it is not set.
-        service_namespace: ``service.namespace`` of ``OTEL_RESOURCE_ATTRIBUTES``: the label ``service_namespace`` of
-            every series; empty when it is not set, and then there is no such label.
         sink: ``OTEL_METRICS_EXPORTER``: ``otlp`` (a collector), ``prometheus`` (one process) or ``none``.
         protocol: ``OTEL_EXPORTER_OTLP_METRICS_PROTOCOL`` or ``OTEL_EXPORTER_OTLP_PROTOCOL``.
         export_interval: Seconds between exports, from ``OTEL_METRIC_EXPORT_INTERVAL`` (milliseconds); 15 s when it is
@@ -57,11 +55,12 @@ class Settings:
             alone, best in memory; ``box_directory`` when it is not set.
         state_max_age: Seconds after which what a dead process counted is not delivered any more,
             ``TELEMETRY_STATE_MAX_AGE``; a day when it is not set.
+        service_namespace: ``service.namespace`` of ``OTEL_RESOURCE_ATTRIBUTES``: the label ``service_namespace`` of
+            every series; empty when it is not set, and then there is no such label.
     """
 
     service_name: str = "unknown_service"
     environment: str = DEFAULT_ENVIRONMENT
-    service_namespace: str = ""
     sink: Sink = "none"
     protocol: Protocol = "http/protobuf"
     export_interval: float = DEFAULT_INTERVAL
@@ -74,6 +73,7 @@ class Settings:
     pass_uncatalogued: bool = False
     state_dir: Path | None = None
     state_max_age: float = DEFAULT_MAX_AGE
+    service_namespace: str = ""
 
     def __post_init__(self) -> None:
         try:
