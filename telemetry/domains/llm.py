@@ -36,6 +36,9 @@ class Billing(Protocol):
             counts_unpriced: Whether a call without a price counts as one; it does once.
         """
 
+    def settle_soon(self) -> None:
+        """See to it that what could not be priced now is priced."""
+
 
 class LlmRecorder:
     """Calls to vendors, the tokens and money they take, and requests answered from the response cache."""
@@ -85,11 +88,13 @@ class LlmRecorder:
     def steps_of_bill(self, provider: str, model: str, usage: TokenUsage | None, *, new_call: bool = True) -> Steps:
         """What the usage of a call counts."""
         labels: ModelLabels = {"provider": provider, "model": model}
-        if usage is not None:
-            known = usage
-            bill = [lambda: self._billing.add(provider, model, known, counts_unpriced=new_call)]
-            return [*_steps_of_tokens(self._tokens, labels, known), *bill]
-        return [lambda: self._unpriced.add(1, labels)] if new_call else []
+        if usage is None:
+            return [lambda: self._unpriced.add(1, labels)] if new_call else []
+        return [
+            *_steps_of_tokens(self._tokens, labels, usage),
+            lambda: self._billing.add(provider, model, usage, counts_unpriced=new_call),
+            self._billing.settle_soon,
+        ]
 
     def first_token(self, provider: str, model: str, seconds: float) -> None:
         """The first text of a streamed reply arrived."""
@@ -112,6 +117,7 @@ class LlmRecorder:
         steps = _steps_of_tokens(self._estimated, labels, usage)
         if with_input and usage.tokens:
             steps.append(lambda: self._billing.add(provider, model, usage, estimated=True, counts_unpriced=False))
+            steps.append(self._billing.settle_soon)
         return steps
 
 
