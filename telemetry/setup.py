@@ -56,7 +56,7 @@ class Telemetry:
         self.own_sources: set[str] = set()
         self.meter_provider = MeterProvider([*catalogue_views(), *views], clamp_of=clamp_of, owner=_Owner(self))
         self.instruments = Instruments(self.meter_provider.get_meter("telemetry"))
-        self._billing = LlmBilling(self.instruments, self.meter_provider)
+        self._billing = LlmBilling(self.instruments, self.meter_provider, settings.llm_prices)
         self.pipeline = Pipeline(settings, self.meter_provider, self.instruments, self.observe, self.settle_for)
         self.errors = ErrorsRecorder(self.instruments)
         self.http = HttpRecorder(self.instruments, self.errors)

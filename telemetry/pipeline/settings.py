@@ -10,6 +10,7 @@ from typing import Literal, TypeVar, cast
 from urllib.parse import unquote
 
 from telemetry.box.directory import default_directory
+from telemetry.instrumentation.llm import overrides
 
 T = TypeVar("T")
 
@@ -50,6 +51,7 @@ class Settings:
             alone, best in memory; ``box_directory`` when it is not set.
         state_max_age: Seconds after which what a dead process counted is not delivered any more,
             ``TELEMETRY_STATE_MAX_AGE``; a day when it is not set.
+        llm_prices: Negotiated prices of LLM vendors, from the file that ``TELEMETRY_LLM_PRICES`` names.
     """
 
     service_name: str = "unknown_service"
@@ -65,6 +67,7 @@ class Settings:
     pass_uncatalogued: bool = False
     state_dir: Path | None = None
     state_max_age: float = DEFAULT_MAX_AGE
+    llm_prices: tuple[overrides.Override, ...] = ()
 
     @property
     def box_directory(self) -> Path:
@@ -145,7 +148,17 @@ def _read(reader: _Reader, service_name: str | None) -> Settings:
         pass_uncatalogued=reader.read("TELEMETRY_PASS_UNCATALOGUED", False, _boolean, "true or false"),
         state_dir=reader.read("TELEMETRY_STATE_DIR", None, _absolute, "an absolute path"),
         state_max_age=reader.read("TELEMETRY_STATE_MAX_AGE", DEFAULT_MAX_AGE, _positive, "a number of seconds above 0"),
+        llm_prices=_llm_prices(reader, "TELEMETRY_LLM_PRICES"),
     )
+
+
+def _llm_prices(reader: _Reader, name: str) -> tuple[overrides.Override, ...]:
+    raw = reader.env.get(name, "").strip()
+    try:
+        return overrides.read(Path(raw)) if raw else ()
+    except overrides.PricesError as error:
+        reader.errors.append(f"{name}={raw!r} is not valid: {error}")
+        return ()
 
 
 def _resource_attributes(reader: _Reader) -> dict[str, str]:

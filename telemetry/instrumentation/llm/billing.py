@@ -7,7 +7,8 @@ dead process prices its calls.
 from __future__ import annotations
 
 import threading
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 from telemetry import guard
 from telemetry.box.box import Box
@@ -15,8 +16,10 @@ from telemetry.box.identity import ReadEntry, attributes_of
 from telemetry.catalogue import llm as catalogue
 from telemetry.catalogue.llm import ModelLabels
 from telemetry.domains.llm_tokens import TokenUsage
+from telemetry.instrumentation.llm import overrides
 from telemetry.instrumentation.llm import pricing as prices
 from telemetry.instrumentation.llm.notes import NOTE, Bill, Notes, bill_of
+from telemetry.instrumentation.llm.overrides import Override
 from telemetry.metrics.bound import BoundCounter
 from telemetry.metrics.catalogue_instruments import Instruments
 from telemetry.metrics.clamp import clean
@@ -40,9 +43,11 @@ class LlmBilling:
     Args:
         instruments: Have the series that amounts go to.
         provider: Keeps the notes.
+        negotiated: Prices that go before those of the price library.
     """
 
-    def __init__(self, instruments: Instruments, provider: MeterProvider) -> None:
+    def __init__(self, instruments: Instruments, provider: MeterProvider, negotiated: Sequence[Override] = ()) -> None:
+        self._negotiated = negotiated
         self._price_table = instruments.fact(catalogue.PRICE_TABLE)
         self._cost = instruments.counter(catalogue.COST)
         self._estimated_cost = instruments.counter(catalogue.COST_ESTIMATED)
@@ -57,6 +62,7 @@ class LlmBilling:
         self._loader: threading.Thread | None = None
         self._has_noted = False
         self._is_settling = False
+        self._settling = threading.RLock()
 
     def after_fork_in_child(self) -> None:
         """The loader is the parent's, and so are its notes."""
@@ -101,14 +107,18 @@ class LlmBilling:
             self.settle()
 
     def settle(self) -> None:
-        """Price everything that is noted, where that can be done; the first look-up loads the price library."""
+        """Price everything that is noted, where that can be done; the first look-up loads the price library.
+
+        Whoever else does it meanwhile is waited for.
+        """
         if prices.is_lost():
             return
-        if self._has_noted:
-            self._has_noted = False
-            self._settle_all()
-        if self._has_priced and not self._shows_price_table:
-            self._show_price_table()
+        with self._settling:
+            if self._has_noted:
+                self._has_noted = False
+                self._settle_all()
+            if self._has_priced and not self._shows_price_table:
+                self._show_price_table()
 
     def _settle_all(self) -> None:
         self._is_settling = True  # calls are noted meanwhile, and wait for no lock
@@ -170,7 +180,9 @@ class LlmBilling:
         with prices.lock:
             if not self._may_be_priced(bill.provider, bill.model):
                 return None
-            cost = prices.cost_in_usd(bill.provider, bill.model, bill.usage)
+            cost = overrides.cost_in_usd(self._negotiated, bill.provider, bill.model, bill.usage)
+            if cost is None:
+                cost = prices.cost_in_usd(bill.provider, bill.model, bill.usage)
             self._has_priced = True
             return cost
 
@@ -178,7 +190,8 @@ class LlmBilling:
         self._shows_price_table = True
         with guard.guarded("reading the age of the price table"), prices.lock:
             version, date = prices.price_table()
-            self._price_table.set_all([({"version": version, "date": date}, 1)])
+            has_overrides: Literal["yes", "no"] = "yes" if self._negotiated else "no"
+            self._price_table.set_all([({"version": version, "date": date, "overrides": has_overrides}, 1)])
 
     def _may_be_priced(self, provider: str, model: str) -> bool:
         """The price library remembers every name it was asked for: names without end must not reach it."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from telemetry import testing
-from telemetry.catalogue.llm import UNPRICED
+from telemetry.catalogue.llm import COST, UNPRICED, ModelLabels
 from telemetry.domains.llm_tokens import TokenUsage
 from telemetry.instrumentation.llm import pricing
 from telemetry.instrumentation.llm.billing import LlmBilling
@@ -19,6 +19,7 @@ from telemetry.instrumentation.llm.notes import MOST_DIFFERENT, NOTE, Bill, piec
 
 GPT_4O = {"provider": "openai", "model": "gpt-4o"}
 PER_TOKEN = 2.5e-6
+_LABELS: ModelLabels = {"provider": "openai", "model": "gpt-4o"}
 
 
 class Library:
@@ -106,6 +107,26 @@ def test_caller_does_not_wait_for_who_settles(
     assert threading.get_ident() not in library.asked_by
     library.loaded.set()
     assert captured.value("llm_cost_usd_total", **GPT_4O) == pytest.approx(3 * PER_TOKEN)
+
+
+def test_flush_waits_for_who_settles(captured: testing.Captured, library: Library) -> None:
+    """Who settles before an export waits for the thread that is at it: what it exports has every cost."""
+    _call(captured, 1)
+    while not library.asked_by:
+        time.sleep(0.001)
+    costs: list[float] = []
+
+    def flush() -> None:
+        captured.telemetry.settle()
+        costs.append(captured.telemetry.instruments.counter(COST).bind(_LABELS).standing())
+
+    flushing = threading.Thread(target=flush)
+    flushing.start()
+    flushing.join(0.05)
+    assert costs == []
+    library.loaded.set()
+    flushing.join()
+    assert costs == [pytest.approx(PER_TOKEN)]
 
 
 def test_no_thread_for_the_library(
