@@ -1,4 +1,4 @@
-"""Anthropic's half of `app.llm`, apart because its client is imported only when LLM_PROVIDER names it."""
+"""Chat by Anthropic's own client; `app.llm` imports it only when LLM_PROVIDER names it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import anthropic
 
-from app.llm import MAX_REPLY_TOKENS, ChatMessages, vendor_call
+from app.llm_calls import MAX_REPLY_TOKENS, ChatMessages, vendor_call
 from app.settings import Settings
 
 

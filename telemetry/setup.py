@@ -53,7 +53,7 @@ class Telemetry:
         all_views = [*catalogue_views(settings.histogram_buckets), *views]
         self.meter_provider = MeterProvider(all_views, clamp_of=clamp_of, owner=_Owner(self))
         self.instruments = Instruments(self.meter_provider.get_meter("telemetry"))
-        self._billing = LlmBilling(self.instruments, self.meter_provider)
+        self._billing = LlmBilling(self.instruments, self.meter_provider, settings.llm_prices)
         self.pipeline = Pipeline(settings, self.meter_provider, self.instruments, self.observe, self.settle_for)
         self.errors = ErrorsRecorder(self.instruments)
         self.http = HttpRecorder(self.instruments, self.errors)

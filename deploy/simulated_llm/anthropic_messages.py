@@ -67,6 +67,7 @@ class _Prompt:
 
     tokens: list[str]
     breakpoints: list[int]
+    kept_for_an_hour: bool = False
 
 
 @router.post("/v1/messages")
@@ -104,29 +105,32 @@ def _answer(vendor: Vendor, model: Model, ask: _Messages, chance: Chance) -> Ans
 
 def _prompt(ask: _Messages) -> _Prompt:
     """Tools, system and messages, in the order in which Anthropic caches them."""
-    segments = [(tool.model_dump_json(), bool(tool.cache_control)) for tool in ask.tools]
+    segments = [(tool.model_dump_json(), tool.cache_control) for tool in ask.tools]
     segments += _segments("system", ask.system)
     for turn in ask.messages:
         segments += _segments(turn.role, turn.content)
     tokens: list[str] = []
     breakpoints: list[int] = []
-    for text, marked in segments:
+    for text, mark in segments:
         tokens += tokenize(text)
-        breakpoints += [len(tokens)] if marked else []
+        breakpoints += [len(tokens)] if mark else []
     if ask.cache_control:
         breakpoints.append(len(tokens))
-    return _Prompt(tokens, [length for length in breakpoints if length >= CACHE_MINIMUM])
+    marks = [ask.cache_control, *(mark for _, mark in segments)]
+    for_an_hour = any(mark.get("ttl") == "1h" for mark in marks if mark)
+    return _Prompt(tokens, [length for length in breakpoints if length >= CACHE_MINIMUM], for_an_hour)
 
 
-def _segments(role: str, content: Content) -> list[tuple[str, bool]]:
+def _segments(role: str, content: Content) -> list[tuple[str, dict[str, str] | None]]:
     parts = content if isinstance(content, list) else [Part(text=content)] if content else []
-    return [(f"<{role}>{text_of_part(part)}", bool(part.cache_control)) for part in parts]
+    return [(f"<{role}>{text_of_part(part)}", part.cache_control) for part in parts]
 
 
 def _bill(vendor: Vendor, model: Model, prompt: _Prompt, reply: Reply) -> Bill:
     cached = vendor.prompts.longest_known(model.name, prompt.tokens, prompt.breakpoints)
     written = prompt.breakpoints[-1] - cached if prompt.breakpoints else 0
-    return Bill(len(prompt.tokens) - cached, cached, reply.tokens, cache_written=written)
+    hourly = written if prompt.kept_for_an_hour else 0
+    return Bill(len(prompt.tokens) - cached, cached, reply.tokens, cache_written=written, cache_written_1h=hourly)
 
 
 def _usage(bill: Bill, completion: int) -> dict[str, Any]:
@@ -134,6 +138,10 @@ def _usage(bill: Bill, completion: int) -> dict[str, Any]:
     return {
         "input_tokens": bill.prompt - bill.cache_written,
         "cache_creation_input_tokens": bill.cache_written,
+        "cache_creation": {
+            "ephemeral_5m_input_tokens": bill.cache_written - bill.cache_written_1h,
+            "ephemeral_1h_input_tokens": bill.cache_written_1h,
+        },
         "cache_read_input_tokens": bill.cached,
         "output_tokens": completion,
         "service_tier": "standard",

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from deploy.simulated_llm import anthropic_messages, openai_chat, openai_media
+from deploy.simulated_llm import anthropic_messages, openai_chat, openai_embeddings, openai_media, openai_responses
 from deploy.simulated_llm.faults import VendorError, error_body
 from deploy.simulated_llm.models import Model, Provider, offered
 from deploy.simulated_llm.paced import Answer, Paced, Piece
@@ -24,7 +24,7 @@ def create_app(settings: Settings) -> FastAPI:
     """The application of one simulated vendor."""
     app = FastAPI(title="Simulated LLM vendor", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.vendor = Vendor(settings)
-    for api in (openai_chat, openai_media, anthropic_messages):
+    for api in (openai_chat, openai_responses, openai_embeddings, openai_media, anthropic_messages):
         app.include_router(api.router)
     app.add_exception_handler(VendorError, _vendor_error)
     app.add_exception_handler(HTTPException, _http_error)

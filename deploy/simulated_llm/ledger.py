@@ -19,6 +19,7 @@ class Bill:
         cached: Input tokens read from it.
         completion: Output tokens, reasoning included.
         cache_written: The part of ``prompt`` that was written to the prompt cache.
+        cache_written_1h: The part of ``cache_written`` that is kept for an hour.
         images: Images made.
         audio_seconds: Seconds of audio heard.
         language: What was heard in them.
@@ -28,6 +29,7 @@ class Bill:
     cached: int = 0
     completion: int = 0
     cache_written: int = 0
+    cache_written_1h: int = 0
     images: int = 0
     audio_seconds: float = 0.0
     language: str = ""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Provider = Literal["openai", "anthropic"]
-Work = Literal["chat", "image", "transcription"]
+Work = Literal["chat", "image", "transcription", "embedding"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,7 @@ _ALL = (
     Model("gpt-image-1", "openai", "image", "gpt-image-1", 9.0, 0.3),
     Model("whisper-1", "openai", "transcription", "whisper-1", 1.2, 0.4),
     Model("gpt-4o-mini-transcribe", "openai", "transcription", "gpt-4o-mini-transcribe", 0.9, 0.4),
+    Model("text-embedding-3-small", "openai", "embedding", "text-embedding-3-small", 0.2),
     Model("claude-sonnet-4-5", "anthropic", "chat", "claude-sonnet-4-5-20250929", 0.9, 0.4, 70, 90, context=200_000),
     Model("claude-haiku-4-5", "anthropic", "chat", "claude-haiku-4-5-20251001", 0.5, 0.4, 140, context=200_000),
     # No price library knows these: for tests of what happens then.

@@ -56,6 +56,7 @@ class _Chat(BaseModel):
     tools: list[_Tool] | None = None
     tool_choice: str | dict[str, Any] | None = None
     n: int | None = Field(1, ge=1, le=1)
+    service_tier: str | None = None
 
     @property
     def last(self) -> str:
@@ -109,7 +110,7 @@ def _answer(vendor: Vendor, model: Model, ask: _Chat, chance: Chance) -> Answer:
     reply = compose(model, chance, controls, ask.max_completion_tokens or ask.max_tokens, tool)
     cached = vendor.prompts.longest_known(model.name, prompt, automatic_lengths(len(prompt)))
     bill = Bill(prompt=len(prompt) - cached, cached=cached, completion=reply.tokens)
-    head = _head(chance, model)
+    head = _head(chance, model, ask.service_tier)
     if not ask.stream:
         return replace(frame, bill=bill, pieces=[Piece(json.dumps(head | _completion(reply, bill, chance)).encode())])
     with_usage = ask.stream_options is not None and ask.stream_options.include_usage
@@ -117,14 +118,19 @@ def _answer(vendor: Vendor, model: Model, ask: _Chat, chance: Chance) -> Answer:
     return replace(frame, bill=bill, pieces=pieces, streamed=True, media_type="text/event-stream")
 
 
-def _head(chance: Chance, model: Model) -> dict[str, Any]:
+def _head(chance: Chance, model: Model, tier: str | None) -> dict[str, Any]:
     return {
         "id": f"chatcmpl-{chance.hex('id')[:29]}",
         "created": int(time.time()),
         "model": model.snapshot,
-        "service_tier": "default",
+        "service_tier": served_tier(tier),
         "system_fingerprint": "fp_simulated",
     }
+
+
+def served_tier(asked: str | None) -> str:
+    """The tier a request is served in: the one it asks for, where it asks for a certain one."""
+    return asked if asked in {"flex", "priority"} else "default"
 
 
 def _completion(reply: Reply, bill: Bill, chance: Chance) -> dict[str, Any]:

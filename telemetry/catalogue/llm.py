@@ -26,6 +26,7 @@ class PriceTableLabels(TypedDict):
 
     version: Annotated[str, Budget(10, "releases of the price library in the fleet")]
     date: Annotated[str, Budget(20, "days on which the table changed")]
+    overrides: Literal["yes", "no"]
 
 
 REQUESTS = CounterSpec(
@@ -97,7 +98,8 @@ FIRST_TOKEN = HistogramSpec(
 )
 PRICE_TABLE = FactSpec(
     name="llm_price_table_info",
-    help="1 for the price table that costs are computed with; `date` is when its newest price took effect.",
+    help="1 for the price table that costs are computed with; `date` is when its newest price took effect, "
+    "`overrides` whether negotiated prices go before it.",
     labels=PriceTableLabels,
     documented=False,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, Protocol
 
 from telemetry import guard
@@ -11,6 +12,7 @@ from telemetry.domains.errors import ErrorsRecorder
 from telemetry.domains.llm_tokens import TokenUsage
 from telemetry.metrics.bound import BoundCounter
 from telemetry.metrics.catalogue_instruments import Instruments
+from telemetry.steps import Steps, complete
 
 
 class Billing(Protocol):
@@ -34,6 +36,9 @@ class Billing(Protocol):
             estimated: Whether the usage is an estimate.
             counts_unpriced: Whether a call without a price counts as one; it does once.
         """
+
+    def settle_soon(self) -> None:
+        """See to it that what could not be priced now is priced."""
 
 
 class LlmRecorder:
@@ -60,9 +65,12 @@ class LlmRecorder:
 
     def call_ended(self, provider: str, model: str, seconds: float) -> None:
         """A call to the vendor is over, however it ended."""
+        complete(self.steps_of_call(provider, model, seconds))
+
+    def steps_of_call(self, provider: str, model: str, seconds: float) -> Steps:
+        """What a call to the vendor counts at its end."""
         labels: ModelLabels = {"provider": provider, "model": model}
-        self._requests.add(1, labels)
-        self._duration.record(seconds, labels)
+        return [lambda: self._requests.add(1, labels), lambda: self._duration.record(seconds, labels)]
 
     def call_failed(self, error: BaseException) -> None:
         """A call to the vendor raised an exception."""
@@ -77,12 +85,18 @@ class LlmRecorder:
             usage: What it reported; ``None`` where it reported none.
             new_call: Whether this is not the rest of what another record said; a call is unpriced once.
         """
+        complete(self.steps_of_bill(provider, model, usage, new_call=new_call))
+
+    def steps_of_bill(self, provider: str, model: str, usage: TokenUsage | None, *, new_call: bool = True) -> Steps:
+        """What the usage of a call counts."""
         labels: ModelLabels = {"provider": provider, "model": model}
-        if usage is not None:
-            self._count_tokens(self._tokens, labels, usage)
-            self._billing.add(provider, model, usage, counts_unpriced=new_call)
-        elif new_call:
-            self._unpriced.add(1, labels)
+        if usage is None:
+            return [lambda: self._unpriced.add(1, labels)] if new_call else []
+        return [
+            *_steps_of_tokens(self._tokens, labels, usage),
+            lambda: self._billing.add(provider, model, usage, counts_unpriced=new_call),
+            self._billing.settle_soon,
+        ]
 
     def first_token(self, provider: str, model: str, seconds: float) -> None:
         """The first text of a streamed reply arrived."""
@@ -92,8 +106,8 @@ class LlmRecorder:
         """A streamed reply was not read to its end."""
         self._aborted.add(1, {"provider": provider, "model": model})
 
-    def tokens_estimated(self, provider: str, model: str, usage: TokenUsage, *, with_input: bool) -> None:
-        """A streamed reply ended before the vendor reported all of its usage.
+    def steps_of_estimate(self, provider: str, model: str, usage: TokenUsage, *, with_input: bool) -> Steps:
+        """What a streamed reply counts that ended before the vendor reported all of its usage.
 
         Args:
             provider: The vendor.
@@ -102,15 +116,16 @@ class LlmRecorder:
             with_input: Whether the input of the call is known; without it there is no cost, for half a cost is not one.
         """
         labels: ModelLabels = {"provider": provider, "model": model}
-        self._count_tokens(self._estimated, labels, usage)
+        steps = _steps_of_tokens(self._estimated, labels, usage)
         if with_input and usage.tokens:
-            self._billing.add(provider, model, usage, estimated=True, counts_unpriced=False)
+            steps.append(lambda: self._billing.add(provider, model, usage, estimated=True, counts_unpriced=False))
+            steps.append(self._billing.settle_soon)
+        return steps
 
-    def _count_tokens(self, counter: BoundCounter[TokenLabels], labels: ModelLabels, usage: TokenUsage) -> None:
-        counts: tuple[tuple[Literal["prompt", "cached", "completion"], int], ...] = (
-            ("prompt", usage.prompt),
-            ("cached", usage.cached),
-            ("completion", usage.completion),
-        )
-        for token_type, count in counts:
-            counter.add(count, {**labels, "type": token_type})
+
+def _steps_of_tokens(counter: BoundCounter[TokenLabels], labels: ModelLabels, usage: TokenUsage) -> Steps:
+    def of(count: int, token_type: Literal["prompt", "cached", "completion"]) -> Callable[[], None]:
+        series: TokenLabels = {**labels, "type": token_type}
+        return lambda: counter.add(count, series)
+
+    return [of(usage.prompt, "prompt"), of(usage.cached, "cached"), of(usage.completion, "completion")]

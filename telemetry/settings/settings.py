@@ -11,7 +11,7 @@ from typing import Literal, TypeVar, cast
 from urllib.parse import unquote
 
 from telemetry.box.directory import default_directory
-from telemetry.settings import buckets, exclusions
+from telemetry.settings import buckets, exclusions, llm_prices
 
 T = TypeVar("T")
 
@@ -57,6 +57,7 @@ class Settings:
             ``TELEMETRY_STATE_MAX_AGE``; a day when it is not set.
         service_namespace: ``service.namespace`` of ``OTEL_RESOURCE_ATTRIBUTES``: the label ``service_namespace`` of
             every series; empty when it is not set, and then there is no such label.
+        llm_prices: Negotiated prices of LLM vendors, from the file that ``TELEMETRY_LLM_PRICES`` names.
     """
 
     service_name: str = "unknown_service"
@@ -74,6 +75,7 @@ class Settings:
     state_dir: Path | None = None
     state_max_age: float = DEFAULT_MAX_AGE
     service_namespace: str = ""
+    llm_prices: tuple[llm_prices.Override, ...] = ()
 
     def __post_init__(self) -> None:
         try:
@@ -179,7 +181,17 @@ def _read(reader: _Reader, service_name: str | None) -> Settings:
         pass_uncatalogued=reader.read("TELEMETRY_PASS_UNCATALOGUED", False, _boolean, "true or false"),
         state_dir=reader.read("TELEMETRY_STATE_DIR", None, _absolute, "an absolute path"),
         state_max_age=reader.read("TELEMETRY_STATE_MAX_AGE", DEFAULT_MAX_AGE, _positive, "a number of seconds above 0"),
+        llm_prices=_llm_prices(reader, "TELEMETRY_LLM_PRICES"),
     )
+
+
+def _llm_prices(reader: _Reader, name: str) -> tuple[llm_prices.Override, ...]:
+    raw = reader.env.get(name, "").strip()
+    try:
+        return llm_prices.read(Path(raw)) if raw else ()
+    except llm_prices.PricesError as error:
+        reader.errors.append(f"{name}={raw!r} is not valid: {error}")
+        return ()
 
 
 def _resource_attributes(reader: _Reader) -> dict[str, str]:

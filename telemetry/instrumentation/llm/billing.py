@@ -6,11 +6,9 @@ dead process prices its calls.
 
 from __future__ import annotations
 
-import json
 import threading
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple, cast
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 from telemetry import guard
 from telemetry.box.box import Box
@@ -19,35 +17,16 @@ from telemetry.catalogue import llm as catalogue
 from telemetry.catalogue.llm import ModelLabels
 from telemetry.domains.llm_tokens import TokenUsage
 from telemetry.instrumentation.llm import pricing as prices
+from telemetry.instrumentation.llm.notes import NOTE, Bill, Notes, bill_of
 from telemetry.metrics.bound import BoundCounter
 from telemetry.metrics.catalogue_instruments import Instruments
 from telemetry.metrics.clamp import clean
 from telemetry.metrics.provider import MeterProvider
 from telemetry.metrics.series import CounterSeries
+from telemetry.settings import llm_prices
+from telemetry.settings.llm_prices import Override
 
-NOTE = "llm_bill"
-
-_MOST_NOTED = 1000
 _MOST_LOOK_UPS = 1000
-
-
-@dataclass(frozen=True)
-class Bill:
-    """What is to be priced, and where the amount goes.
-
-    Attributes:
-        provider: The vendor.
-        model: As sent to the vendor.
-        usage: What the call is billed for.
-        estimated: Whether the usage is an estimate.
-        counts_unpriced: Whether a call without a price counts as one; it does once.
-    """
-
-    provider: str
-    model: str
-    usage: TokenUsage
-    estimated: bool = False
-    counts_unpriced: bool = True
 
 
 class Amount(NamedTuple):
@@ -64,21 +43,26 @@ class LlmBilling:
     Args:
         instruments: Have the series that amounts go to.
         provider: Keeps the notes.
+        negotiated: Prices that go before those of the price library.
     """
 
-    def __init__(self, instruments: Instruments, provider: MeterProvider) -> None:
+    def __init__(self, instruments: Instruments, provider: MeterProvider, negotiated: Sequence[Override] = ()) -> None:
+        self._negotiated = negotiated
         self._price_table = instruments.fact(catalogue.PRICE_TABLE)
         self._cost = instruments.counter(catalogue.COST)
         self._estimated_cost = instruments.counter(catalogue.COST_ESTIMATED)
         self._unpriced = instruments.counter(catalogue.UNPRICED)
-        self._notes = provider.notes(NOTE)
+        self._notes = Notes(provider)
         self._looked_up: set[tuple[str, str]] = set()
         self._begin()
 
     def _begin(self) -> None:
+        self._has_priced = False
         self._shows_price_table = False
         self._loader: threading.Thread | None = None
-        self._noted = 0
+        self._has_noted = False
+        self._is_settling = False
+        self._settling = threading.RLock()
 
     def after_fork_in_child(self) -> None:
         """The loader is the parent's, and so are its notes."""
@@ -93,45 +77,66 @@ class LlmBilling:
         estimated: bool = False,
         counts_unpriced: bool = True,
     ) -> None:
-        """Price a call, now or soon."""
+        """Price a call now, where that takes no time; else note it, for the loader or the next collection to price."""
         bill = Bill(provider, model, usage, estimated, counts_unpriced)
-        if prices.is_ready():
+        if prices.is_ready() and not self._is_settling:
             self._count(bill)
             return
-        self._notes.bind(_noted(bill)).update(1)
-        self._noted += 1
-        if self._noted >= _MOST_NOTED:
-            self.settle()
-        elif self._loader is None and not prices.is_lost():
+        self._note(bill)
+
+    def settle_soon(self) -> None:
+        """Let a thread price what is noted, once; it is the one that loads the price library."""
+        if self._has_noted and self._loader is None and not prices.is_lost():
             self._load()
+
+    def _note(self, bill: Bill) -> None:
+        self._has_noted = True
+        if not self._notes.add(bill) and bill.counts_unpriced:
+            self._unpriced.add(1, {"provider": bill.provider, "model": bill.model})
 
     def _load(self) -> None:
         self._loader = threading.Thread(target=self.settle, name="telemetry-prices", daemon=True)
         try:
             self._loader.start()
-        except RuntimeError:  # no more threads, or the interpreter is ending
-            self.settle()
+        except RuntimeError:  # no more threads, or the interpreter is ending: the next collection does it
+            return
 
     def collecting(self) -> None:
         """Price what is noted, but leave to the loader what it is at: nothing waits for the library."""
-        if self._noted and (self._loader is None or not self._loader.is_alive()):
+        if self._loader is None or not self._loader.is_alive():
             self.settle()
 
     def settle(self) -> None:
-        """Price everything that is noted, where that can be done; the first look-up loads the price library."""
+        """Price everything that is noted, where that can be done; the first look-up loads the price library.
+
+        Whoever else does it meanwhile is waited for.
+        """
         if prices.is_lost():
             return
-        with prices.lock:
-            self._noted = 0
+        with self._settling:
+            if self._has_noted:
+                self._has_noted = False
+                self._settle_all()
+            if self._has_priced and not self._shows_price_table:
+                self._show_price_table()
+
+    def _settle_all(self) -> None:
+        self._is_settling = True  # calls are noted meanwhile, and wait for no lock
+        try:
             for note in self._notes.all():
-                self._settle(cast("CounterSeries", note))
+                self._settle(note)
+        finally:
+            self._is_settling = False
 
     def _settle(self, note: CounterSeries) -> None:
         """Price a note as often as it stands for a call; the price is there before the note goes."""
-        for _ in range(round(note.standing())):
-            amount = None
-            with guard.guarded("pricing a noted LLM call"):
-                amount = self._amount(_bill(attributes_of(note)))
+        calls = round(note.standing())
+        if not calls:
+            return
+        amount = None
+        with guard.guarded("pricing a noted LLM call"):
+            amount = self._amount(bill_of(attributes_of(note)))
+        for _ in range(calls):
             with guard.guarded("counting a noted LLM call"), self._notes.lock:
                 if not note.standing():  # its box was given up meanwhile, for others to deliver
                     return
@@ -145,16 +150,15 @@ class LlmBilling:
         """Price what a dead process had noted, into its own box; whether that worked."""
         if prices.is_lost():
             return next(iter(box.notes(NOTE)), None) is None
-        with prices.lock:
-            for segment, (note, (count,)) in list(box.notes(NOTE)):
-                amount = None
-                with guard.guarded("pricing LLM calls that a dead process had noted"):
-                    amount = self._amount(_bill(attributes_of(note)))
-                series = amount and amount.counter.bind(amount.labels)
-                for left in reversed(range(round(count))):
-                    segment.put(note, [left])  # first: a kill in between loses a call, and doubles none
-                    if amount and series:
-                        box.count(ReadEntry(series.identity, series.keys, series.values), amount.value)
+        for segment, (note, (count,)) in list(box.notes(NOTE)):
+            amount = None
+            with guard.guarded("pricing LLM calls that a dead process had noted"):
+                amount = self._amount(bill_of(attributes_of(note)))
+            series = amount and amount.counter.bind(amount.labels)
+            for left in reversed(range(round(count))):
+                segment.put(note, [left])  # first: a kill in between loses a call, and doubles none
+                if amount and series:
+                    box.count(ReadEntry(series.identity, series.keys, series.values), amount.value)
         return True
 
     def _count(self, bill: Bill) -> None:
@@ -176,12 +180,18 @@ class LlmBilling:
         with prices.lock:
             if not self._may_be_priced(bill.provider, bill.model):
                 return None
-            cost = prices.cost_in_usd(bill.provider, bill.model, bill.usage)
-            if not self._shows_price_table:
-                self._shows_price_table = True
-                version, date = prices.price_table()
-                self._price_table.set_all([({"version": version, "date": date}, 1)])
+            cost = llm_prices.cost_in_usd(self._negotiated, bill.provider, bill.model, bill.usage)
+            if cost is None:
+                cost = prices.cost_in_usd(bill.provider, bill.model, bill.usage)
+            self._has_priced = True
             return cost
+
+    def _show_price_table(self) -> None:
+        self._shows_price_table = True
+        with guard.guarded("reading the age of the price table"), prices.lock:
+            version, date = prices.price_table()
+            has_overrides: Literal["yes", "no"] = "yes" if self._negotiated else "no"
+            self._price_table.set_all([({"version": version, "date": date, "overrides": has_overrides}, 1)])
 
     def _may_be_priced(self, provider: str, model: str) -> bool:
         """The price library remembers every name it was asked for: names without end must not reach it."""
@@ -189,11 +199,3 @@ class LlmBilling:
         if pair not in self._looked_up and len(self._looked_up) < _MOST_LOOK_UPS:
             self._looked_up.add(pair)
         return pair in self._looked_up and pair == (provider, model)
-
-
-def _noted(bill: Bill) -> Mapping[str, Any]:
-    return {**asdict(bill), "usage": json.dumps(asdict(bill.usage), default=repr)}
-
-
-def _bill(noted: Mapping[str, Any]) -> Bill:
-    return Bill(**{**noted, "usage": TokenUsage(**json.loads(noted["usage"]))})

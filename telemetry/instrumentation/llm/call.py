@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable
+from dataclasses import replace
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, overload
 
 from telemetry import guard
 from telemetry.domains.llm_tokens import TokenUsage
-from telemetry.instrumentation.llm.stream import OnEnd, WatchedStream
-from telemetry.instrumentation.llm.usage import StreamUsage, usage_of
+from telemetry.instrumentation.llm.stream import AwaitedStream, OnEnd, WatchedStream, watched_stream
+from telemetry.instrumentation.llm.usage import BATCH, StreamUsage, usage_of
+from telemetry.steps import Steps, complete
 
 
 class CallListener(Protocol):
-    """Whom a call tells what happened."""
+    """Whom a call tells what happened; what counts several things counts them in steps."""
 
-    def call_ended(self, provider: str, model: str, seconds: float) -> None:
+    def steps_of_call(self, provider: str, model: str, seconds: float) -> Steps:
         """A call to the vendor is over, however it ended."""
 
     def call_failed(self, error: BaseException) -> None:
         """A call to the vendor raised an exception."""
 
-    def tokens_billed(self, provider: str, model: str, usage: TokenUsage | None) -> None:
+    def steps_of_bill(self, provider: str, model: str, usage: TokenUsage | None) -> Steps:
         """The vendor reported the usage of a call; ``None`` where it reported none."""
 
     def first_token(self, provider: str, model: str, seconds: float) -> None:
@@ -30,25 +33,39 @@ class CallListener(Protocol):
     def stream_aborted(self, provider: str, model: str) -> None:
         """A streamed reply was not read to its end."""
 
-    def tokens_estimated(self, provider: str, model: str, usage: TokenUsage, *, with_input: bool) -> None:
+    def steps_of_estimate(self, provider: str, model: str, usage: TokenUsage, *, with_input: bool) -> Steps:
         """A streamed reply ended before all of its usage was reported."""
 
 
 class LlmCall:
-    """One call to a vendor: timed, and billed by the usage the vendor reports."""
+    """One call to a vendor: timed, and billed by the usage the vendor reports.
 
-    def __init__(self, listener: CallListener, provider: str, model: str, prompt: object = None) -> None:
+    An exception that a signal handler raises in the middle of counting passes, after everything is counted.
+
+    Args:
+        listener: Counts it.
+        provider: The vendor.
+        model: As sent to the vendor.
+        prompt: What is sent to the vendor.
+        service_tier: What was asked for.
+    """
+
+    def __init__(
+        self, listener: CallListener, provider: str, model: str, prompt: object = None, service_tier: str = ""
+    ) -> None:
         self._listener = listener
         self._provider = provider
         self._model = model
         self._prompt = prompt
+        self._service_tier = service_tier
         self._usage: TokenUsage | None = None
         self._stream: StreamUsage | None = None
+        self._began_at: float | None = None
         self._started = time.perf_counter()
         self._ended = False
 
     def __enter__(self) -> Self:
-        self._started = time.perf_counter()
+        self.start()
         return self
 
     def __exit__(
@@ -56,39 +73,70 @@ class LlmCall:
     ) -> None:
         self.end(error)
 
+    def start(self) -> None:
+        """The call begins now, and not when this object was made."""
+        self._started = time.perf_counter()
+
     def end(self, error: BaseException | None = None) -> None:
         """The call is over; a second time does nothing.
 
         Args:
             error: What the call raised.
         """
-        with guard.whole, guard.guarded("counting an LLM call"):
-            if self._ended:
-                return
-            self._ended = True
-            self._listener.call_ended(self._provider, self._model, time.perf_counter() - self._started)
-            if isinstance(error, Exception):
-                self._listener.call_failed(error)
-            self._bill(failed=error is not None)
+        if self._ended:
+            return
+        self._ended = True
+        left: Steps = [lambda: self._plan(left, error)]
+        try:
+            with guard.guarded("counting an LLM call"):
+                complete(left)
+        finally:
+            if left:  # interrupted before anything was counted
+                complete(left)
 
-    def _bill(self, *, failed: bool) -> None:
+    def _plan(self, steps: Steps, error: BaseException | None) -> None:
+        """Put behind this step, which is taken once as any other, what has to be counted."""
+        seconds = time.perf_counter() - self._started
+        planned = self._listener.steps_of_call(self._provider, self._model, seconds)
+        if isinstance(error, Exception):
+            planned.append(lambda: self._listener.call_failed(error))
+        planned += self._steps_of_bill(failed=error is not None)
+        planned += self._steps_of_estimate()
+        steps[1:] = planned
+
+    def _steps_of_bill(self, *, failed: bool) -> Steps:
         stream, usage = self._stream, self._usage
         if usage is None and stream is not None:
             usage = stream.reported
-        if not failed or usage is not None or stream is not None:
-            self._listener.tokens_billed(self._provider, self._model, usage)
+        if failed and usage is None and stream is None:
+            return []
+        return self._listener.steps_of_bill(self._provider, self._model, self._served(usage))
+
+    def _steps_of_estimate(self) -> Steps:
+        stream = self._stream
         if stream is None or self._usage is not None or stream.is_complete:
-            return
-        if not stream.is_finished:
-            self._listener.stream_aborted(self._provider, self._model)
+            return []
         rest = stream.unreported(self._prompt)
         with_input = stream.reported is not None or rest.prompt > 0
-        self._listener.tokens_estimated(self._provider, self._model, rest, with_input=with_input)
+        served = self._served(rest) or rest
+        steps = self._listener.steps_of_estimate(self._provider, self._model, served, with_input=with_input)
+        if not stream.is_finished:
+            steps.append(lambda: self._listener.stream_aborted(self._provider, self._model))
+        return steps
+
+    def _served(self, usage: TokenUsage | None) -> TokenUsage | None:
+        """The usage with the tier it was served in: what the answer says, unless the answer is of a batch."""
+        if usage is None or (usage.service_tier and self._service_tier != BATCH):
+            return usage
+        return replace(usage, service_tier=self._service_tier) if self._service_tier else usage
 
     def response(self, answer: object) -> None:
         """Take the usage from the vendor's answer: a client object or a dictionary."""
         with guard.guarded("reading the usage of an LLM answer"):
-            self._usage = usage_of(answer)
+            complete([lambda: self._take(usage_of(answer))])
+
+    def _take(self, usage: TokenUsage | None) -> None:
+        self._usage = usage
 
     def usage(
         self,
@@ -96,6 +144,8 @@ class LlmCall:
         prompt_tokens: int = 0,
         cached_tokens: int = 0,
         completion_tokens: int = 0,
+        cache_written_tokens: int = 0,
+        cache_written_1h_tokens: int = 0,
         audio_seconds: float = 0.0,
     ) -> None:
         """Set the usage by hand.
@@ -104,21 +154,34 @@ class LlmCall:
             prompt_tokens: Input that was not read from the vendor's prompt cache.
             cached_tokens: Input that was.
             completion_tokens: Output.
+            cache_written_tokens: The part of ``prompt_tokens`` that was written to the vendor's prompt cache.
+            cache_written_1h_tokens: The part of ``cache_written_tokens`` that is kept there for an hour.
             audio_seconds: Audio heard, for models priced by time.
         """
         self._usage = TokenUsage(
-            prompt=prompt_tokens, cached=cached_tokens, completion=completion_tokens, audio_seconds=audio_seconds
+            prompt=prompt_tokens,
+            cached=cached_tokens,
+            completion=completion_tokens,
+            cache_written=cache_written_tokens,
+            cache_written_1h=cache_written_1h_tokens,
+            audio_seconds=audio_seconds,
         )
+
+    @overload
+    def stream(self, chunks: Awaitable[Any], on_end: OnEnd | None = None) -> AwaitedStream: ...
+
+    @overload
+    def stream(self, chunks: object, on_end: OnEnd | None = None) -> WatchedStream: ...
 
     def stream(self, chunks: Any, on_end: OnEnd | None = None) -> WatchedStream:
         """Pass a vendor's stream through and take the usage it reports; for ``for`` and ``async for``.
 
         Args:
-            chunks: The vendor's stream.
+            chunks: The vendor's stream, or what gives it when it is awaited or entered (``messages.stream(…)``).
             on_end: Called with what ended the stream: its end (``None``), an error, or its being closed.
         """
         self._stream = StreamUsage()
-        return WatchedStream(chunks, self, on_end)
+        return watched_stream(chunks, self, on_end)
 
     def finished(self) -> None:
         """The stream was read to its end."""
@@ -126,11 +189,15 @@ class LlmCall:
             self._stream.is_finished = True
 
     def saw(self, chunk: object) -> None:
-        """A chunk of the stream arrived; never raises."""
+        """A chunk of the stream arrived; raises nothing of its own."""
+        stream = self._stream
+        if stream is None:
+            return
         with guard.guarded("reading the usage of an LLM stream"):
-            if self._stream is None:
-                return
-            began = self._stream.has_begun
-            self._stream.see(chunk)
-            if self._stream.has_begun and not began:
-                self._listener.first_token(self._provider, self._model, time.perf_counter() - self._started)
+            complete([lambda: stream.see(chunk), lambda: self._has_begun(stream)])
+
+    def _has_begun(self, stream: StreamUsage) -> None:
+        if self._began_at is None and stream.has_begun:
+            now = time.perf_counter()
+            self._listener.first_token(self._provider, self._model, now - self._started)
+            self._began_at = now

@@ -22,7 +22,7 @@ class LlmCalls(LlmRecorder):
         """Whether the application itself records the calls to a vendor; instrumentors' records are then dropped."""
         return provider in self._own_providers
 
-    def request(self, *, provider: str, model: str, messages: object = None) -> LlmCall:
+    def request(self, *, provider: str, model: str, messages: object = None, service_tier: object = None) -> LlmCall:
         """A call to a vendor, as a context manager around it (also around ``await`` and streams).
 
         Args:
@@ -30,8 +30,11 @@ class LlmCalls(LlmRecorder):
             model: As sent to the vendor.
             messages: What is sent to the vendor, from which the input of a stream that is aborted can be estimated;
                 nothing of it is kept or recorded.
+            service_tier: What is asked for (``flex``, ``priority``, …), for a vendor whose answer does not say how it
+                served the call. ``batch`` for an answer that comes from a batch holds whatever the answer says.
         """
         if len(self._own_providers) < _MOST_PROVIDERS:
             with guard.guarded("noting a vendor"):
                 self._own_providers.add(provider)
-        return LlmCall(self, provider, model, messages)
+        tier = service_tier if isinstance(service_tier, str) else ""
+        return LlmCall(self, provider, model, messages, tier)

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, TypeVar, cast
 
+from telemetry.instrumentation.llm.answer import watched
 from telemetry.instrumentation.llm.call import LlmCall
 from telemetry.process import get
 
@@ -16,29 +17,35 @@ Begin = Callable[[dict[str, Any]], LlmCall]
 _UNKNOWN = "unknown"
 
 
-def llm_call(*, provider: str, model: str | None = None) -> Callable[[F], F]:
+def llm_call(*, provider: str, model: str | None = None, service_tier: str = "") -> Callable[[F], F]:
     """Measure a function that makes one call to a vendor and returns, or yields, what the vendor answers.
 
-    The function may be sync or async, a generator of either kind, or return the vendor's stream; a stream is over when
-    it was read to its end or closed.
+    The function may be sync or async, a generator of either kind, or return the vendor's stream, something to await
+    (``AsyncOpenAI().chat.completions.create``) or a context manager (``Anthropic().messages.stream``). A stream is over
+    when it was read to its end or closed; what is never awaited, entered or iterated is no call.
 
     Args:
         provider: ``openai``, ``anthropic``, ``google``, …
         model: As sent to the vendor; without it the function's ``model`` argument, if it is called with one by name.
+        service_tier: ``flex``, ``priority``, ``batch``, …, as in ``request()``; without it the function's
+            ``service_tier`` argument, if it is called with one by name.
     """
 
+    def begin(named: dict[str, Any]) -> LlmCall:
+        return get().llm.request(
+            provider=provider,
+            model=str(model or named.get("model") or _UNKNOWN),
+            messages=named.get("messages") or named.get("input"),
+            service_tier=service_tier or named.get("service_tier"),
+        )
+
     def decorate(function: F) -> F:
-        return cast("F", functools.wraps(function)(_measured(function, provider, model)))
+        return cast("F", functools.wraps(function)(_measured(function, begin)))
 
     return decorate
 
 
-def _measured(function: Callable[..., Any], provider: str, model: str | None) -> Callable[..., Any]:
-    def begin(named: dict[str, Any]) -> LlmCall:
-        chosen = named.get("model") if model is None else model
-        messages = named.get("messages")
-        return get().llm.request(provider=provider, model=str(chosen or _UNKNOWN), messages=messages)
-
+def _measured(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
     if inspect.isasyncgenfunction(function):
         return _yielding_async(function, begin)
     if inspect.isgeneratorfunction(function):
@@ -69,11 +76,10 @@ def _awaiting(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
     async def measured(*args: Any, **named: Any) -> Any:
         call = begin(named)
         try:
-            answer = await function(*args, **named)
+            return watched(call, await function(*args, **named))
         except BaseException as error:
             call.end(error)
             raise
-        return _answered(call, answer)
 
     return measured
 
@@ -82,18 +88,9 @@ def _calling(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
     def measured(*args: Any, **named: Any) -> Any:
         call = begin(named)
         try:
-            answer = function(*args, **named)
+            return watched(call, function(*args, **named))
         except BaseException as error:
             call.end(error)
             raise
-        return _answered(call, answer)
 
     return measured
-
-
-def _answered(call: LlmCall, answer: Any) -> Any:
-    if hasattr(answer, "__next__") or hasattr(answer, "__anext__"):
-        return call.stream(answer, on_end=call.end)
-    call.response(answer)
-    call.end()
-    return answer

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from typing import Any, Protocol, Self
+
+from telemetry import guard
+from telemetry.instrumentation.llm.assumptions import CHUNKS_OF_HELPER, is_helper
 
 OnEnd = Callable[[BaseException | None], None]
 
@@ -12,7 +15,17 @@ class StreamListener(Protocol):
     """Whom a stream tells."""
 
     def saw(self, chunk: object) -> None:
-        """A chunk of the stream arrived; never raises."""
+        """A chunk of the stream arrived; raises nothing of its own."""
+
+    def finished(self) -> None:
+        """The stream was read to its end."""
+
+
+class _Nobody:
+    """Whom a stream tells whose chunks are seen elsewhere."""
+
+    def saw(self, chunk: object) -> None:
+        """A chunk arrived."""
 
     def finished(self) -> None:
         """The stream was read to its end."""
@@ -22,21 +35,45 @@ def _nobody_waits(error: BaseException | None) -> None:
     """Whoever made the call ends it."""
 
 
+def is_stream(answer: object) -> bool:
+    """Whether an answer comes piece by piece."""
+    return any(hasattr(type(answer), name) for name in ("__next__", "__anext__", "__aiter__"))
+
+
+def watched_stream(chunks: Any, call: StreamListener, on_end: OnEnd | None = None) -> WatchedStream:
+    """A vendor's stream, or what gives it when it is awaited or entered, watched for a call."""
+    kind = AwaitedStream if hasattr(type(chunks), "__await__") else WatchedStream
+    return kind(chunks, call, on_end)
+
+
 class WatchedStream:
     """A vendor's stream, unchanged, whose usage is noted on the way; everything else is the vendor's own.
 
     Args:
-        chunks: The vendor's stream.
+        chunks: The vendor's stream, or what gives it when it is awaited or entered.
         call: The call it answers.
         on_end: Called with what ended the stream: its end (``None``), an error, or its being closed.
     """
 
     def __init__(self, chunks: Any, call: StreamListener, on_end: OnEnd | None = None) -> None:
-        self._chunks = chunks
         self._call = call
         self._on_end: OnEnd = on_end or _nobody_waits
         self._iterator: Iterator[Any] | None = None
         self._async_iterator: AsyncIterator[Any] | None = None
+        self._manager = chunks
+        self._watch(chunks)
+
+    def _watch(self, chunks: Any) -> None:
+        self._chunks = chunks
+        with guard.guarded("watching a vendor's stream"):
+            if is_helper(chunks):
+                self._watch_inside(chunks)
+
+    def _watch_inside(self, helper: Any) -> None:
+        """Watch what all ways read that a vendor's helper has (``text_stream``, ``get_final_message()``, …)."""
+        inner = getattr(helper, CHUNKS_OF_HELPER)
+        setattr(helper, CHUNKS_OF_HELPER, WatchedStream(inner, self._call, self._on_end))
+        self._call = _Nobody()
 
     def __getattr__(self, name: str) -> Any:
         if name == "_chunks":  # a copy that is not made yet
@@ -60,24 +97,28 @@ class WatchedStream:
         return await anext(aiter(self))
 
     def __enter__(self) -> Self:
-        self._chunks.__enter__()
+        self._opened(self._manager.__enter__())
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> Any:
         try:
-            return self._chunks.__exit__(kind, error, traceback)
+            return self._manager.__exit__(kind, error, traceback)
         finally:
             self._on_end(error)
 
     async def __aenter__(self) -> Self:
-        await self._chunks.__aenter__()
+        self._opened(await self._manager.__aenter__())
         return self
 
     async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> Any:
         try:
-            return await self._chunks.__aexit__(kind, error, traceback)
+            return await self._manager.__aexit__(kind, error, traceback)
         finally:
             self._on_end(error)
+
+    def _opened(self, chunks: Any) -> None:
+        if chunks is not self._chunks:
+            self._watch(chunks)
 
     def close(self) -> Any:
         """Close the vendor's stream; what it returns may have to be awaited."""
@@ -109,3 +150,10 @@ class WatchedStream:
             raise
         finally:
             self._on_end(ended_by)
+
+
+class AwaitedStream(WatchedStream):
+    """A stream that is still to be awaited."""
+
+    def __await__(self) -> Generator[Any, Any, WatchedStream]:
+        return WatchedStream((yield from self._manager.__await__()), self._call, self._on_end)

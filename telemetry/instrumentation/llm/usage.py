@@ -7,21 +7,25 @@ from collections.abc import Iterable, Mapping
 
 from telemetry.domains.llm_tokens import TokenUsage
 
+BATCH = "batch"
+FAST = "fast"
+
 _LARGEST_COUNT = 10**12
+_LONGEST_TIER = 32
 
 
 def usage_of(answer: object) -> TokenUsage | None:
     """The usage an answer reports, ``None`` where it reports none.
 
-    Understands OpenAI chat completions, responses, images and transcriptions (input includes cached) and Anthropic
-    messages (input excludes cached), as client objects or as plain dictionaries.
+    Understands OpenAI chat completions, responses, embeddings, images and transcriptions (input includes cached) and
+    Anthropic messages (input excludes cached), as client objects or as plain dictionaries.
     """
     usage = _get(answer, "usage")
     if usage is None:
         return None
     if _get(usage, "cache_read_input_tokens") is not None or _get(usage, "cache_creation_input_tokens") is not None:
         return _anthropic(usage)
-    return _openai(usage)
+    return _openai(usage, _tier(answer) or _tier(usage))
 
 
 def _anthropic(usage: object) -> TokenUsage:
@@ -31,17 +35,26 @@ def _anthropic(usage: object) -> TokenUsage:
         cached=_count(usage, "cache_read_input_tokens"),
         completion=_count(usage, "output_tokens"),
         cache_written=written,
+        cache_written_1h=min(written, _count(_get(usage, "cache_creation"), "ephemeral_1h_input_tokens")),
+        service_tier=FAST if _get(usage, "speed") == FAST else _tier(usage),
     )
 
 
-def _openai(usage: object) -> TokenUsage | None:
+def _openai(usage: object, tier: str) -> TokenUsage | None:
     prompt = _first(usage, "prompt_tokens", "input_tokens")
     completion = _first(usage, "completion_tokens", "output_tokens")
     if prompt is None and completion is None:
         return _heard(usage)
     details = _get(usage, "prompt_tokens_details") or _get(usage, "input_tokens_details")
     cached = min(_count(details, "cached_tokens"), prompt or 0)
-    return TokenUsage(prompt=(prompt or 0) - cached, cached=cached, completion=completion or 0)
+    uncached = (prompt or 0) - cached
+    written = min(_count(details, "cache_write_tokens"), uncached)
+    return TokenUsage(uncached, cached, completion or 0, cache_written=written, service_tier=tier)
+
+
+def _tier(holder: object) -> str:
+    tier = _get(holder, "service_tier")
+    return tier if isinstance(tier, str) and len(tier) <= _LONGEST_TIER else ""
 
 
 def _heard(usage: object) -> TokenUsage | None:
@@ -69,6 +82,9 @@ def _count(holder: object, name: str) -> int:
     return _first(holder, name) or 0
 
 
+_DERIVED = frozenset({"content.delta", "refusal.delta"})
+
+
 class StreamUsage:
     """Collects the usage of a streamed reply from its chunks, and how much text came.
 
@@ -89,18 +105,19 @@ class StreamUsage:
         """Whether any text came."""
         return self._bytes > 0
 
-    def see(self, chunk: object) -> None:
-        """Take what a chunk carries.
+    def see(self, event: object) -> None:
+        """Take what a chunk carries, all of it or, interrupted, nothing.
 
         Usage comes in OpenAI's last chunk or event, and in the first (input) and last (output) of Anthropic.
         """
-        self._bytes += sum(len(text.encode("utf-8", "replace")) for text in _texts(chunk))
-        started = _get(chunk, "message")
-        response = _get(chunk, "response")
-        usage = usage_of(started if started is not None else response if response is not None else chunk)
-        if usage is not None:
-            self.is_complete = started is None
-            self.reported = usage if self.reported is None else _later(self.reported, usage)
+        chunk = _chunk_of(event)
+        size = self._bytes + sum(len(text.encode("utf-8", "replace")) for text in _texts(chunk))
+        usage, is_last = _reported(chunk)
+        known = usage if usage is None or self.reported is None else _later(self.reported, usage)
+        self._bytes = size
+        if known is not None:
+            self.reported = known
+            self.is_complete = self.is_complete or is_last
 
     def unreported(self, prompt: object = None) -> TokenUsage:
         """An estimate of what was used and not reported.
@@ -112,8 +129,26 @@ class StreamUsage:
             return TokenUsage()
         completion = _tokens(self._bytes)
         if self.reported is not None:
-            return TokenUsage(completion=max(0, completion - self.reported.completion))
+            rest = max(0, completion - self.reported.completion)
+            return TokenUsage(completion=rest, service_tier=self.reported.service_tier)
         return TokenUsage(prompt=estimate(prompt), completion=completion)
+
+
+def _chunk_of(event: object) -> object:
+    """The vendor's chunk in what OpenAI's helpers make of it; what they make beside it has been seen in the chunk."""
+    if _get(event, "type") in _DERIVED:
+        return None
+    chunk = _get(event, "chunk")
+    return event if chunk is None else chunk
+
+
+def _reported(chunk: object) -> tuple[TokenUsage | None, bool]:
+    """The usage a chunk reports, and whether that is all of it."""
+    message = _get(chunk, "message")
+    if message is not None:  # Anthropic's first event, or what its helper makes of the last one
+        return usage_of(message), _get(chunk, "type") == "message_stop"
+    response = _get(chunk, "response")
+    return usage_of(chunk if response is None else response), True
 
 
 def _later(known: TokenUsage, update: TokenUsage) -> TokenUsage:
@@ -123,6 +158,9 @@ def _later(known: TokenUsage, update: TokenUsage) -> TokenUsage:
         cached=max(known.cached, update.cached),
         completion=max(known.completion, update.completion),
         cache_written=max(known.cache_written, update.cache_written),
+        cache_written_1h=max(known.cache_written_1h, update.cache_written_1h),
+        audio_seconds=max(known.audio_seconds, update.audio_seconds),
+        service_tier=update.service_tier or known.service_tier,
     )
 
 

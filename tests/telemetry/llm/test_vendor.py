@@ -18,20 +18,6 @@ TOOL = {"type": "function", "function": {"name": "get_weather", "parameters": {"
 LONG = "Tell me about the history of the city, please. " * 150
 
 
-@pytest.fixture(scope="module")
-def _running() -> Iterator[RunningVendor]:
-    process, vendor = start()
-    yield vendor
-    end(process)
-
-
-@pytest.fixture
-def vendor(_running: RunningVendor) -> RunningVendor:
-    """A vendor without any history."""
-    _running.reset()
-    return _running
-
-
 def _used(captured: testing.Captured) -> dict[str, float]:
     return {kind: captured.total("llm_tokens_used_total", type=kind) for kind in ("prompt", "cached", "completion")}
 
