@@ -193,11 +193,14 @@ class LlmCall:
         stream = self._stream
         if stream is None:
             return
+        steps: Steps = [lambda: stream.see(chunk)]
+        if self._began_at is None:
+            steps.append(lambda: self._has_begun(stream))
         with guard.guarded("reading the usage of an LLM stream"):
-            complete([lambda: stream.see(chunk), lambda: self._has_begun(stream)])
+            complete(steps)
 
     def _has_begun(self, stream: StreamUsage) -> None:
-        if self._began_at is None and stream.has_begun:
+        if stream.has_begun:
             now = time.perf_counter()
             self._listener.first_token(self._provider, self._model, now - self._started)
             self._began_at = now

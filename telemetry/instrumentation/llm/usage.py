@@ -65,7 +65,7 @@ def _heard(usage: object) -> TokenUsage | None:
 
 
 def _get(holder: object, name: str) -> object:
-    if isinstance(holder, Mapping):
+    if isinstance(holder, dict | Mapping):  # a dictionary is known at once, and other mappings are rare
         return holder.get(name)
     return getattr(holder, name, None)
 
@@ -136,10 +136,10 @@ class StreamUsage:
 
 def _chunk_of(event: object) -> object:
     """The vendor's chunk in what OpenAI's helpers make of it; what they make beside it has been seen in the chunk."""
-    if _get(event, "type") in _DERIVED:
-        return None
-    chunk = _get(event, "chunk")
-    return event if chunk is None else chunk
+    kind = _get(event, "type")
+    if kind == "chunk":
+        return _get(event, "chunk")
+    return None if isinstance(kind, str) and kind in _DERIVED else event
 
 
 def _reported(chunk: object) -> tuple[TokenUsage | None, bool]:

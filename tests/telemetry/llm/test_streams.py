@@ -152,7 +152,7 @@ async def test_cancelled_stream_is_aborted(captured: testing.Captured) -> None:
 
 HOSTILE: list[Any] = [
     None, 7, "text", [], {}, {"choices": 5}, {"choices": [None, 3]}, {"choices": [{"delta": 9}]},
-    {"usage": "much"}, {"usage": {"prompt_tokens": -5, "completion_tokens": float("nan")}},
+    {"type": []}, {"type": "chunk", "chunk": 7}, {"type": "message_stop", "message": {"usage": []}}, {"usage": "much"}, {"usage": {"prompt_tokens": -5, "completion_tokens": float("nan")}},
     {"usage": {"prompt_tokens": 10**400, "completion_tokens": True}}, {"message": 4, "delta": {"text": b"x"}},
     {"choices": [{"delta": {"tool_calls": "x", "content": "\ud800"}}]}, {"usage": {"seconds": float("inf")}},
 ]  # fmt: skip
