@@ -12,7 +12,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ContextDecorator, contextmanager
+from contextlib import contextmanager
 from types import FunctionType, MethodType, TracebackType
 
 _logger = logging.getLogger("telemetry")
@@ -61,36 +61,6 @@ def swallow(error: BaseException, doing: str) -> None:
         _report(error, doing)
     finally:
         _State.reporting.now = False
-
-
-class _Whole(threading.local, ContextDecorator):
-    """A block that records an event whole: a signal handler that was told to wait for it runs at its end.
-
-    Signal handlers run in the main thread, and find the blocks of that thread. A handler that was not told, such as an
-    application's own alarm, interrupts the block.
-    """
-
-    _depth = 0
-    _waiting: Callable[[], object] | None = None
-
-    def __enter__(self) -> None:
-        self._depth += 1
-
-    def __exit__(self, *raised: object) -> None:
-        self._depth -= 1
-        if self._waiting is not None and not self._depth:
-            waiting, self._waiting = self._waiting, None
-            waiting()
-
-    def then(self, handler: Callable[[], object]) -> object:
-        """Call ``handler`` at the end of the block that this thread is in, or now where it is in none."""
-        if not self._depth:
-            return handler()
-        self._waiting = handler
-        return None
-
-
-whole = _Whole()
 
 
 def is_the_hosts(error: BaseException) -> bool:

@@ -12,7 +12,8 @@ from typing import Any
 from telemetry.box.header import Role
 from telemetry.box.identity import Entry, Kind, ReadEntry
 from telemetry.box.segment import Moved, Segment
-from telemetry.box.storage import GRANULARITY, Memory, Storage
+from telemetry.box.storage import GRANULARITY, Buffer, Memory, Storage
+from telemetry.steps import complete
 
 _logger = logging.getLogger("telemetry")
 
@@ -49,6 +50,7 @@ class Box:
         self._segments = list(segments)
         self._in_storage = len(self._segments)
         self._is_full = False
+        self._reserved: Buffer | None = None  # a block that the file has and does not count yet
         if not segments:
             self._segments = [self._first()]
 
@@ -127,26 +129,37 @@ class Box:
 
     def _extend(self, role: Role) -> Segment:
         """One block more; the ones before stay where they are, so nobody who counts is stopped."""
+        made: list[Segment] = []
+        complete([lambda: self._make(made, role), lambda: self._made(made[-1])])
+        return made[-1]
+
+    def _make(self, made: list[Segment], role: Role) -> None:
         segment = self._stored(role)
         if segment is None:
             segment = Segment(*self._memory.extend(_size_of(len(self._segments))))
             segment.make(role)
-        self._segments = [*self._segments, segment]
-        return segment
+        made.append(segment)
+
+    def _made(self, segment: Segment) -> None:
+        """The box has a block more; doing this a second time changes nothing."""
+        if segment not in self._segments:
+            self._segments = [*self._segments, segment]
 
     def _stored(self, role: Role) -> Segment | None:
         if self._is_full:
             return None
         try:
-            buffer = self._storage.extend(_size_of(self._in_storage))
+            if self._reserved is None:
+                self._reserved = self._storage.extend(_size_of(self._in_storage))
         except OSError as error:
             self._is_full = True
             _logger.warning("new series are kept in memory only, a kill would lose their counts: %s", error)
             return None
-        segment = Segment(*buffer)
+        segment = Segment(*self._reserved)
         segment.make(role)
-        self._in_storage += 1
-        self._segments[0].header.blocks = self._in_storage
+        blocks = self._in_storage + 1
+        self._segments[0].header.blocks = blocks
+        self._in_storage, self._reserved = blocks, None  # no call in between: as one, for a signal handler that raises
         return segment
 
     @property

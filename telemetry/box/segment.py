@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from telemetry.box import table
 from telemetry.box.header import LENGTH, WORD, DamagedError, Header, Role, Wrote
 from telemetry.box.identity import Entry, Identity, Kind, ReadEntry
+from telemetry.steps import complete
 
 
 class Moved(NamedTuple):
@@ -166,7 +167,9 @@ class Segment:
         return self._given_out
 
     def add(self, entry: Entry) -> bool:
-        """Give a new series its cells; whether there is room for it. Callers take turns."""
+        """Give a new series its cells; whether there is room for it. Callers take turns, and may ask twice in a row."""
+        if self._has_just_added(entry):
+            return True
         metric, keys = entry.identity, entry.keys
         lines: list[list[Any]] = []
         if metric not in self._metrics:
@@ -174,15 +177,24 @@ class Segment:
         if keys not in self._keys:
             lines.append([table.KEYS, keys])
         numbers = self._metrics.get(metric, len(self._metrics)), self._keys.get(keys, len(self._keys))
-        lines.append([*numbers, self._used, entry.values])
+        slot = self._used
+        lines.append([*numbers, slot, entry.values])
         if not self._append(lines, metric.cells):
             return False
-        self._metrics.setdefault(metric, numbers[0])
-        self._keys.setdefault(keys, numbers[1])
-        entry.slot = self._used
-        self._used += metric.cells
-        self.entries.append(entry)
+        complete([lambda: self._added(entry, numbers, slot)])
         return True
+
+    def _added(self, entry: Entry, numbers: tuple[int, int], slot: int) -> None:
+        """The table has a series more; doing this a second time changes nothing."""
+        self._metrics.setdefault(entry.identity, numbers[0])
+        self._keys.setdefault(entry.keys, numbers[1])
+        entry.slot = slot
+        self._used = slot + entry.identity.cells
+        if not self._has_just_added(entry):
+            self.entries.append(entry)
+
+    def _has_just_added(self, entry: Entry) -> bool:
+        return bool(self.entries) and self.entries[-1] is entry
 
     def _append(self, lines: Iterable[list[Any]], cells: int = 0) -> bool:
         """Add lines to the table, where it does not meet the cells; they count from the last store on."""

@@ -136,8 +136,9 @@ class MappedFile:
         finally:
             os.close(own)
         self._mappings.append(mapping)
-        self._size += size
-        return Buffer(mapping, _nothing)
+        buffer = Buffer(mapping, _nothing)
+        self._size += size  # and nothing is called after it: a signal handler that raises comes before or later
+        return buffer
 
     def close(self) -> None:
         """Unmap and unlock it; others may adopt it from now on."""

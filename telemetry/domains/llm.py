@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, Protocol
 
-from telemetry import guard
 from telemetry.catalogue import llm as catalogue
 from telemetry.catalogue.llm import ModelLabels, TokenLabels
 from telemetry.domains.errors import ErrorsRecorder
@@ -56,12 +55,10 @@ class LlmRecorder:
         self._billing = billing
         self._errors = errors
 
-    @guard.whole
     def cache_hit(self, *, provider: str, model: str) -> None:
         """A request was answered from the application's own response cache, without a call to the vendor."""
         labels: ModelLabels = {"provider": provider, "model": model}
-        self._requests.add(1, labels)
-        self._cache_hits.add(1, labels)
+        complete([lambda: self._requests.add(1, labels), lambda: self._cache_hits.add(1, labels)])
 
     def call_ended(self, provider: str, model: str, seconds: float) -> None:
         """A call to the vendor is over, however it ended."""

@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import cast
 
-from telemetry import guard
 from telemetry.catalogue import storage as catalogue
 from telemetry.catalogue.storage import OperationLabels, QuotaLabels
 from telemetry.metrics.catalogue_instruments import Instruments
+from telemetry.steps import complete
 
 TOP_USERS = 20
 OTHER = "other"
@@ -25,7 +25,6 @@ class StorageRecorder:
         self._bytes = instruments.counter(catalogue.BYTES_TRANSFERRED)
         self._quota = instruments.fact(catalogue.QUOTA_USED)
 
-    @guard.whole
     def operation(self, operation: str, *, bucket: str, transferred_bytes: int = 0) -> None:
         """An operation on the object store succeeded.
 
@@ -35,8 +34,7 @@ class StorageRecorder:
             transferred_bytes: Bytes moved in either direction.
         """
         labels = cast("OperationLabels", {"operation": operation, "bucket": bucket})
-        self._operations.add(1, labels)
-        self._bytes.add(transferred_bytes, labels)
+        complete([lambda: self._operations.add(1, labels), lambda: self._bytes.add(transferred_bytes, labels)])
 
     def observe_quota_used(self, usage: Iterable[Usage]) -> None:
         """What every user stores now; replaces the last reading.

@@ -16,6 +16,7 @@ from opentelemetry.util.types import Attributes
 
 from telemetry.box.box import Box
 from telemetry.box.identity import Identity, Kind, Scope
+from telemetry.box.segment import Segment
 from telemetry.box.storage import Memory
 from telemetry.metrics import instruments, views
 from telemetry.metrics.attributes import canonical
@@ -23,6 +24,7 @@ from telemetry.metrics.clamp import LabelClamp
 from telemetry.metrics.meter import Meter
 from telemetry.metrics.series import GaugeSeries, LevelSeries, Series
 from telemetry.metrics.stream import CataloguedStream, FreeStream, Stream
+from telemetry.steps import complete
 
 _logger = logging.getLogger("telemetry")
 
@@ -163,8 +165,8 @@ class MeterProvider(api.MeterProvider):
             return
         with self.lock:
             if not _has_cells(series):
-                segment = self.box.place(series)
-                series.move(segment.cells)
+                placed: list[Segment] = []
+                complete([lambda: placed.append(self.box.place(series)), lambda: series.move(placed[-1].cells)])
 
     @property
     def box(self) -> Box:

@@ -82,7 +82,6 @@ class Stream:
         """Forget every series; those that somebody holds go nowhere any more. For gauges, which have no past."""
         raise NotImplementedError
 
-    @guard.whole
     def take_unusual(self, series: Series, amount: object) -> None:
         """Count what a series could not take as it is: it has no cells yet, or the amount is no plain number."""
         try:
@@ -98,11 +97,6 @@ class Stream:
                 self._home.value_rejected(self.identity.name)
         except Exception as error:
             guard.swallow(error, f"counting {self.identity.name}")
-
-    def _made(self, keys: tuple[str, ...], values: tuple[Value, ...]) -> Series:
-        series = self._make(self, keys, values)
-        self._home.place(series)
-        return series
 
 
 class CataloguedStream(Stream):
@@ -132,7 +126,6 @@ class CataloguedStream(Stream):
             return
         series.update(amount)
 
-    @guard.whole
     def bind(self, attributes: Mapping[str, Any] | None) -> Series:
         """The series with these labels, or the one that stands for labels that are not allowed."""
         clamp = self._clamp
@@ -143,8 +136,9 @@ class CataloguedStream(Stream):
             if series is None and len(self._series) >= MOST_SERIES:
                 values = clamp.folded(values)
                 series = self._series.get(values)
-            if series is None:
-                series = self._series[values] = self._made(clamp.keys, values)
+            if series is None:  # known first: one without cells gets them, but no second one may get some
+                series = self._series[values] = self._make(self, clamp.keys, values)
+                self._home.place(series)
         if values != given:
             self._home.label_overflowed(self.identity.name)
         return series
@@ -221,7 +215,6 @@ class FreeStream(Stream):
             return
         series.update(amount)
 
-    @guard.whole
     def bind(self, attributes: Mapping[str, Any] | None) -> Series:
         """The series with these attributes, or the one for all beyond the limit."""
         given = attributes if isinstance(attributes, Mapping) else {}
@@ -244,12 +237,13 @@ class FreeStream(Stream):
             self._home.label_overflowed(self.identity.name)
             series, keys, values = self._overflow, (OVERFLOW,), (True,)
         if series is None:
-            series = self._made(keys, values)
-            self._series.append(series)
+            series = self._make(self, keys, values)
             if keys == (OVERFLOW,):
                 self._overflow = series
             else:
                 by_values[key] = series
+            self._series.append(series)
+            self._home.place(series)
         return series
 
     def _remember(self, names: tuple[str, ...], values: tuple[Any, ...], series: Series) -> None:

@@ -142,28 +142,6 @@ def test_labels_do_not_swallow_a_time_out(captured: testing.Captured) -> None:
         captured.telemetry.errors.occurred(ValueError(), component=cast("str", Slow()))
 
 
-def test_whole_blocks_let_handlers_wait() -> None:
-    """Handlers that wait run once, at the end of the outermost block, and their exceptions leave it."""
-    order: list[str] = []
-
-    def handler() -> None:
-        order.append("handler")
-        raise _TimedOutError
-
-    def record() -> None:
-        with guard.whole:
-            with guard.guarded("testing"), guard.whole:
-                guard.whole.then(handler)
-                order.append("first metric")
-            order.append("second metric")
-
-    with pytest.raises(_TimedOutError):
-        record()
-    assert order == ["first metric", "second metric", "handler"]
-    with pytest.raises(_TimedOutError):
-        guard.whole.then(handler)
-
-
 def test_our_tests_see_failures(monkeypatch: pytest.MonkeyPatch) -> None:
     """With `TELEMETRY_STRICT` nothing is swallowed."""
     monkeypatch.setenv(guard.STRICT_VARIABLE, "1")

@@ -17,7 +17,6 @@ from telemetry.instrumentation.celery.beat import measure_beat
 from telemetry.instrumentation.celery.polling import BrokerPoller
 from telemetry.instrumentation.celery.queues import QueueNames
 from telemetry.instrumentation.celery.request import PUBLISHED_AT, RequestClasses
-from telemetry.instrumentation.celery.time_limit import let_soft_limits_wait
 from telemetry.instrumentation.celery.worker import MeasuredWorker, is_prefork, watch_pool
 from telemetry.instrumentation.handle import Instrumentation
 from telemetry.process import get
@@ -118,8 +117,6 @@ class _Hooks:
     def worker_begins(self, sender: Any, **_: Any) -> None:
         """A worker of any kind is made in this process; it has not forked, and not connected to the broker."""
         if _application(sender.app) is self._app:
-            with guard.guarded("letting soft time limits wait"):
-                let_soft_limits_wait()
             with guard.guarded("hooking a worker"):
                 assumptions.holds(assumptions.REQUESTS, "outcomes of tasks that it tells of may not be counted")
                 assumptions.holds(assumptions.WORKER, "what the worker holds, and its end, may not be seen")

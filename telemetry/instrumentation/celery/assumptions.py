@@ -43,7 +43,6 @@ POOL = (
     Assumption("billiard.pool", "EX_RECYCLE"),
     Assumption("billiard.pool", "RUN"),
 )
-SOFT_LIMIT = (Assumption("billiard.pool", "soft_timeout_sighandler"),)
 BROKER = (
     Assumption("kombu.transport.virtual:Channel", "_size"),
     Assumption("celery.signals", "heartbeat_sent"),
@@ -52,7 +51,7 @@ BEAT = (
     Assumption("celery.beat:Scheduler", "apply_async"),
     Assumption("celery.beat:Scheduler", "populate_heap"),
 )
-ASSUMPTIONS = (*PUBLISHING, *REQUESTS, *WORKER, *POOL, *SOFT_LIMIT, *BROKER, *BEAT)
+ASSUMPTIONS = (*PUBLISHING, *REQUESTS, *WORKER, *POOL, *BROKER, *BEAT)
 
 
 def holds(assumptions: tuple[Assumption, ...], consequence: str) -> bool:

@@ -166,10 +166,11 @@ class BrokerPoller:
             broker.worker_gone(self._worker)
             self._worker = None
         worker = self._worker if self._loop_is_fresh() else None
+        led = self._leading
         self._leading = broker.attend(worker, self._queues.declared(), interval * LEASE_INTERVALS)
         if self._leading:
             self._read(broker)
-        else:
+        elif led:  # and only then: another application of this process may report
             get().celery.forget_readings()
         if self._unreachable:
             self._unreachable = False
