@@ -14,7 +14,7 @@ from telemetry.metrics.series import CounterSeries, HistogramSeries, LevelSeries
 from telemetry.metrics.stream import CataloguedStream
 
 L = TypeVar("L", bound=Mapping[str, object])
-Reader = Callable[[], Iterable[tuple[L, float]]]
+Callback = Callable[[], Iterable[tuple[L, float]]]
 
 
 class Bound(Generic[L]):
@@ -105,14 +105,14 @@ class BoundLevel(Bound[L]):
         return cast("LevelSeries", self._stream.bind(labels))
 
 
-class ObservedLevel(Bound[L]):
+class ObservableLevel(Bound[L]):
     """A level of this process, read from where the truth is at each collection."""
 
     def __init__(self, spec: Spec[L], readings: Readings[L], stream: CataloguedStream) -> None:
         super().__init__(spec, stream)
         self._readings = readings
 
-    def read_from(self, reader: Reader[L]) -> Reading[L]:
+    def read_from(self, reader: Callback[L]) -> Reading[L]:
         """Take the level from ``reader`` at each collection, until the reading is closed; equal labels add up.
 
         Args:
@@ -124,7 +124,7 @@ class ObservedLevel(Bound[L]):
 class Reading(Generic[L]):
     """One reader of a level, until it is closed."""
 
-    def __init__(self, readings: Readings[L], reader: Reader[L]) -> None:
+    def __init__(self, readings: Readings[L], reader: Callback[L]) -> None:
         self._readings = readings
         self.read = reader
 
@@ -144,7 +144,7 @@ class Readings(Generic[L]):
         self._metric = metric
         self._readings: dict[Reading[L], None] = {}
 
-    def add(self, reader: Reader[L]) -> Reading[L]:
+    def add(self, reader: Callback[L]) -> Reading[L]:
         """Ask ``reader`` as well."""
         reading = Reading(self, reader)
         self._readings[reading] = None

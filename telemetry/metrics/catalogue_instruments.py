@@ -9,7 +9,15 @@ from opentelemetry.metrics import Meter
 
 from telemetry.catalogue import ALL, CounterSpec, FactSpec, HistogramSpec, LevelSpec, Spec
 from telemetry.catalogue import telemetry as own
-from telemetry.metrics.bound import Bound, BoundCounter, BoundFact, BoundHistogram, BoundLevel, ObservedLevel, Readings
+from telemetry.metrics.bound import (
+    Bound,
+    BoundCounter,
+    BoundFact,
+    BoundHistogram,
+    BoundLevel,
+    ObservableLevel,
+    Readings,
+)
 from telemetry.metrics.stream import CataloguedStream
 
 L = TypeVar("L", bound=Mapping[str, object])
@@ -38,9 +46,9 @@ class Instruments:
         """The instrument of a level that is counted up and down."""
         return cast("BoundLevel[L]", self._made(spec, self._level))
 
-    def observed_level(self, spec: LevelSpec[L]) -> ObservedLevel[L]:
+    def observed_level(self, spec: LevelSpec[L]) -> ObservableLevel[L]:
         """The instrument of a level that is read at each collection."""
-        return cast("ObservedLevel[L]", self._made(spec, self._observed_level))
+        return cast("ObservableLevel[L]", self._made(spec, self._observed_level))
 
     def fact(self, spec: FactSpec[L]) -> BoundFact[L]:
         """The instrument of a fact."""
@@ -64,7 +72,7 @@ class Instruments:
     def _observed_level(self, spec: LevelSpec[Any]) -> Bound[Any]:
         readings: Readings[Any] = Readings(spec.name)
         instrument = self._meter.create_observable_up_down_counter(spec.name, [readings.observe], spec.unit, spec.help)
-        return ObservedLevel(spec, readings, _stream(instrument))
+        return ObservableLevel(spec, readings, _stream(instrument))
 
     def _fact(self, spec: FactSpec[Any]) -> Bound[Any]:
         return BoundFact(spec, _stream(self._meter.create_gauge(spec.name, spec.unit, spec.help)))

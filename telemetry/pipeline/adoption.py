@@ -12,7 +12,7 @@ from typing import Any
 from telemetry import guard
 from telemetry.box.box import Box
 from telemetry.box.dead import dead_boxes
-from telemetry.pipeline.delivery import MOST_EXPORTS, Delivery, Export, Observer
+from telemetry.pipeline.delivery import MOST_EXPORTS, Delivery, Export, ExportListener
 from telemetry.pipeline.otlp import amounts_of, listed
 from telemetry.pipeline.transport import LOCAL
 
@@ -46,7 +46,7 @@ class Adoption:
         target: Where this process delivers to; what goes elsewhere is left to those who deliver there.
         delivery: Sends and acknowledges.
         most_age: Seconds after which what a process counted is old news, and dropped with an error in the log.
-        observer: Who counts what is dropped.
+        listener: Who counts what is dropped.
         settle: Comes back to the notes of a box; whether it could.
     """
 
@@ -56,14 +56,14 @@ class Adoption:
         target: str,
         delivery: Delivery,
         most_age: float,
-        observer: Observer,
+        listener: ExportListener,
         settle: Settle = lambda box: True,
     ) -> None:
         self._directory = directory
         self._target = target
         self._delivery = delivery
         self._most_age = most_age
-        self._observer = observer
+        self._listener = listener
         self._settle = settle
 
     def adopt(self, route: bytes, timeout: float) -> Adopted:
@@ -120,7 +120,7 @@ class Adoption:
 
     def _drop(self, box: Box, age: float) -> None:
         lost = amounts_of(box.undelivered())
-        self._observer.given_up(lost)
+        self._listener.given_up(lost)
         _logger.error(
             "%s was left %.0f hours ago, which is longer than TELEMETRY_STATE_MAX_AGE; dropped: %s",
             box.path,

@@ -30,7 +30,7 @@ REACHED_LATELY = 30.0
 LONGEST_PAUSE = 60.0
 
 
-class Observer(Protocol):
+class ExportListener(Protocol):
     """Who wants to count what did not go well."""
 
     def export_unanswered(self) -> None:
@@ -79,7 +79,7 @@ class Delivery:
 
     Args:
         transport: Made by this process, never inherited from its parent.
-        observer: Who counts what did not go well.
+        listener: Who counts what did not go well.
         lock: Held while an export is prepared.
         clock: Seconds that never go back.
     """
@@ -87,12 +87,12 @@ class Delivery:
     def __init__(
         self,
         transport: Transport,
-        observer: Observer,
+        listener: ExportListener,
         lock: AbstractContextManager[Any],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._transport = transport
-        self._observer = observer
+        self._listener = listener
         self._lock = lock
         self._clock = clock
         self._last = Answer(Outcome.TAKEN)
@@ -179,7 +179,7 @@ class Delivery:
                     if answer.outcome is Outcome.UNANSWERED:
                         self._in_doubt = True
                         self._outage.unanswered += len(request)
-                        self._observer.export_unanswered()
+                        self._listener.export_unanswered()
                     return False
         return not (requests or left)
 
@@ -233,7 +233,7 @@ class Delivery:
         return self._rest_of(export)
 
     def _give_up(self, amounts: Mapping[str, float], reason: str) -> None:
-        self._observer.given_up(amounts)
+        self._listener.given_up(amounts)
         new = {name: amount for name, amount in amounts.items() if name not in self._refused_before}
         if new:
             self._refused_before.update(new)

@@ -18,7 +18,7 @@ from telemetry.box.own import new_box
 from telemetry.metrics.provider import MeterProvider
 from telemetry.metrics.series import Series
 from telemetry.pipeline.adoption import Adoption, Settle, exports_of
-from telemetry.pipeline.delivery import Delivery, Export, Observer
+from telemetry.pipeline.delivery import Delivery, Export, ExportListener
 from telemetry.pipeline.export import PeriodicExport
 from telemetry.pipeline.otlp import levels_of
 from telemetry.pipeline.resource import build_resource, is_forked_child
@@ -56,7 +56,7 @@ class Pipeline:
     Args:
         settings: How metrics leave the process.
         provider: Has its instruments and its box.
-        observer: Who counts what did not go well.
+        listener: Who counts what did not go well.
         observe: Asks the application, at each collection.
         settle: Comes back to the notes of a dead process.
     """
@@ -65,13 +65,13 @@ class Pipeline:
         self,
         settings: Settings,
         provider: MeterProvider,
-        observer: Observer,
+        listener: ExportListener,
         observe: Callable[[], None],
         settle: Settle,
     ) -> None:
         self.settings = settings
         self._provider = provider
-        self._observer = observer
+        self._listener = listener
         self._settle = settle
         self.observe = observe
         self._heir: Path | None = None
@@ -115,9 +115,9 @@ class Pipeline:
     def _build_export(self) -> PeriodicExport:
         _import_what_exports_import_lazily()
         settings = self.settings
-        delivery = Delivery(build_transport(settings), self._observer, self._provider.lock)
+        delivery = Delivery(build_transport(settings), self._listener, self._provider.lock)
         adoption = Adoption(
-            settings.box_directory, target_of(settings), delivery, settings.state_max_age, self._observer, self._settle
+            settings.box_directory, target_of(settings), delivery, settings.state_max_age, self._listener, self._settle
         )
         return PeriodicExport(self, delivery, adoption, settings.export_interval, settings.export_timeout)
 

@@ -61,3 +61,16 @@ def test_killed_worker_leaves_late_tasks(broker: Broker, tmp_path_factory: pytes
         fleet.kill(worker)
         fleet.start_worker(name="w2")
         assert eventually(lambda: fleet.counted(f"{TASKS}.wait_late") == {"completed": 1}, 60)
+
+
+def test_end_without_a_broker_is_a_sentence(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A process that ends after its broker says in a sentence that it cannot take its leave, and ends as it would."""
+    broker = Broker(tmp_path_factory.mktemp("redis"))
+    with running(broker, tmp_path_factory.mktemp("logs")) as fleet:
+        publisher = fleet.start_publisher(OTEL_METRIC_EXPORT_INTERVAL="4000")
+        assert eventually(lambda: fleet.broker.client.keys("*telemetry:celery:*lease"))
+        broker.stop()
+        assert fleet.end(publisher) == 0
+        said = fleet.log("publisher").read_text()
+        assert "the broker cannot be" in said
+        assert "Traceback" not in said
