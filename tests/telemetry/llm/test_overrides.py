@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from telemetry.pipeline.settings import Settings, SettingsError
 
 from telemetry import testing
 from telemetry.settings.llm_prices import Override, PricesError, read
+from telemetry.settings.settings import Settings, SettingsError
 
 OPENAI = {"provider": "openai", "model": "gpt-4o-mini"}
 TOML = """
