@@ -35,6 +35,7 @@ class ObservedRequest(RouteListener):
     _status: int | None = None
     _trailers = False
     _disconnected = False
+    _complete = False
     _finished = False
     _left_out = False
     _first_byte: float | None = None
@@ -58,10 +59,12 @@ class ObservedRequest(RouteListener):
         if self._series is not None:
             self._series.ended()
             self._series = None
-        self._left_out = self._is_left_out(endpoint)
-        if not self._left_out:
-            self._series = self._recorder.route(self._method, endpoint)
-            self._series.started()
+        if self._exclusions.has_templates:
+            self._left_out = self._is_left_out(endpoint)
+            if self._left_out:
+                return
+        self._series = self._recorder.route(self._method, endpoint)
+        self._series.started()
 
     def _is_left_out(self, endpoint: str) -> bool:
         return self._exclusions.has_templates and self._exclusions.cover(self._method, endpoint)
@@ -83,35 +86,39 @@ class ObservedRequest(RouteListener):
                 return self._send_last(message)
             return self._send_piece(message)
         if kind == "http.response.start":
+            self._start = message
             self._status = message["status"]
-            self._trailers = message.get("trailers", False)
-            self._headers = message.get("headers", ())
+            if message.get("trailers"):
+                self._trailers = True
         elif kind == "http.response.pathsend":
-            self._sent = _content_length(self._headers)
+            self._sent = _content_length(self._start.get("headers", ()))
             return self._send_last(message)
         elif kind == "http.response.trailers" and not message.get("more_trailers", False):
             return self._send_last(message)
         return self._send(message)
 
     async def _send_piece(self, message: Message) -> None:
-        await self._deliver(message)
-        if self._first_byte is None and message.get("body"):
-            self._first_byte = perf_counter() - self._began
+        try:
+            await self._send(message)
+        except OSError:
+            self._disconnected = True
+            raise
+        body = message.get("body")
+        if body:
+            self._sent += len(body)
+            if self._first_byte is None:
+                self._first_byte = perf_counter() - self._began
 
-    async def _send_last(self, message: Message) -> None:
+    async def _send_last(self, message: Message) -> None:  # no frame more than this for most responses
         gone = self._disconnected or _has_left(self._receive)
-        await self._deliver(message)
-        if self._first_byte is None:
-            self._first_byte = perf_counter() - self._began
-        self._finish(CLIENT_CLOSED_REQUEST if gone else self._status or _NO_RESPONSE)
-
-    async def _deliver(self, message: Message) -> None:
         try:
             await self._send(message)
         except OSError:
             self._disconnected = True
             raise
         self._sent += len(message.get("body") or b"")
+        self._complete = True
+        self._finish(CLIENT_CLOSED_REQUEST if gone else self._status or _NO_RESPONSE)
 
     def returned(self) -> None:
         """The application is done; without a last byte the client was gone or the response is broken."""
@@ -141,7 +148,8 @@ class ObservedRequest(RouteListener):
                 series.ended()
             elif (series := self._without_route()) is None:
                 return
-            series.answered(status_code, seconds, self._first_byte, self._received, self._sent)
+            first_byte = seconds if self._complete and self._first_byte is None else self._first_byte
+            series.answered(status_code, seconds, first_byte, self._received, self._sent)
         except Exception as error:
             guard.swallow(error, "counting an HTTP request")
 

@@ -6,9 +6,9 @@ hands the request to the route. Requests that nobody observes pass by at the cos
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import Callable
+from functools import partial, wraps
 from typing import Any
 
 from starlette.routing import Mount, Route, WebSocketRoute
@@ -17,35 +17,37 @@ from telemetry import guard
 from telemetry.instrumentation.fastapi.route import SCOPE_KEY, RouteListener
 
 _FASTAPI_SELECTS = "_route_selected"
-_replaced: list[tuple[Any, str, Any, Any]] = []
+_replaced: dict[tuple[Any, str], tuple[Any, Any]] = {}
 
 
 def listen() -> None:
-    """Begin to listen; a second call does nothing, unless FastAPI was imported meanwhile."""
-    if not _replaced:
-        for kind, notice in ((Route, RouteListener.handled), (WebSocketRoute, RouteListener.handled)):
-            _replace(kind, "handle", _handling(kind.handle, notice))
-        _replace(Mount, "handle", _handling(Mount.handle, RouteListener.entered))
-    fastapi = sys.modules.get("fastapi.routing")
-    if fastapi is not None and all(owner is not fastapi for owner, *_ in _replaced):
-        _replace(fastapi, _FASTAPI_SELECTS, _selecting(getattr(fastapi, _FASTAPI_SELECTS)))
+    """Begin to listen, to FastAPI too where it is imported; a second call does nothing."""
+    _replace(Route, "handle", partial(_handling, notice=RouteListener.handled))
+    _replace(WebSocketRoute, "handle", partial(_handling, notice=RouteListener.handled))
+    _replace(Mount, "handle", partial(_handling, notice=RouteListener.entered))
+    if "fastapi.routing" in sys.modules:
+        _replace(sys.modules["fastapi.routing"], _FASTAPI_SELECTS, _selecting)
 
 
 def stop_listening() -> None:
-    """Put everything back that nobody else has replaced since."""
-    while _replaced:
-        owner, name, before, ours = _replaced.pop()
+    """Put everything back; what somebody has wrapped since stays, and is not wrapped a second time."""
+    for (owner, name), (before, ours) in list(_replaced.items()):
         if vars(owner).get(name) is ours:
             setattr(owner, name, before)
+            del _replaced[owner, name]
 
 
-def _replace(owner: Any, name: str, ours: Any) -> None:
-    _replaced.append((owner, name, getattr(owner, name), ours))
-    setattr(owner, name, ours)
+def _replace(owner: Any, name: str, wrapped: Callable[[Any], Any]) -> None:
+    now = getattr(owner, name)
+    before, _ = _replaced.get((owner, name), (now, None))
+    if now is before:  # also where somebody has put back what was there before
+        ours = wrapped(now)
+        _replaced[owner, name] = now, ours
+        setattr(owner, name, ours)
 
 
 def _handling(handle: Callable[..., Any], notice: Callable[[RouteListener, Any], None]) -> Callable[..., Any]:
-    @functools.wraps(handle)
+    @wraps(handle)
     def noticed(self: Any, scope: Any, receive: Any, send: Any) -> Any:
         listener = scope.get(SCOPE_KEY)
         if listener is not None:
@@ -59,14 +61,14 @@ def _handling(handle: Callable[..., Any], notice: Callable[[RouteListener, Any],
 
 
 def _selecting(select: Callable[..., None]) -> Callable[..., None]:
-    @functools.wraps(select)
-    def selected(*, scope: Any, path: str | None, mount: bool = False, **named: Any) -> None:
-        select(scope=scope, path=path, mount=mount, **named)
-        listener = scope.get(SCOPE_KEY)
-        if listener is not None and path is not None and not mount:
-            try:
-                listener.told(path)
-            except Exception as error:
-                guard.swallow(error, "noting the route of a request")
+    @wraps(select)
+    def selected(**named: Any) -> None:  # passed on as it came: FastAPI may say more one day
+        select(**named)
+        try:
+            listener = named["scope"].get(SCOPE_KEY)
+            if listener is not None and named["path"] is not None and not named.get("mount"):
+                listener.told(named["path"])
+        except Exception as error:
+            guard.swallow(error, "noting the route of a request")
 
     return selected

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from functools import wraps
 from typing import Any
 
 import fastapi.routing
@@ -131,10 +132,30 @@ async def test_router_that_says_less(ask: Ask, captured: testing.Captured, monke
     app = _app()
     telemetry.instrument(app)
     monkeypatch.setattr(fastapi.routing, "_route_selected", lambda **named: None)
-    monkeypatch.setattr(starlette.routing.Route, "handle", routers._replaced[0][2])
-    monkeypatch.setattr(starlette.routing.Mount, "handle", routers._replaced[2][2])
+    monkeypatch.setattr(starlette.routing.Route, "handle", routers._replaced[starlette.routing.Route, "handle"][0])
+    monkeypatch.setattr(starlette.routing.Mount, "handle", routers._replaced[starlette.routing.Mount, "handle"][0])
     assert await ask(app, *ASKED, "/nothing") == [200, 200, 200, 404]
     assert {dict(key)["endpoint"] for key in captured.series("http_requests_total")} == {*ASKED.values(), "unmatched"}
+
+
+async def test_somebody_else_wraps_the_same(
+    ask: Ask, captured: testing.Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where somebody wraps what we wrapped, ending and beginning again counts under the same label."""
+    telemetry.instrument(_app()).close()
+    first = telemetry.instrument(_app())
+    wrapped = starlette.routing.Mount.handle
+
+    @wraps(wrapped)
+    def theirs(*given: Any) -> Any:
+        return wrapped(*given)
+
+    monkeypatch.setattr(starlette.routing.Mount, "handle", theirs)
+    first.close()
+    app = _app()
+    telemetry.instrument(app)
+    assert await ask(app, "/classic/in/1") == [200]
+    assert {dict(key)["endpoint"] for key in captured.series("http_requests_total")} == {"/classic/in/{n}"}
 
 
 BROKEN = [
