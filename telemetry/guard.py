@@ -6,14 +6,12 @@ death penalty, an application's own alarm), or one thread does so to another. It
 
 from __future__ import annotations
 
-import functools
 import logging
 import os
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FunctionType, MethodType, TracebackType
+from types import FrameType, TracebackType
 
 _logger = logging.getLogger("telemetry")
 _LOGGED_AT_MOST = 20
@@ -73,21 +71,19 @@ def is_the_hosts(error: BaseException) -> bool:
 
 
 def _comes_from_a_handler(traceback: TracebackType | None) -> bool:
-    handlers = {getattr(_function_of(signal.getsignal(number)), "__code__", None) for number in signal.valid_signals()}
+    """Python gives a signal handler the frame that it interrupts, which is the one before it in the traceback."""
+    interrupted: FrameType | None = None
     while traceback is not None:
-        if traceback.tb_frame.f_code in handlers:
+        if interrupted is not None and _has(traceback.tb_frame, interrupted):
             return True
-        traceback = traceback.tb_next
+        interrupted, traceback = traceback.tb_frame, traceback.tb_next
     return False
 
 
-def _function_of(handler: object) -> object:
-    """The function of a handler that is a method, an object that is called, or a partial function."""
-    while isinstance(handler, functools.partial):
-        handler = handler.func
-    if not isinstance(handler, FunctionType | MethodType):
-        handler = vars(type(handler)).get("__call__")
-    return getattr(handler, "__func__", handler)
+def _has(frame: FrameType, wanted: FrameType) -> bool:
+    values = list(frame.f_locals.values())
+    given = [item for value in values if isinstance(value, tuple) for item in value]  # ``def handler(*_)``
+    return any(value is wanted for value in (*values, *given))
 
 
 def _report(error: BaseException, doing: str) -> None:

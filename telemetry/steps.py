@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from telemetry import guard
+
 Steps = list[Callable[[], object]]
 
 
@@ -18,14 +20,18 @@ def complete(left: Steps) -> None:
         left: What is left to do; a step that is taken goes from the list.
 
     Raises:
-        BaseException: What a step raised, or a signal handler meanwhile.
+        BaseException: What a step raised, or a signal handler meanwhile; of several the first one of the host's.
     """
     try:
         while left:
             left[0]()
             del left[0]
-    except BaseException:
-        _go_on(left)
+    except BaseException as first:
+        try:
+            _go_on(left)
+        except BaseException as second:
+            if guard.is_the_hosts(second) and not guard.is_the_hosts(first):
+                raise
         raise
 
 

@@ -52,6 +52,7 @@ class Segment:
         self._keys: dict[tuple[str, ...], int] = {}
         self._named = 0
         self._used = 0
+        self._end = 0
         self.entries: list[Entry] = []
         self.page: list[tuple[Entry, float, float]] = []
         self.process: Mapping[str, Any] | None = None
@@ -75,8 +76,11 @@ class Segment:
         """
         self.header.make(role)
         self._divide()
-        if process is not None and not self._append([[table.PROCESS, process]]):
-            raise ValueError("what the process says of itself is too long")
+        if process is not None:
+            end = self._write([[table.PROCESS, process]])
+            if end is None:
+                raise ValueError("what the process says of itself is too long")
+            self._end = end
         self.header.validate()
 
     def read(self, known: Segment | None = None) -> None:
@@ -93,7 +97,7 @@ class Segment:
         self._divide()
         if known is not None and self._is_as(known):
             self.entries, self.process, self.table = known.entries, known.process, known.table
-            self._used = sum(entry.identity.cells for entry in self.entries)
+            self._used, self._end = sum(entry.identity.cells for entry in self.entries), self.table
             return
         try:
             self._read_table()
@@ -122,7 +126,7 @@ class Segment:
     def _read_table(self) -> None:
         metrics: list[Identity] = []
         keys: list[tuple[str, ...]] = []
-        self.table = self.header.table
+        self.table = self._end = self.header.table
         for first, *rest in table.decoded(bytes(self._bytes[LENGTH : LENGTH + self.table])):
             match first:
                 case table.PROCESS:
@@ -179,13 +183,15 @@ class Segment:
         numbers = self._metrics.get(metric, len(self._metrics)), self._keys.get(keys, len(self._keys))
         slot = self._used
         lines.append([*numbers, slot, entry.values])
-        if not self._append(lines, metric.cells):
+        end = self._write(lines, metric.cells)
+        if end is None:
             return False
-        complete([lambda: self._added(entry, numbers, slot)])
+        complete([lambda: self._added(entry, numbers, slot, end)])
         return True
 
-    def _added(self, entry: Entry, numbers: tuple[int, int], slot: int) -> None:
+    def _added(self, entry: Entry, numbers: tuple[int, int], slot: int, end: int) -> None:
         """The table has a series more; doing this a second time changes nothing."""
+        self._end = end
         self._metrics.setdefault(entry.identity, numbers[0])
         self._keys.setdefault(entry.keys, numbers[1])
         entry.slot = slot
@@ -196,17 +202,21 @@ class Segment:
     def _has_just_added(self, entry: Entry) -> bool:
         return bool(self.entries) and self.entries[-1] is entry
 
-    def _append(self, lines: Iterable[list[Any]], cells: int = 0) -> bool:
-        """Add lines to the table, where it does not meet the cells; they count from the last store on."""
+    def _write(self, lines: Iterable[list[Any]], cells: int = 0) -> int | None:
+        """Write lines behind the table, where it does not meet the cells; they count from the last store on.
+
+        Returns:
+            The new end of the table, to be kept: what is written before that replaces them. ``None`` for no room.
+        """
         text = b"".join(map(table.encoded, lines))
-        start = LENGTH + self.header.table
+        start = LENGTH + self._end
         end = start + len(text)
         if end > self._first_byte_of_cells(self._used + cells):
-            return False
+            return None
         self._bytes[start:end] = text
         self._wrote(start, end)
         self.header.table = end - LENGTH
-        return True
+        return end - LENGTH
 
     def _first_byte_of_cells(self, used: int) -> int:
         return len(self._bytes) - WORD * self._numbers * (used + 1)

@@ -105,9 +105,19 @@ def _of_class(kind: type[Exception], signum: int, frame: object) -> None:
     raise kind
 
 
-@pytest.mark.parametrize(
-    "handler", [_function, _Alarm().method, _Alarm(), functools.partial(_of_class, _TimedOutError)], ids=type
-)
+class _Heir(_Alarm):
+    """Has no ``__call__`` of its own."""
+
+
+def _disarming(*given: object) -> None:
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    raise _TimedOutError
+
+
+HANDLERS = [_function, _Alarm().method, _Alarm(), _Heir(), _disarming, functools.partial(_of_class, _TimedOutError)]
+
+
+@pytest.mark.parametrize("handler", HANDLERS, ids=lambda handler: getattr(handler, "__name__", type(handler).__name__))
 def test_what_a_signal_handler_raises_is_the_hosts(
     handler: Callable[[int, object], object], caplog: pytest.LogCaptureFixture
 ) -> None:

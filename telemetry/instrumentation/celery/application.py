@@ -13,7 +13,7 @@ from celery import Celery, signals
 
 from telemetry import guard
 from telemetry.instrumentation.celery import assumptions
-from telemetry.instrumentation.celery.beat import measure_beat
+from telemetry.instrumentation.celery.beat import MeasuredSchedule
 from telemetry.instrumentation.celery.polling import BrokerPoller
 from telemetry.instrumentation.celery.queues import QueueNames
 from telemetry.instrumentation.celery.request import PUBLISHED_AT, RequestClasses
@@ -54,7 +54,8 @@ class _Hooks:
         self._queues = QueueNames(app)
         self._requests = RequestClasses(self._queues)
         self._poller = BrokerPoller(app, self._queues)
-        self._worker: MeasuredWorker | None = None
+        self._workers: list[MeasuredWorker] = []
+        self._schedules: list[MeasuredSchedule] = []
         self._declared: weakref.ref[Any] | None = None
         self._receivers: dict[Any, Callable[..., None]] = {
             signals.before_task_publish: self.publishes,
@@ -73,18 +74,28 @@ class _Hooks:
         assumptions.holds(assumptions.PUBLISHING, "submissions may not be counted")
         for signal, receiver in self._receivers.items():
             signal.connect(receiver, dispatch_uid=self._dispatch_uid(receiver))
-        self._app.send_task = _saying_who_publishes(self._app)
+        self._own_send_task = vars(self._app).get("send_task")
+        self._send_task = _saying_who_publishes(self._app, self._own_send_task)
+        self._app.send_task = self._send_task
 
     def disconnect(self) -> None:
         """Receive no signal any more, count no request of a worker that runs, and observe the broker no longer."""
         for signal, receiver in self._receivers.items():
             signal.disconnect(receiver, dispatch_uid=self._dispatch_uid(receiver))
-        for name in (_HOOKS, "send_task"):
-            vars(self._app).pop(name, None)
+        vars(self._app).pop(_HOOKS, None)
+        self._restore_send_task()
         self._requests.restore(self._app)
-        if self._worker is not None:
-            self._worker.close()
+        measured: list[MeasuredWorker | MeasuredSchedule] = [*self._workers, *self._schedules]
+        for each in measured:
+            each.close()
         self._poller.stop()
+
+    def _restore_send_task(self) -> None:
+        """Unless somebody else has put something over it."""
+        if vars(self._app).get("send_task") is self._send_task:
+            del self._app.send_task
+            if self._own_send_task is not None:
+                self._app.send_task = self._own_send_task
 
     def _dispatch_uid(self, receiver: Any) -> str:
         """Celery before 5.5 takes the same method of two objects for one receiver."""
@@ -123,7 +134,8 @@ class _Hooks:
                 self._poller.worker_begins()
                 self._requests.meter(self._app)
                 sender.ready_callback = self._told_when_ready(sender.ready_callback)
-                worker = self._worker = MeasuredWorker(sender, self._own_tasks, self._queues.declared)
+                worker = MeasuredWorker(sender, self._own_tasks, self._queues.declared)
+                self._workers = [*filter(MeasuredWorker.goes_on, self._workers), worker]
                 self._poller.worker_set_up(str(sender.hostname), worker.has_ended, beats_from_loop=is_prefork(sender))
 
     def _told_when_ready(self, ready: Callable[[Any], None]) -> Callable[[Any], None]:
@@ -142,7 +154,7 @@ class _Hooks:
         """The worker has forked and consumes."""
         with guard.guarded("observing the broker from a worker"):
             self._requests.meter_late(self._app, consumer)
-            watch_pool(str(consumer.hostname), consumer)
+            watch_pool(str(consumer.hostname), consumer, self.handle)
             self._poller.worker_ready()
 
     def worker_ends(self, sender: Any, **_: Any) -> None:
@@ -154,7 +166,7 @@ class _Hooks:
         if _application(sender.app) is self._app:
             with guard.guarded("watching the schedule of beat"):
                 assumptions.holds(assumptions.BEAT, "how punctual beat is may not be seen")
-                measure_beat(sender.scheduler)
+                self._schedules.append(MeasuredSchedule(sender.scheduler))
 
     def child_begins(self, **_: Any) -> None:
         self._poller.pool_child()
@@ -185,12 +197,14 @@ class _Hooks:
         return [name for name in list(self._app.tasks) if not name.startswith("celery.")]
 
 
-def _saying_who_publishes(app: Celery) -> Callable[..., Any]:
-    @functools.wraps(type(app).send_task)
+def _saying_who_publishes(app: Celery, before: Callable[..., Any] | None) -> Callable[..., Any]:
+    """``send_task`` of the application: what it has of its own, or what its class has when it is called."""
+
+    @functools.wraps(before or type(app).send_task)
     def send_task(*args: Any, **kwargs: Any) -> Any:
         token = _publication.set(_Publication(app))
         try:
-            return type(app).send_task(app, *args, **kwargs)
+            return before(*args, **kwargs) if before else type(app).send_task(app, *args, **kwargs)
         finally:
             _publication.reset(token)
 

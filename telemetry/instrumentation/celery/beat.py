@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import time
 import weakref
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from telemetry import guard, process
@@ -16,26 +17,27 @@ if TYPE_CHECKING:
     from telemetry.setup import Telemetry
 
 
-def measure_beat(scheduler: Any) -> None:
-    """Time what ``scheduler`` publishes, and let each collection see what it should have published."""
-    if not hasattr(scheduler, "telemetry_apply_async"):
-        scheduler.telemetry_apply_async = scheduler.apply_async
-        scheduler.apply_async = functools.partial(_apply_async, scheduler)
-        _Schedule(scheduler)
+class MeasuredSchedule:
+    """Times what a scheduler publishes, and lets each collection see what it should have published.
 
+    As long as the scheduler lives, in this process and not in its children.
 
-class _Schedule:
-    """What is overdue in this process, as long as its scheduler lives; not in its children."""
+    Args:
+        scheduler: Beat's.
+    """
 
     def __init__(self, scheduler: Any) -> None:
         self._scheduler = weakref.ref(scheduler)
         self._readings: list[Reading[Any]] = []
+        self._is_closed = False
+        scheduler.apply_async = self._timed(scheduler.apply_async)
         when_gone(scheduler, self.close)
         process.lifetime.forked.subscribe(self.close)
         self._subscription = process.when_configured(self._introduce)
 
     def close(self) -> None:
-        """Another process reads it."""
+        """It is measured no more, or by another process."""
+        self._is_closed = True
         self._subscription.close()
         for reading in self._readings:
             reading.close()
@@ -43,16 +45,19 @@ class _Schedule:
     def _introduce(self, telemetry: Telemetry) -> None:
         self._readings.append(telemetry.celery.beat.read_overdue_from(lambda: _overdue(self._scheduler())))
 
+    def _timed(self, apply_async: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(apply_async)
+        def timed(entry: Any, *args: Any, **kwargs: Any) -> Any:
+            lag = None
+            with guard.guarded("timing a task of the schedule"):
+                lag = _lag(entry)
+            result = apply_async(entry, *args, **kwargs)
+            if lag is not None and not self._is_closed:
+                with guard.guarded("timing a task of the schedule"):
+                    get().celery.beat.published(str(entry.task), lag)
+            return result
 
-def _apply_async(scheduler: Any, entry: Any, *args: Any, **kwargs: Any) -> Any:
-    lag = None
-    with guard.guarded("timing a task of the schedule"):
-        lag = _lag(entry)
-    result = scheduler.telemetry_apply_async(entry, *args, **kwargs)
-    if lag is not None:
-        with guard.guarded("timing a task of the schedule"):
-            get().celery.beat.published(str(entry.task), lag)
-    return result
+        return timed
 
 
 def _lag(entry: Any) -> float | None:

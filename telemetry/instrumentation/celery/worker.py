@@ -18,6 +18,7 @@ from celery.worker import state
 from telemetry import guard, process
 from telemetry.instrumentation.celery.assumptions import POOL, holds
 from telemetry.instrumentation.celery.request import MeteredRequest
+from telemetry.instrumentation.handle import Instrumentation
 from telemetry.lifetime import when_gone
 from telemetry.metrics.bound import Reading
 from telemetry.process import get
@@ -52,6 +53,13 @@ class MeasuredWorker:
         worker = self._worker()
         return worker is None or _is_terminated(worker)
 
+    def goes_on(self) -> bool:
+        """Whether the node has not ended; one that has is read no more."""
+        if self.has_ended():
+            self.close()
+            return False
+        return True
+
     def close(self) -> None:
         """The node is gone, or this is one of its children: it is read no more."""
         self._subscription.close()
@@ -68,13 +76,13 @@ class MeasuredWorker:
         )
 
 
-def watch_pool(hostname: str, worker: Any) -> None:
+def watch_pool(hostname: str, worker: Any, handle: Instrumentation) -> None:
     """Listen to the pool for processes that end, and for its own end; only a pool of processes has any."""
     holds(POOL, "pool processes that are lost may not be counted")
     processes = getattr(getattr(worker, "pool", None), "_pool", None)
     if processes is not None and hasattr(processes, "on_process_down") and not hasattr(processes, _WATCHED):
         setattr(processes, _WATCHED, True)
-        processes.on_process_down = _counting(hostname, processes, processes.on_process_down)
+        processes.on_process_down = _counting(hostname, processes, processes.on_process_down, handle)
         worker.pool.terminate = functools.partial(_terminate, worker.pool.terminate)
 
 
@@ -124,14 +132,17 @@ def is_prefork(worker: Any) -> bool:
     return "prefork" in str(get_implementation(worker.pool_cls))
 
 
-def _counting(hostname: str, pool: Any, on_process_down: Callable[[Any], Any] | None) -> Callable[[Any], None]:
+def _counting(
+    hostname: str, pool: Any, on_process_down: Callable[[Any], Any] | None, handle: Instrumentation
+) -> Callable[[Any], None]:
     def process_down(process: Any) -> None:
         try:
             if on_process_down is not None:
                 on_process_down(process)
         finally:
             with guard.guarded("counting a lost pool process"):
-                if pool._state == RUN and _is_lost(process):  # noqa: SLF001 - while it stops, processes are told to
+                # While a pool stops, its processes are told to.
+                if pool._state == RUN and _is_lost(process) and not handle.is_closed:  # noqa: SLF001
                     get().celery.process_lost(hostname, _end_of(process.exitcode))
 
     return process_down

@@ -6,6 +6,7 @@ import gc
 import threading
 import weakref
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from celery import Celery, current_app, signals
@@ -63,6 +64,37 @@ def test_proxy_stands_for_its_application(captured: testing.Captured, broker: Br
     instrument_celery(current_app).close()
     app.send_task("t")
     assert captured.total("celery_tasks_submitted_total") == 1
+
+
+def test_own_ways_to_publish_stay(captured: testing.Captured, broker: Broker) -> None:
+    """What an application, or another tool, has put in place of ``send_task`` is called, and is there afterwards."""
+    app = Celery("own", broker=broker.url, set_as_current=False)
+    calls: list[str] = []
+
+    def own(*args: Any, **kwargs: Any) -> Any:
+        calls.append("own")
+        return Celery.send_task(app, *args, **kwargs)
+
+    app.send_task = own  # type: ignore[method-assign]
+    handle = instrument_celery(app)
+    app.send_task("t")
+    assert (calls, captured.total("celery_tasks_submitted_total")) == (["own"], 1)
+    ours = app.send_task
+
+    def above(*args: Any, **kwargs: Any) -> Any:
+        calls.append("above")
+        return ours(*args, **kwargs)
+
+    app.send_task = above  # type: ignore[method-assign]
+    handle.close()
+    assert app.send_task is above
+    app.send_task("t")
+    assert calls == ["own", "above", "own"]
+    assert captured.total("celery_tasks_submitted_total") == 1
+    app.send_task = own  # type: ignore[method-assign]
+    with instrument_celery(app):
+        assert app.send_task is not own
+    assert app.send_task is own
 
 
 def _nothing() -> None:

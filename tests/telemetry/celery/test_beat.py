@@ -13,7 +13,7 @@ from celery.beat import Scheduler
 from support.waiting import eventually
 from telemetry import testing
 from telemetry.catalogue.celery import BEAT_LAG
-from telemetry.instrumentation.celery.beat import measure_beat
+from telemetry.instrumentation.celery.beat import MeasuredSchedule
 from tests.telemetry.celery.fleet import TASKS, Broker, Fleet, running
 
 OFTEN = {"often": {"task": f"{TASKS}.succeed", "schedule": 0.2}}
@@ -67,10 +67,14 @@ def test_stuck_schedule_is_overdue() -> None:
     app.conf.beat_schedule = OFTEN
     scheduler = Scheduler(app)
     with testing.capture() as captured:
-        measure_beat(scheduler)
+        measured = MeasuredSchedule(scheduler)
         assert captured.value("celery_beat_overdue_seconds") == 0
         scheduler.populate_heap()
         assert eventually(lambda: (captured.value("celery_beat_overdue_seconds") or 0) > 0.5)
         scheduler.tick()
         assert captured.total("celery_beat_lag_seconds", task_name=f"{TASKS}.succeed") == 1
         assert captured.value("celery_beat_overdue_seconds") < 0.3
+        measured.close()
+        scheduler.apply_async(next(iter(scheduler.schedule.values())))
+        assert captured.value("celery_beat_overdue_seconds") is None
+        assert captured.total("celery_beat_lag_seconds") == 1

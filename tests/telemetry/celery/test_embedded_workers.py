@@ -84,6 +84,17 @@ def test_closed_handle_stops_a_running_worker(captured: testing.Captured, app: C
     assert captured.total("celery_tasks_submitted_total") == 2
 
 
+def test_ended_worker_is_read_no_more(captured: testing.Captured, app: Celery) -> None:
+    """A worker that somebody still holds on to after its end adds nothing to what the next one of the process says."""
+    kept = []
+    for name in ("first@test", "second@test"):
+        with start_worker(app, perform_ping_check=False, pool="solo", hostname=name) as worker:
+            kept.append(worker)
+            assert app.tasks[TASK].delay(1).get(timeout=20) == 2
+            sizes = captured.series("celery_worker_pool_size", zeros=True)
+            assert {dict(labels)["hostname"]: size for labels, size in sizes.items()} == {name: 1}
+
+
 @pytest.mark.parametrize("running", [_test_worker, _controller])
 def test_outcomes_of_embedded_workers(
     captured: testing.Captured, app: Celery, running: Callable[[Celery], AbstractContextManager[object]]
