@@ -46,8 +46,11 @@ def test_embedded_beat_is_counted(scheduled: Fleet) -> None:
     scheduled.end(worker)
     published = scheduled.log("w1").read_text().count("Sending due task")
     counted = scheduled.counted(f"{TASKS}.succeed")
-    assert counted["submitted"] == published == scheduled.sink.total("celery_beat_lag_seconds")
-    assert counted["completed"] + scheduled.broker.client.llen("celery") == published
+    sent = counted["completed"] + scheduled.broker.client.llen("celery")
+    # The worker kills its beat: the last task may be announced and not sent, or sent and not counted.
+    assert published - 1 <= sent <= published
+    assert sent - 1 <= counted["submitted"] <= sent
+    assert counted["submitted"] - 1 <= scheduled.sink.total("celery_beat_lag_seconds") <= counted["submitted"]
 
 
 def test_late_publications_are_seen(scheduled: Fleet) -> None:
