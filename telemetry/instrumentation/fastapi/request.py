@@ -69,7 +69,7 @@ class ObservedRequest(RouteListener):
         self._series.started()
 
     def _is_left_out(self, endpoint: str) -> bool:
-        return self._exclusions.has_templates and self._exclusions.cover(self._method, endpoint)
+        return self._exclusions.cover_template(self._method, endpoint)
 
     async def receive(self) -> Message:
         """Pass a message from the client on, noticing its size and that the client left."""
