@@ -6,6 +6,7 @@ takes its next best source.
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Iterable
 from importlib import import_module
@@ -49,8 +50,11 @@ class MissingAssumptionError(Exception):
 
 
 def _names(function: Any) -> tuple[str, ...]:
-    """Parameters of a function and the attributes it touches."""
-    code = getattr(function, "__code__", None)
+    """Parameters of a function and the attributes it touches, of the innermost where it is wrapped, as by our hooks."""
+    try:
+        code = getattr(inspect.unwrap(function), "__code__", None)
+    except ValueError:  # wrappers in a circle
+        return ()
     return () if code is None else (*code.co_varnames[: code.co_argcount + code.co_kwonlyargcount], *code.co_names)
 
 

@@ -4,7 +4,8 @@ An entry is ``[METHOD] [PATH]``. A path is one of
 
 * ``/health``: exactly this path;
 * ``/items/{item}``: every request that takes the route with this full template;
-* ``^/internal/``: every path this regular expression matches from its first character.
+* ``^/internal/``: every path this regular expression matches from its first character; ``expressions.py`` says which
+  ones are taken.
 
 A method alone leaves out its requests to every path. A WebSocket has no method: only entries without one leave it out.
 """
@@ -16,11 +17,13 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple, get_args
 
 from telemetry.catalogue._labels import Method
+from telemetry.settings.expressions import LOOKED_AT, UnusableExpressionError, compiled
 
 REMEDY = "/health, ^/internal/, /items/{item}, OPTIONS or GET /metrics, with commas between entries"
 
 _METHODS = frozenset(get_args(Method)) - {"_OTHER"}
-_PIECE = re.compile(r"\\.|.", re.DOTALL)  # an escaped character is one piece
+# An escaped character is one piece, and so is a set of characters.
+_PIECE = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]?|.", re.DOTALL)
 
 
 class InvalidExclusionError(ValueError):
@@ -45,8 +48,16 @@ class Exclusion(NamedTuple):
         if self.method is not None and self.method != method:
             return False
         if self.pattern is not None:
-            return self.pattern.match(path) is not None
+            return self.pattern.match(path, 0, LOOKED_AT) is not None
         return self.path is None or self.path == path
+
+    def covers_route(self, method: str | None, template: str) -> bool:
+        """Whether every request to a route is left out, whatever its parameters are.
+
+        An expression cannot tell from a template what it will match, unless it does before the first parameter.
+        """
+        before_parameters = template.partition("{")[0]
+        return self.covers(method, template) and (self.pattern is None or self.covers(method, before_parameters))
 
 
 class Exclusions:
@@ -61,7 +72,9 @@ class Exclusions:
 
     def __init__(self, entries: Iterable[Exclusion] = ()) -> None:
         self._entries = tuple(entries)
-        self.has_templates = any("{" in (entry.path or "") for entry in self._entries)
+        self._templates = tuple(entry for entry in self._entries if "{" in (entry.path or ""))
+        self.has_templates = bool(self._templates)
+        self._paths = tuple(entry for entry in self._entries if entry not in self._templates)
 
     @classmethod
     def parse(cls, entries: str | Iterable[str]) -> Exclusions:
@@ -80,22 +93,32 @@ class Exclusions:
         return Exclusions((*self._entries, *others._entries))
 
     def cover(self, method: str | None, path: str, root_path: str = "") -> bool:
-        """Whether a request, or every request to a route, is left out.
+        """Whether a request is left out by its path; that of its route is another question, of ``cover_template()``.
 
         Args:
             method: As sent; ``None`` for a WebSocket.
-            path: URL path, or a full route template.
+            path: URL path.
             root_path: What a proxy or server put before the application's paths; entries match with it and without it.
         """
-        return any(entry.covers(method, said) for said in _spellings(path, root_path) for entry in self._entries)
+        return any(entry.covers(method, said) for said in _spellings(path, root_path) for entry in self._paths)
+
+    def cover_template(self, method: str | None, template: str) -> bool:
+        """Whether a request is left out by the full template of the route it takes: by an entry that is a template."""
+        return any(entry.covers(method, template) for entry in self._templates)
+
+    def cover_route(self, method: str | None, template: str, root_path: str = "") -> bool:
+        """Whether every request to the route with this full template is left out; arguments as for ``cover()``."""
+        return self.cover_template(method, template) or any(
+            entry.covers_route(method, said) for said in _spellings(template, root_path) for entry in self._paths
+        )
 
 
 def split(entries: str) -> list[str]:
     """The entries of one text; a comma within brackets of a regular expression does not end it."""
     found, depth = [""], 0
     for piece in _PIECE.findall(entries):
-        depth += (piece in "([{") - (piece in ")]}")
-        if piece == "," and depth <= 0:
+        depth = max(0, depth + (piece in "({") - (piece in ")}"))
+        if piece == "," and not depth:
             found.append("")
         else:
             found[-1] += piece
@@ -118,6 +141,6 @@ def _parsed(entry: str) -> Exclusion:
     if not path.startswith("^"):
         return Exclusion(method or None, path or None)
     try:
-        return Exclusion(method or None, pattern=re.compile(path))
-    except re.error as error:
-        raise InvalidExclusionError(f"{entry!r} is no regular expression ({error}): write it as {REMEDY}") from error
+        return Exclusion(method or None, pattern=compiled(path))
+    except UnusableExpressionError as error:
+        raise InvalidExclusionError(f"{entry!r} {error}: write it as {REMEDY}") from error

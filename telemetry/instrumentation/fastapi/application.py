@@ -44,14 +44,26 @@ def instrument_app(app: ASGIApp, excluded: str | Iterable[str] = ()) -> Instrume
         exclusions = Exclusions.parse(excluded)
     except ValueError as error:
         raise ValueError(f"instrument(excluded={excluded!r}): {error}") from error
-    known: Instrumentation | None = vars(type(app)).get(_HANDLE)
-    return known or _instrumented(app, exclusions)
+    return _handle_of(type(app)) or _instrumented(app, exclusions)
+
+
+def _handle_of(kind: type) -> Instrumentation | None:
+    handle: Instrumentation | None = vars(kind).get(_HANDLE)
+    return None if handle is None or handle.is_closed else handle
+
+
+def _class_before(app: Any) -> type:
+    """What its class was before it was measured; a copy of a measured application keeps that one's class."""
+    kind = type(app)
+    while _HANDLE in vars(kind):
+        kind = kind.__mro__[1]
+    return kind
 
 
 def _instrumented(app: Any, exclusions: Exclusions) -> Instrumentation:
     tells = assumptions.routers_tell()
-    before, measurement = type(app), Measurement(exclusions, tells=tells)
-    own = _class_of_its_own(app, measurement)
+    before, measurement = _class_before(app), Measurement(exclusions, tells=tells)
+    own = _class_of_its_own(app, before, measurement)
     handle = Instrumentation(_DOMAIN, partial(_restore, ref(app), before, measurement))
     setattr(own, _HANDLE, handle)
     if tells:
@@ -70,10 +82,9 @@ def _library_of(kind: type) -> str:
     return next((name for name in libraries if name in {"fastapi", "starlette"}), libraries[0])
 
 
-def _class_of_its_own(app: Any, measurement: Measurement) -> type:
+def _class_of_its_own(app: Any, before: type, measurement: Measurement) -> type:
     if isinstance(app, type) or not callable(app):
         raise TypeError(f"instrument() takes an ASGI application, not {app!r}")
-    before = type(app)
     names = {"__call__": _measured(before, measurement), "__slots__": ()}
     like = {"__module__": before.__module__, "__qualname__": before.__qualname__, "__doc__": before.__doc__}
     try:

@@ -95,9 +95,9 @@ def _declare_routes(app: Any, recorder: HttpRecorder, exclusions: Exclusions) ->
             _declare(
                 recorder,
                 route,
-                [method for method in methods if not exclusions.cover(method, route.endpoint, root_path)],
+                [method for method in methods if not exclusions.cover_route(method, route.endpoint, root_path)],
             )
-        elif route.endpoint and not exclusions.cover(None, route.endpoint, root_path):
+        elif route.endpoint and not exclusions.cover_route(None, route.endpoint, root_path):
             recorder.websockets.declare(route.endpoint)
 
 

@@ -16,6 +16,7 @@ from telemetry.instrumentation.fastapi.route import RouteListener
 from telemetry.settings.exclusions import Exclusions
 
 _NOT_FOUND = 404
+_MOST_DIGITS = 18  # of a size that 64 bits hold
 _NO_RESPONSE = 500  # what servers send for an application that sent nothing
 
 
@@ -32,6 +33,7 @@ class ObservedRequest(RouteListener):
     """
 
     _series: RouteSeries | None = None
+    _start: Message = {}  # noqa: RUF012 - only read
     _status: int | None = None
     _trailers = False
     _disconnected = False
@@ -67,7 +69,7 @@ class ObservedRequest(RouteListener):
         self._series.started()
 
     def _is_left_out(self, endpoint: str) -> bool:
-        return self._exclusions.has_templates and self._exclusions.cover(self._method, endpoint)
+        return self._exclusions.cover_template(self._method, endpoint)
 
     async def receive(self) -> Message:
         """Pass a message from the client on, noticing its size and that the client left."""
@@ -87,7 +89,7 @@ class ObservedRequest(RouteListener):
             return self._send_piece(message)
         if kind == "http.response.start":
             self._start = message
-            self._status = message["status"]
+            self._status = message.get("status")
             if message.get("trailers"):
                 self._trailers = True
         elif kind == "http.response.pathsend":
@@ -174,8 +176,11 @@ def _has_left(receive: Receive) -> bool:
 
 
 def _content_length(headers: Any) -> int:
-    """What a response says of its size, where the server reads its body from a file."""
-    for name, value in headers:
-        if bytes(name).lower() == b"content-length" and bytes(value).isdigit():
-            return int(value)
-    return 0
+    """What a response says of its size, where the server reads its body from a file; 0 where that cannot be read."""
+    try:
+        said = next((value for name, value in headers if name.lower() == b"content-length"), None)
+    except (AttributeError, TypeError, ValueError):  # headers that no server has to take
+        return 0
+    if not isinstance(said, bytes | bytearray) or len(said) > _MOST_DIGITS or not said.isdigit():
+        return 0
+    return int(said)

@@ -42,7 +42,7 @@ class ObservedWebSocket(RouteListener):
         self._left_out = self._is_left_out(endpoint)
 
     def _is_left_out(self, endpoint: str) -> bool:
-        return self._exclusions.has_templates and self._exclusions.cover(None, endpoint)
+        return self._exclusions.cover_template(None, endpoint)
 
     async def receive(self) -> Message:
         """Pass a message from the client on, noticing that it closed the connection."""

@@ -14,6 +14,8 @@ from sqlalchemy.pool import QueuePool
 from telemetry import guard
 from telemetry.domains.database import DatabaseRecorder, PoolState
 
+_ABSENT = object()
+
 
 class ObservedPool:
     """The pool of one engine, whichever it is: ``dispose()`` replaces it.
@@ -47,9 +49,9 @@ class ObservedPool:
         if engine is None:
             return
         for name in ("connect", "recreate"):
-            ours = vars(engine.pool).get(name)
+            ours: Any = vars(engine.pool).get(name)
             if getattr(ours, "observed_by", None) is self:
-                delattr(engine.pool, name)
+                _put_back(engine.pool, name, ours.before)
         for name, listener in self._listeners():
             if event.contains(engine.pool, name, listener):
                 event.remove(engine.pool, name, listener)
@@ -95,6 +97,7 @@ class ObservedPool:
             return made
 
         timed.observed_by = recreated.observed_by = self  # type: ignore[attr-defined]
+        timed.before, recreated.before = (vars(pool).get(name, _ABSENT) for name in ("connect", "recreate"))  # type: ignore[attr-defined]
         pool.connect = timed  # type: ignore[method-assign]
         pool.recreate = recreated  # type: ignore[method-assign]
 
@@ -128,6 +131,13 @@ class ObservedPool:
             )
         idle = 0 if isinstance(pool, NullPool) else None
         return PoolState(active=len(self._checked_out), idle=idle)
+
+
+def _put_back(pool: Pool, name: str, before: Any) -> None:
+    if before is _ABSENT:
+        delattr(pool, name)
+    else:
+        setattr(pool, name, before)
 
 
 def _idle(pool: QueuePool) -> int:

@@ -73,6 +73,27 @@ def test_closed_under_somebody_elses_hook(url: str, captured: testing.Captured) 
     assert captured.total("db_pool_checkout_seconds") == 1
 
 
+@pytest.mark.parametrize("name", ["connect", "recreate"])
+def test_closed_over_somebody_elses_hook(url: str, captured: testing.Captured, name: str) -> None:
+    """A wrapper that somebody put on a pool before ours is there again after it is closed, and one put on later stays."""
+    engine = create_engine(url)
+    original, seen = getattr(engine.pool, name), []
+    earlier = lambda: (seen.append("earlier"), original())[1]  # noqa: E731
+    setattr(engine.pool, name, earlier)
+    with telemetry.instrument_sqlalchemy(engine):
+        _query(engine)
+    assert getattr(engine.pool, name) is earlier
+    handle = telemetry.instrument_sqlalchemy(engine)
+    ours = getattr(engine.pool, name)
+    later = lambda: (seen.append("later"), ours())[1]  # noqa: E731
+    setattr(engine.pool, name, later)
+    handle.close()
+    assert getattr(engine.pool, name) is later
+    seen.clear()
+    getattr(engine.pool, name)()
+    assert seen == ["later", "earlier"]
+
+
 def test_engines_of_tenants(captured: testing.Captured) -> None:
     """Engines that are dropped are forgotten without a collection, closed or not."""
     engines, handles = [], []

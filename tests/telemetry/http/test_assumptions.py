@@ -62,6 +62,22 @@ def test_they_hold_today(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.records == []
 
 
+async def test_second_application(
+    ask: Ask, captured: testing.Captured, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Every application of a process learns its routes from the routers: no error, and no route is matched twice."""
+    matched: list[object] = []
+    monkeypatch.setattr(measurement, "_match", lambda *given: matched.append(given))
+    for _ in range(3):
+        app = _app()
+        telemetry.instrument(app)
+        assert await ask(app, *ASKED) == [200] * 3
+    assert matched == []
+    assert caplog.records == []
+    assert captured.total("errors_total") == 0
+    assert captured.total("http_requests_total") == 9
+
+
 @pytest.mark.parametrize("native", [False, True])
 async def test_private_field_is_renamed(
     ask: Ask, captured: testing.Captured, monkeypatch: pytest.MonkeyPatch, native: bool

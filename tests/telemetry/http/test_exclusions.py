@@ -171,7 +171,75 @@ def test_websockets(captured: testing.Captured, entry: str, counts: int) -> None
     assert bool(captured.series("websocket_connections_total", zeros=True)) is bool(counts)
 
 
-WRONG = ["health", "get /health", "GTE /health", "^/(", "GET health", "http://x/health", "/a, b"]
+async def test_expressions_are_asked_of_paths(ask: Ask, captured: testing.Captured) -> None:
+    """An expression leaves out what its path says, the same with a template beside it, which it is not asked of."""
+    for entries in ("^/files/[^/]+$", "^/files/[^/]+$,/items/{item}", "GET ^/files/[^/]+$,GET /items/{item}"):
+        app = _app()
+        app.get("/files/{path:path}")(lambda path: path)
+        telemetry.instrument(app, excluded=entries)
+        before = captured.value("http_requests_total", method="GET", endpoint="/files/{path}", status_code="200") or 0
+        assert await ask(app, "/files/a/b", "/files/a") == [200, 200]
+        key = {"method": "GET", "endpoint": "/files/{path}", "status_code": "200"}
+        assert captured.value("http_requests_total", **key) == before + 1
+
+
+def test_expressions_are_asked_of_paths_of_websockets(captured: testing.Captured) -> None:
+    """The same for WebSockets, also for one that is refused."""
+    app = FastAPI()
+
+    async def echo(websocket: WebSocket, path: str) -> None:
+        await websocket.accept()
+        await websocket.close()
+
+    app.websocket("/files/{path:path}")(echo)
+    telemetry.instrument(app, excluded="^/files/[^/]+$,/items/{item}")
+    for path in ("/files/a", "/files/a/b"):
+        with TestClient(app).websocket_connect(path):
+            pass
+    assert captured.total("websocket_connections_total") == 1
+
+
+async def test_path_is_not_a_template(ask: Ask, captured: testing.Captured) -> None:
+    """An entry that is a path leaves out this path alone, the same with a template beside it."""
+    for number, entries in enumerate(("/health", "/health,/items/{item}"), 1):
+        app = _app()
+        telemetry.instrument(app, excluded=entries)
+        assert await ask(app, "/health/", "/health") == [307, 200]
+        assert captured.total("http_requests_total") == number
+
+
+DECLARED = [
+    ("^/internal/", "/internal/jobs/{job}", True),
+    ("^/internal/.*", "/internal/jobs/{job}", True),
+    ("^/internal/jobs/$", "/internal/jobs/{job}", False),
+    ("^/internal/jobs/[^/]+$", "/internal/jobs/{job}", False),
+    ("^/internal/jobs/[0-9]+$", "/internal/jobs/{job}", False),
+    ("^/health$", "/health", True),
+    ("^/api/health$", "/health", True),
+    ("/items/{item}", "/items/{item}", True),
+    ("/api/items/{item}", "/items/{item}", False),
+    ("POST ^/internal/", "/internal/jobs/{job}", False),
+    ("GET", "/items/{item}", True),
+]
+
+
+@pytest.mark.parametrize(("entries", "template", "covered"), DECLARED)
+def test_every_request_to_a_route(entries: str, template: str, covered: bool) -> None:
+    """A route is not declared where its template says that all of its requests are left out, and only there."""
+    assert Exclusions.parse(entries).cover_route("GET", template, "/api") is covered
+
+
+WRONG = [
+    "health",
+    "get /health",
+    "GTE /health",
+    "^/(",
+    "GET health",
+    "http://x/health",
+    "/a, b",
+    "^/(a+)+$",
+    "^/x{99999999999}",
+]
 
 
 @pytest.mark.parametrize("wrong", WRONG)
@@ -199,4 +267,13 @@ def test_commas() -> None:
         r"GET ^/\(g",
         "PUT",
     ]
+    assert split(r"^/[(]x,/health,^/[^],]+[]({,],^/[\],(],/a),^/b(c,d)") == [
+        "^/[(]x",
+        "/health",
+        "^/[^],]+[]({,]",
+        r"^/[\],(]",
+        "/a)",
+        "^/b(c,d)",
+    ]
+    assert Exclusions.parse(r"^/[(]x,/health").cover("GET", "/health")
     assert not Exclusions.parse(" , ")

@@ -169,6 +169,45 @@ async def test_file_that_the_server_reads(captured: testing.Captured) -> None:
     assert _sums(captured, "GET", "/by/{path}") == (None, 1234)
 
 
+START = {"type": "http.response.start", "status": 200}
+UNREADABLE = {
+    "5,000 digits": [{**START, "headers": [(b"content-length", b"9" * 5_000)]}],
+    "400 digits": [{**START, "headers": [(b"content-length", b"9" * 400)]}],
+    "strings": [{**START, "headers": [("content-length", "12")]}],
+    "number": [{**START, "headers": [(b"content-length", 10**13), (7, 7)]}],
+    "one string": [{**START, "headers": ["content-length: 12"]}],
+    "no list": [{**START, "headers": None}],
+    "no headers": [START],
+    "no status": [{"type": "http.response.start"}],
+    "no start": [],
+}
+
+
+@pytest.mark.parametrize("start", UNREADABLE.values(), ids=UNREADABLE)
+async def test_size_that_cannot_be_read(captured: testing.Captured, start: list[Any]) -> None:
+    """Where a server sends a file, whatever the headers are, they reach it, and the request counts without a size."""
+    messages, sent = [*start, {"type": "http.response.pathsend", "path": "/file"}], []
+
+    async def inner(scope: Scope, receive: Receive, send: Send) -> None:
+        for message in messages:
+            await send(message)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    app = FastAPI()
+    app.mount("/by", inner)
+    telemetry.instrument(app)
+    scope = {"type": "http", "method": "GET", "path": "/by/x", "headers": [], "query_string": b"", "root_path": ""}
+    await app(scope, receive, send)
+    assert sent == messages
+    assert captured.total("http_requests_total") == 1
+    assert captured.total("http_response_size_bytes") == 0
+
+
 @pytest.mark.parametrize("stable", [True, False], ids=["new", "old"])
 def test_sizes_by_the_conventions(captured: testing.Captured, stable: bool) -> None:
     """What an instrumentor says of sizes lands on the same series."""

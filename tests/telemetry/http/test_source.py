@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import threading
 import weakref
@@ -141,6 +142,25 @@ async def test_measured_for_a_block(ask: Ask, captured: testing.Captured) -> Non
         await ask(app, "/items/1")
     assert captured.total("http_requests_total") == 2
     assert captured.telemetry.own_sources == set()
+
+
+async def test_copy_of_a_measured_application(ask: Ask, captured: testing.Captured) -> None:
+    """A copy that was made while its model was measured is measured anew once that is closed, as often as one likes."""
+    app = _fastapi()
+    handle = telemetry.instrument(app)
+    copied = copy.copy(app)
+    assert telemetry.instrument(copied) is handle
+    handle.close()
+    assert await ask(copied, "/items/1") == [200]
+    assert not captured.value("http_requests_total", **KEY)
+    for number in (1, 2):
+        again = telemetry.instrument(copied)
+        assert not again.is_closed
+        assert telemetry.instrument(copied) is again
+        assert await ask(copied, "/items/1") == await ask(app, "/items/1") == [200]
+        assert captured.value("http_requests_total", **KEY) == number
+        again.close()
+        assert type(copied) is FastAPI
 
 
 async def test_closed_during_a_request(ask: Ask, captured: testing.Captured) -> None:
