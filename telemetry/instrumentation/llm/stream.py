@@ -78,7 +78,10 @@ class WatchedStream:
     def __getattr__(self, name: str) -> Any:
         if name == "_chunks":  # a copy that is not made yet
             raise AttributeError(name)
-        return getattr(self._chunks, name)
+        attribute = getattr(self._chunks, name)
+        if name == "aclose":  # as asynchronous generators have it, and no other stream
+            return lambda: self._closed(attribute())
+        return attribute
 
     def __iter__(self) -> Iterator[Any]:
         if self._iterator is None:
