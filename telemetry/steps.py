@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from telemetry import guard
 
-Steps = list[Callable[[], object]]
+Step = Callable[[], "Steps | None"]
+Steps = list[Step]
 
 
 def complete(left: Steps) -> None:
@@ -14,7 +15,8 @@ def complete(left: Steps) -> None:
 
     CPython runs signal handlers where a function begins, where a loop turns, and after a call of a built-in function: a
     step that is written in Python and ends with the addition to one series is therefore taken once, however late it is
-    interrupted. A step that fails twice is left out.
+    interrupted. A step that fails twice is left out. What has to be found out first is a step that counts nothing and
+    returns those that take its place.
 
     Args:
         left: What is left to do; a step that is taken goes from the list.
@@ -24,8 +26,7 @@ def complete(left: Steps) -> None:
     """
     try:
         while left:
-            left[0]()
-            del left[0]
+            left[:1] = left[0]() or ()
     except BaseException as first:
         try:
             _go_on(left)
@@ -38,8 +39,7 @@ def complete(left: Steps) -> None:
 def _go_on(left: Steps) -> None:
     try:
         if left:
-            left[0]()
-            del left[0]
+            left[:1] = left[0]() or ()
     except BaseException:
         del left[:1]
         raise

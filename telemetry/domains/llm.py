@@ -17,7 +17,7 @@ from telemetry.steps import Steps, complete
 class Billing(Protocol):
     """Who knows what a call costs."""
 
-    def add(
+    def steps_of(
         self,
         provider: str,
         model: str,
@@ -25,8 +25,8 @@ class Billing(Protocol):
         *,
         estimated: bool = False,
         counts_unpriced: bool = True,
-    ) -> None:
-        """Price a call, now or soon.
+    ) -> Steps:
+        """What prices a call, now or soon.
 
         Args:
             provider: The vendor.
@@ -91,7 +91,7 @@ class LlmRecorder:
             return [lambda: self._unpriced.add(1, labels)] if new_call else []
         return [
             *_steps_of_tokens(self._tokens, labels, usage),
-            lambda: self._billing.add(provider, model, usage, counts_unpriced=new_call),
+            lambda: self._billing.steps_of(provider, model, usage, counts_unpriced=new_call),
             self._billing.settle_soon,
         ]
 
@@ -115,7 +115,7 @@ class LlmRecorder:
         labels: ModelLabels = {"provider": provider, "model": model}
         steps = _steps_of_tokens(self._estimated, labels, usage)
         if with_input and usage.tokens:
-            steps.append(lambda: self._billing.add(provider, model, usage, estimated=True, counts_unpriced=False))
+            steps.append(lambda: self._billing.steps_of(provider, model, usage, estimated=True, counts_unpriced=False))
             steps.append(self._billing.settle_soon)
         return steps
 

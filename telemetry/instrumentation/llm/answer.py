@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator, Coroutine, Generator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Coroutine, Generator
+from contextlib import suppress
 from typing import Any
 
 from telemetry.instrumentation.llm.call import LlmCall
@@ -20,7 +20,7 @@ def watched(call: LlmCall, answer: Any) -> Any:
         answer: Of the vendor: whole, a stream, something to await, or a context manager that makes the call.
     """
     if _is_at_work(answer):
-        return answer.get_loop().create_task(_finished(call, answer))
+        return WatchedFuture(call, answer)
     if hasattr(type(answer), "__await__"):
         return _class_for(_protocol_of(answer))(call, answer)
     if is_stream(answer):
@@ -45,20 +45,74 @@ def _is_at_work(answer: Any) -> bool:
     return False
 
 
-async def _finished(call: LlmCall, future: asyncio.Future[Any]) -> Any:
-    """What a future gives; the call began with the future."""
-    with _ending(call):
-        return watched(call, await future)
-
-
-@contextmanager
-def _ending(call: LlmCall) -> Iterator[None]:
-    """The call is over when this fails."""
+def _error_of(future: asyncio.Future[Any]) -> BaseException | None:
     try:
-        yield
-    except BaseException as error:
-        call.end(error)
-        raise
+        return future.exception()
+    except asyncio.CancelledError as error:
+        return error
+
+
+class WatchedFuture(asyncio.Future[Any]):
+    """Stands for a future or task of the running loop: is done when that is, with what is made of its result.
+
+    Everything else is the future's own; to cancel this is to cancel that one, which may take its time or refuse.
+
+    Args:
+        call: Began with the future.
+        future: What the function returned.
+    """
+
+    def __init__(self, call: LlmCall, future: asyncio.Future[Any]) -> None:
+        self._call = call
+        self._future = future
+        super().__init__(loop=future.get_loop())
+        if future.done():
+            self._settle(future)
+            return
+        future.add_done_callback(self._settle)
+        future.add_done_callback(self._settle)  # does nothing, unless a signal handler raised where the first began
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_future":  # a copy that is not made yet
+            raise AttributeError(name)
+        return getattr(self._future, name)
+
+    def cancel(self, *args: Any, **named: Any) -> bool:
+        """Cancel the vendor's."""
+        return self._future.cancel(*args, **named)
+
+    def set_result(self, result: Any) -> None:
+        """Give the vendor's a result."""
+        self._future.set_result(result)
+
+    def set_exception(self, exception: type[BaseException] | BaseException) -> None:
+        """Give the vendor's an exception."""
+        self._future.set_exception(exception)
+
+    def _settle(self, future: asyncio.Future[Any]) -> None:
+        if self.done():
+            return
+        error = _error_of(future)
+        if error is None:
+            self._give(future.result())
+        else:
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        try:
+            self._call.end(error)
+        finally:
+            if self._future.cancelled():
+                super().cancel(*error.args)
+            else:
+                super().set_exception(error)
+
+    def _give(self, answer: Any) -> None:
+        given = answer
+        try:
+            given = watched(self._call, answer)
+        finally:
+            super().set_result(given)
 
 
 class Watched:
@@ -93,8 +147,11 @@ class _Protocols(Watched):
 
     def __await__(self) -> Generator[Any, Any, Any]:
         self._call.start()
-        with _ending(self._call):
+        try:
             return watched(self._call, (yield from self._answer.__await__()))
+        except BaseException as error:
+            self._call.end(error)
+            raise
 
     def __aiter__(self) -> AsyncIterator[Any]:
         self._call.start()
@@ -102,8 +159,16 @@ class _Protocols(Watched):
 
     def __enter__(self) -> Any:
         self._call.start()
-        with _ending(self._call):
-            return self._opened(self._answer.__enter__())
+        try:
+            opened = self._answer.__enter__()
+        except BaseException as error:
+            self._call.end(error)
+            raise
+        try:
+            return self._opened(opened)
+        except BaseException as error:  # Python leaves only what could be entered
+            self.__exit__(type(error), error, error.__traceback__)
+            raise
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> Any:
         try:
@@ -113,8 +178,16 @@ class _Protocols(Watched):
 
     async def __aenter__(self) -> Any:
         self._call.start()
-        with _ending(self._call):
-            return self._opened(await self._answer.__aenter__())
+        try:
+            opened = await self._answer.__aenter__()
+        except BaseException as error:
+            self._call.end(error)
+            raise
+        try:
+            return self._opened(opened)
+        except BaseException as error:
+            await self.__aexit__(type(error), error, error.__traceback__)
+            raise
 
     async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> Any:
         try:
@@ -134,9 +207,11 @@ class _Protocols(Watched):
 
     def close(self) -> None:
         """End it where it is."""
-        if self._steps is not None:
-            self._steps.close()
-        self._answer.close()
+        try:
+            if self._steps is not None:
+                self._steps.close()
+        finally:
+            self._answer.close()
 
 
 _OF_TYPES = ("__await__", "__aiter__", "__enter__", "__exit__", "__aenter__", "__aexit__")

@@ -25,6 +25,7 @@ from telemetry.metrics.provider import MeterProvider
 from telemetry.metrics.series import CounterSeries
 from telemetry.settings import llm_prices
 from telemetry.settings.llm_prices import Override
+from telemetry.steps import Step, Steps
 
 _MOST_LOOK_UPS = 1000
 
@@ -68,7 +69,7 @@ class LlmBilling:
         """The loader is the parent's, and so are its notes."""
         self._begin()
 
-    def add(
+    def steps_of(
         self,
         provider: str,
         model: str,
@@ -76,22 +77,29 @@ class LlmBilling:
         *,
         estimated: bool = False,
         counts_unpriced: bool = True,
-    ) -> None:
-        """Price a call now, where that takes no time; else note it, for the loader or the next collection to price."""
+    ) -> Steps:
+        """What prices a call now, where that takes no time; else what notes it, to be priced soon."""
         bill = Bill(provider, model, usage, estimated, counts_unpriced)
         if prices.is_ready() and not self._is_settling:
-            self._count(bill)
-            return
-        self._note(bill)
+            return [lambda: self._count(bill)]
+        return self._steps_of_note(bill)
 
     def settle_soon(self) -> None:
         """Let a thread price what is noted, once; it is the one that loads the price library."""
         if self._has_noted and self._loader is None and not prices.is_lost():
             self._load()
 
-    def _note(self, bill: Bill) -> None:
+    def _steps_of_note(self, bill: Bill) -> Steps:
+        missing: list[Bill] = []
+
+        def step_of(part: Bill) -> Step:
+            return lambda: None if self._notes.add(part) else missing.append(part)
+
+        return [*map(step_of, self._notes.parts_of(bill)), lambda: self._noted(bill, missing)]
+
+    def _noted(self, bill: Bill, missing: Sequence[Bill]) -> None:
         self._has_noted = True
-        if not self._notes.add(bill) and bill.counts_unpriced:
+        if missing and bill.counts_unpriced:
             self._unpriced.add(1, {"provider": bill.provider, "model": bill.model})
 
     def _load(self) -> None:
@@ -115,16 +123,19 @@ class LlmBilling:
             return
         with self._settling:
             if self._has_noted:
-                self._has_noted = False
                 self._settle_all()
             if self._has_priced and not self._shows_price_table:
                 self._show_price_table()
 
     def _settle_all(self) -> None:
+        self._has_noted = False
         self._is_settling = True  # calls are noted meanwhile, and wait for no lock
         try:
             for note in self._notes.all():
                 self._settle(note)
+        except BaseException:
+            self._has_noted = True
+            raise
         finally:
             self._is_settling = False
 

@@ -62,24 +62,22 @@ class Notes:
         """Every note, also those of which nothing is left."""
         return cast("list[CounterSeries]", self._stream.all())
 
-    def add(self, bill: Bill) -> bool:
-        """Note a bill; whether there is room."""
-        noted = _noted(bill)
-        if self._is_known(hash(tuple(noted.values()))):
-            return self._count(noted)
-        return not [piece for piece in pieces(bill) if not self._count(_noted(piece))]
+    def parts_of(self, bill: Bill) -> list[Bill]:
+        """What to note, part by part, instead of a bill: the bill itself, or the pieces of it."""
+        return [bill] if self._is_known(hash(bill)) else pieces(bill)
+
+    def add(self, part: Bill) -> bool:
+        """Note a part of a bill; whether there is room. The addition to the note is the last thing that can fail."""
+        note = self._stream.bind(_noted(part))
+        if note.keys == (OVERFLOW,):
+            return False
+        note.update(1)
+        return True
 
     def _is_known(self, key: int) -> bool:
         if key not in self._different and len(self._different) < MOST_DIFFERENT:
             self._different.add(key)
         return key in self._different
-
-    def _count(self, noted: Mapping[str, Any]) -> bool:
-        note = self._stream.bind(noted)
-        if note.keys == (OVERFLOW,):
-            return False
-        note.update(1)
-        return True
 
 
 def _noted(bill: Bill) -> Mapping[str, Any]:

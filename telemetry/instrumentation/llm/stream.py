@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from typing import Any, Protocol, Self
 
 from telemetry import guard
@@ -78,7 +78,10 @@ class WatchedStream:
     def __getattr__(self, name: str) -> Any:
         if name == "_chunks":  # a copy that is not made yet
             raise AttributeError(name)
-        return getattr(self._chunks, name)
+        attribute = getattr(self._chunks, name)
+        if name == "aclose":  # as asynchronous generators have it, and no other stream
+            return lambda: self._closed(attribute())
+        return attribute
 
     def __iter__(self) -> Iterator[Any]:
         if self._iterator is None:
@@ -97,7 +100,12 @@ class WatchedStream:
         return await anext(aiter(self))
 
     def __enter__(self) -> Self:
-        self._opened(self._manager.__enter__())
+        opened = self._manager.__enter__()
+        try:
+            self._opened(opened)
+        except BaseException as error:  # Python leaves only what could be entered
+            self.__exit__(type(error), error, error.__traceback__)
+            raise
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> Any:
@@ -107,7 +115,12 @@ class WatchedStream:
             self._on_end(error)
 
     async def __aenter__(self) -> Self:
-        self._opened(await self._manager.__aenter__())
+        opened = await self._manager.__aenter__()
+        try:
+            self._opened(opened)
+        except BaseException as error:
+            await self.__aexit__(type(error), error, error.__traceback__)
+            raise
         return self
 
     async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> Any:
@@ -121,9 +134,23 @@ class WatchedStream:
             self._watch(chunks)
 
     def close(self) -> Any:
-        """Close the vendor's stream; what it returns may have to be awaited."""
+        """Close the vendor's stream, however what we count then is interrupted; an asynchronous one is awaited."""
+        try:
+            closing = self._chunks.close()
+        except BaseException:
+            self._on_end(None)
+            raise
+        match closing:
+            case object(__await__=_):  # asked without a call, after which a signal handler may run
+                return self._closed(closing)
         self._on_end(None)
-        return self._chunks.close()
+        return closing
+
+    async def _closed(self, closing: Awaitable[Any]) -> Any:
+        try:
+            return await closing
+        finally:
+            self._on_end(None)
 
     def _watched(self) -> Iterator[Any]:
         ended_by: BaseException | None = None

@@ -183,6 +183,98 @@ async def test_cancelled_in_the_middle(captured: testing.Captured, make: Callabl
     assert captured.total("errors_total") == captured.total("llm_unpriced_requests_total") == 0
 
 
+@pytest.mark.parametrize("make", [_task, _future])
+async def test_future_cancelled_at_once(captured: testing.Captured, make: Callable[[], Awaitable[Any]]) -> None:
+    """Who cancels a future before anything else runs has cancelled the vendor's call, which is one call."""
+    made = make()
+    answer: Any = observed(lambda: made)()
+    assert answer.cancel("enough")
+    with pytest.raises(asyncio.CancelledError, match="enough"):
+        await answer
+    assert made.cancelled()  # type: ignore[attr-defined]
+    assert not answer.cancel()
+    assert captured.total("llm_requests_total") == 1
+    assert captured.total("errors_total") == captured.total("llm_unpriced_requests_total") == 0
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+async def test_cancelled_task_has_the_last_word(captured: testing.Captured, refuses: bool) -> None:
+    """A cancelled task is waited for while it tidies up, and what it answers nevertheless is the answer."""
+    steps: list[str] = []
+
+    async def stubborn() -> Any:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            await asyncio.sleep(0)
+            steps.append("tidied up")
+            if not refuses:
+                raise
+        return ANSWER
+
+    answer: Any = observed(lambda: asyncio.create_task(stubborn(), name="ask"))()
+    assert answer.get_name() == "ask"
+
+    async def wait() -> Any:
+        return await answer
+
+    waiting = asyncio.create_task(wait())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    assert steps == ["tidied up"]
+    assert waiting.cancelled() is not refuses
+    assert captured.total("llm_tokens_used_total", type="prompt") == 100 * refuses
+    assert captured.total("llm_requests_total") == 1
+
+
+async def test_future_that_is_done(captured: testing.Captured) -> None:
+    """A future that had its result when it was returned has it at once."""
+    done = asyncio.get_running_loop().create_future()
+    done.set_result(ANSWER)
+    answer: Any = observed(lambda: done)()
+    assert answer.done()
+    assert answer.result() == ANSWER
+    _assert_counted(captured)
+
+
+async def test_future_is_given_its_result_by_the_caller(captured: testing.Captured) -> None:
+    """Who gives a future its result may do so by what stands for it."""
+    made: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    answer: Any = observed(lambda: made)()
+    answer.set_result(ANSWER)
+    assert made.result() == await answer == ANSWER
+    _assert_counted(captured)
+
+
+async def test_future_of_a_stream(captured: testing.Captured) -> None:
+    """A stream that a task gives is over when it was read to its end, and cancelled before, the task made a call."""
+
+    async def create() -> Iterator[Any]:
+        return iter([{"choices": []}, ANSWER])
+
+    stream = await observed(lambda: asyncio.ensure_future(create()))()
+    assert captured.total("llm_requests_total") == 0
+    assert list(stream)[-1] == ANSWER
+    _assert_counted(captured)
+    answer = observed(lambda: asyncio.ensure_future(create()))()
+    answer.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await answer
+    assert captured.total("llm_requests_total") == 2
+    assert captured.total("llm_streams_aborted_total") == 0
+
+
+def test_future_whose_loop_ends(captured: testing.Captured) -> None:
+    """A task that is cancelled because its event loop ends is one call."""
+
+    async def leaves_it() -> None:
+        observed(_task)()
+
+    asyncio.run(leaves_it())
+    assert captured.total("llm_requests_total") == 1
+
+
 async def test_awaitable_stays_what_it_is(captured: testing.Captured) -> None:
     """Attributes, `async with` and `async for` are the answer's own; each use is one call."""
     request = observed(Request)()

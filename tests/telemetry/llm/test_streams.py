@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from telemetry import testing
+from telemetry import llm_call, testing
 
 OPENAI = {"provider": "openai", "model": "gpt-4o-mini"}
 ANTHROPIC = {"provider": "anthropic", "model": "claude-sonnet-4-5"}
@@ -148,6 +148,24 @@ async def test_cancelled_stream_is_aborted(captured: testing.Captured) -> None:
     assert captured.value("llm_streams_aborted_total", **OPENAI) == 1
     assert captured.total("llm_requests_total") == 1
     assert captured.total("errors_total") == 0
+
+
+@pytest.mark.parametrize("is_read", [False, True])
+async def test_closed_async_generator_is_over(captured: testing.Captured, is_read: bool) -> None:
+    """An asynchronous generator that its reader closes is closed, and an aborted stream at once."""
+
+    async def chunks() -> AsyncIterator[dict[str, Any]]:
+        for chunk in _openai(usage=True):
+            yield chunk
+
+    vendors = chunks()
+    stream: Any = llm_call(**OPENAI)(lambda: vendors)()
+    if is_read:
+        await anext(stream)
+    await stream.aclose()
+    assert captured.total("llm_requests_total") == captured.value("llm_streams_aborted_total", **OPENAI) == 1
+    assert await anext(vendors, None) is None
+    assert not hasattr(captured.telemetry.llm.request(**OPENAI).stream(iter([])), "aclose")
 
 
 HOSTILE: list[Any] = [
