@@ -75,6 +75,7 @@ def test_closed_handle_stops_a_running_worker(captured: testing.Captured, app: C
     with instrument_celery(app) as handle, _test_worker(app):
         assert double.delay(1).get(timeout=20) == 2
         assert instrument_celery(app) is handle
+        assert eventually(lambda: captured.total("celery_tasks_completed_total") == 1)
         handle.close()
         assert handle.is_closed
         assert double.delay(2).get(timeout=20) == 4
