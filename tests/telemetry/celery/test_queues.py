@@ -26,8 +26,8 @@ PRIORITIES = (0, 1, 3, 4, 6, 9)
 )
 def test_all_priorities_add_up(broker: Broker, tmp_path: Path, transport_options: dict[str, Any]) -> None:
     """A queue's length is the sum over its sub-queues; a declared queue that is empty stands at 0."""
-    with running(broker, tmp_path, broker_transport_options=transport_options) as fleet:
-        instrument_celery(fleet.publisher)
+    options = {"broker_transport_options": transport_options}
+    with running(broker, tmp_path, **options) as fleet, instrument_celery(fleet.publisher):
         fleet.start_publisher()
         assert eventually(lambda: fleet.queue_length("celery") == 0)
         for priority in PRIORITIES:
