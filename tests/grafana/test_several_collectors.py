@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,13 @@ from tests.grafana.live import Prometheus, as_of_last_scrape, process_of, promet
 EXTRAPOLATION = 0.3
 
 
+@contextmanager
+def _has_scraped(url: str, collectors: int) -> Iterator[None]:
+    """Prometheus has scraped the three pages of each collector: into an empty store it takes no zero of a series."""
+    assert eventually(lambda: len(Prometheus(url).query("up == 1")) == 3 * collectors)
+    yield
+
+
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """A Prometheus of two collectors; to each, one process of `prod` has exported everything."""
@@ -26,10 +34,10 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
     with (
         running() as one,
         running() as other,
+        prometheus_of(directory, scraping([one, other])) as url,
+        _has_scraped(url, collectors=2),
         process_of("prod", one.endpoint),
         process_of("prod", other.endpoint),
-        # Last: a series that begins in the middle of a scrape has no zero before its first value.
-        prometheus_of(directory, scraping([one, other])) as url,
     ):
         series = {
             "celery_queue_length": 6,
