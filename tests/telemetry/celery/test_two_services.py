@@ -13,6 +13,7 @@ from support.collector import CONFIG, DURABLE, Collector
 from support.waiting import eventually
 from tests.telemetry.celery.fleet import TASKS, Broker, Fleet, running
 
+CONFIGS = [pytest.param(CONFIG, marks=pytest.mark.slow, id="official"), pytest.param(DURABLE, id="durable")]
 SERVICES = ("shop", "search")
 LENGTHS = {"shop": 5, "search": 1}
 WARNING = "both report as one fleet"
@@ -62,7 +63,7 @@ def _fingerprints(collector: Collector) -> list[dict[str, str]]:
     return [dict(labels) for labels in collector.series("celery_broker_info")]
 
 
-@pytest.mark.parametrize("config", [CONFIG, DURABLE], ids=["official", "durable"])
+@pytest.mark.parametrize("config", CONFIGS)
 def test_namespaces_keep_services_apart(services: dict[str, Fleet], tmp_path: Path, config: Path) -> None:
     """With namespaces, each service has its own lengths, workers and totals behind one collector, and nobody is warned."""
     with collectors.running(config) as collector:
@@ -81,7 +82,7 @@ def test_namespaces_keep_services_apart(services: dict[str, Fleet], tmp_path: Pa
     assert _warned(services) == [False, False]
 
 
-@pytest.mark.parametrize("config", [CONFIG, DURABLE], ids=["official", "durable"])
+@pytest.mark.parametrize("config", CONFIGS)
 def test_two_brokers_that_report_as_one_are_seen(services: dict[str, Fleet], tmp_path: Path, config: Path) -> None:
     """Without namespaces totals are added up, two fingerprints report as one fleet, and the reader of each broker warns."""
     with collectors.running(config) as collector:
