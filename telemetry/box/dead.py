@@ -14,7 +14,7 @@ from typing import Any
 from telemetry import guard
 from telemetry.box import locks
 from telemetry.box.box import Box
-from telemetry.box.directory import DAMAGED, SUFFIX
+from telemetry.box.directory import DAMAGED, NOTE, SUFFIX
 from telemetry.box.header import LENGTH, DamagedError, OtherVersionError, Role
 from telemetry.box.segment import Segment
 from telemetry.box.storage import DeadFile
@@ -112,12 +112,12 @@ def _set_aside(path: Path, error: Exception) -> None:
 
 
 def _sweep(path: Path) -> None:
-    """Remove a file whose process died before it had a name, and after a week one that was set aside."""
+    """Remove what a dead process left unnamed or said to others, and after a week a box that was set aside."""
     with suppress(OSError):
         age = time.time() - path.lstat().st_mtime
         if path.suffix == DAMAGED and age > _DAMAGED_FOR:
             path.unlink()
-        elif path.suffix == SUFFIX and age > _UNNAMED_FOR:
+        elif path.suffix == NOTE or (path.suffix == SUFFIX and age > _UNNAMED_FOR):
             lock = _lock_of_the_dead(path)
             if lock is not None:
                 path.unlink()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 SUFFIX = ".box"
 DAMAGED = ".damaged"
+NOTE = ".broker"  # what a process says to others of the host; it holds the file's lock as long as it lives
 
 # Locks and mapped pages of these are not those of one machine.
 _SHARED_OVER_NETWORKS = frozenset(

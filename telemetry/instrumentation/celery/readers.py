@@ -9,12 +9,11 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
-from telemetry.box.directory import make_usable
+from telemetry.box import locks
+from telemetry.box.directory import NOTE, make_usable
 from telemetry.instrumentation.celery.broker import KNOWN_FOR
 from telemetry.pipeline.transport import target_of
 from telemetry.settings.settings import Settings
-
-_SUFFIX = ".broker"
 
 
 class Readers:
@@ -34,6 +33,7 @@ class Readers:
         self._prefix = f"celery-{fleet}-"
         self._fingerprint: str | None = None
         self._since = time.time()
+        self._lock: int | None = None
 
     def others(self, fingerprint: str) -> set[str]:
         """Say that this process reads a broker; which other ones have been read since it began to.
@@ -45,7 +45,7 @@ class Readers:
             self.leave()
             self._fingerprint, self._since = fingerprint, time.time()
         with suppress(OSError):
-            self._file(fingerprint).touch(0o600)
+            self._say(self._file(fingerprint))
         return {other for other, at in self._read() if other != fingerprint and at > self._since}
 
     def leave(self) -> None:
@@ -53,17 +53,27 @@ class Readers:
         fingerprint, self._fingerprint = self._fingerprint, None
         if fingerprint is not None:
             self._file(fingerprint).unlink(missing_ok=True)
+        if self._lock is not None:
+            locks.unlock(self._lock)
+            self._lock = None
+
+    def _say(self, note: Path) -> None:
+        """Hold the lock of the note, unless another process of the fleet does: one that nobody holds is swept."""
+        note.touch(0o600)
+        if self._lock is None:
+            with suppress(OSError):
+                self._lock = locks.open_locked(note)
 
     def _file(self, fingerprint: str) -> Path:
-        return self._directory / f"{self._prefix}{fingerprint}{_SUFFIX}"
+        return self._directory / f"{self._prefix}{fingerprint}{NOTE}"
 
     def _read(self) -> Iterator[tuple[str, float]]:
         """Fingerprints and when they were last said; those that nobody says any more are removed."""
         with suppress(OSError), os.scandir(self._directory) as entries:
             for entry in entries:
-                if not entry.name.startswith(self._prefix) or not entry.name.endswith(_SUFFIX):
+                if not entry.name.startswith(self._prefix) or not entry.name.endswith(NOTE):
                     continue
                 at = entry.stat().st_mtime
                 if time.time() - at > KNOWN_FOR:
                     Path(entry.path).unlink(missing_ok=True)
-                yield entry.name[len(self._prefix) : -len(_SUFFIX)], at
+                yield entry.name[len(self._prefix) : -len(NOTE)], at

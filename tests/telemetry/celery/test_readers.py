@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from telemetry import Settings
+from telemetry.box.dead import dead_boxes
 from telemetry.instrumentation.celery.readers import Readers
 
 
@@ -74,3 +78,25 @@ def test_notes_do_not_pile_up(tmp_path: Path) -> None:
     readers.others("a")
     readers.leave()
     assert list(tmp_path.glob("*.broker")) == []
+
+
+def test_note_of_a_killed_reader_is_swept(tmp_path: Path) -> None:
+    """Whoever delivers for the dead removes what a killed reader has said, and leaves the note of one that lives."""
+    code = """
+import os, signal, sys
+from pathlib import Path
+from telemetry import Settings
+from telemetry.box.dead import dead_boxes
+from telemetry.instrumentation.celery.readers import Readers
+Readers(Settings(state_dir=Path(sys.argv[1]))).others("killed")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    living = _readers(tmp_path)
+    living.others("living")
+    assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False).returncode == -signal.SIGKILL
+    assert len(list(tmp_path.glob("*.broker"))) == 2
+    assert list(dead_boxes(tmp_path)) == []
+    (left,) = tmp_path.glob("*.broker")
+    assert left.stem.endswith("-living")
+    living.leave()
+    assert list(tmp_path.iterdir()) == []
