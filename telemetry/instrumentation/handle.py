@@ -4,9 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from telemetry import process
+
+ABSENT: Any = object()
+"""Stands for an attribute that an object did not have of its own."""
+
+
+def put_back(owner: Any, name: str, ours: object, before: Any) -> bool:
+    """Give an attribute back what it was before ours; whether it was ours still, and nobody else has replaced it since.
+
+    Args:
+        owner: An object, class or module.
+        name: Its attribute.
+        ours: What we put there.
+        before: What was there; ``ABSENT`` for nothing of the owner's own.
+    """
+    if vars(owner).get(name, ABSENT) is not ours:
+        return False
+    if before is ABSENT:
+        delattr(owner, name)
+    else:
+        setattr(owner, name, before)
+    return True
 
 
 class Instrumentation:

@@ -14,11 +14,12 @@ from celery import Celery, signals
 from telemetry import guard
 from telemetry.instrumentation.celery import assumptions
 from telemetry.instrumentation.celery.beat import MeasuredSchedule
+from telemetry.instrumentation.celery.levels import Levels
 from telemetry.instrumentation.celery.polling import BrokerPoller
 from telemetry.instrumentation.celery.queues import QueueNames
 from telemetry.instrumentation.celery.request import PUBLISHED_AT, RequestClasses
 from telemetry.instrumentation.celery.worker import MeasuredWorker, is_prefork, watch_pool
-from telemetry.instrumentation.handle import Instrumentation
+from telemetry.instrumentation.handle import ABSENT, Instrumentation, put_back
 from telemetry.process import get
 
 _HOOKS = "telemetry_hooks"  # on the application, so that they go when it goes
@@ -74,7 +75,7 @@ class _Hooks:
         assumptions.holds(assumptions.PUBLISHING, "submissions may not be counted")
         for signal, receiver in self._receivers.items():
             signal.connect(receiver, dispatch_uid=self._dispatch_uid(receiver))
-        self._own_send_task = vars(self._app).get("send_task")
+        self._own_send_task = vars(self._app).get("send_task", ABSENT)
         self._send_task = _saying_who_publishes(self._app, self._own_send_task)
         self._app.send_task = self._send_task
 
@@ -83,19 +84,12 @@ class _Hooks:
         for signal, receiver in self._receivers.items():
             signal.disconnect(receiver, dispatch_uid=self._dispatch_uid(receiver))
         vars(self._app).pop(_HOOKS, None)
-        self._restore_send_task()
+        put_back(self._app, "send_task", self._send_task, self._own_send_task)
         self._requests.restore(self._app)
-        measured: list[MeasuredWorker | MeasuredSchedule] = [*self._workers, *self._schedules]
-        for each in measured:
+        levels: list[Levels] = [*self._workers, *self._schedules]
+        for each in levels:
             each.close()
         self._poller.stop()
-
-    def _restore_send_task(self) -> None:
-        """Unless somebody else has put something over it."""
-        if vars(self._app).get("send_task") is self._send_task:
-            del self._app.send_task
-            if self._own_send_task is not None:
-                self._app.send_task = self._own_send_task
 
     def _dispatch_uid(self, receiver: Any) -> str:
         """Celery before 5.5 takes the same method of two objects for one receiver."""
@@ -134,8 +128,11 @@ class _Hooks:
                 self._poller.worker_begins()
                 self._requests.meter(self._app)
                 sender.ready_callback = self._told_when_ready(sender.ready_callback)
+                ended = [each for each in self._workers if each.has_ended()]
+                for each in ended:
+                    each.close()
                 worker = MeasuredWorker(sender, self._own_tasks, self._queues.declared)
-                self._workers = [*filter(MeasuredWorker.goes_on, self._workers), worker]
+                self._workers = [*(each for each in self._workers if each not in ended), worker]
                 self._poller.worker_set_up(str(sender.hostname), worker.has_ended, beats_from_loop=is_prefork(sender))
 
     def _told_when_ready(self, ready: Callable[[Any], None]) -> Callable[[Any], None]:
@@ -197,14 +194,14 @@ class _Hooks:
         return [name for name in list(self._app.tasks) if not name.startswith("celery.")]
 
 
-def _saying_who_publishes(app: Celery, before: Callable[..., Any] | None) -> Callable[..., Any]:
+def _saying_who_publishes(app: Celery, before: Any) -> Callable[..., Any]:
     """``send_task`` of the application: what it has of its own, or what its class has when it is called."""
 
-    @functools.wraps(before or type(app).send_task)
+    @functools.wraps(type(app).send_task if before is ABSENT else before)
     def send_task(*args: Any, **kwargs: Any) -> Any:
         token = _publication.set(_Publication(app))
         try:
-            return before(*args, **kwargs) if before else type(app).send_task(app, *args, **kwargs)
+            return type(app).send_task(app, *args, **kwargs) if before is ABSENT else before(*args, **kwargs)
         finally:
             _publication.reset(token)
 

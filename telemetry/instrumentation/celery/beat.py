@@ -8,8 +8,8 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from telemetry import guard, process
-from telemetry.lifetime import when_gone
+from telemetry import guard
+from telemetry.instrumentation.celery.levels import Levels
 from telemetry.metrics.bound import Reading
 from telemetry.process import get
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from telemetry.setup import Telemetry
 
 
-class MeasuredSchedule:
+class MeasuredSchedule(Levels):
     """Times what a scheduler publishes, and lets each collection see what it should have published.
 
     As long as the scheduler lives, in this process and not in its children.
@@ -28,22 +28,18 @@ class MeasuredSchedule:
 
     def __init__(self, scheduler: Any) -> None:
         self._scheduler = weakref.ref(scheduler)
-        self._readings: list[Reading[Any]] = []
         self._is_closed = False
         scheduler.apply_async = self._timed(scheduler.apply_async)
-        when_gone(scheduler, self.close)
-        process.lifetime.forked.subscribe(self.close)
-        self._subscription = process.when_configured(self._introduce)
+        super().__init__(scheduler)
 
     def close(self) -> None:
         """It is measured no more, or by another process."""
         self._is_closed = True
-        self._subscription.close()
-        for reading in self._readings:
-            reading.close()
+        super().close()
 
-    def _introduce(self, telemetry: Telemetry) -> None:
-        self._readings.append(telemetry.celery.beat.read_overdue_from(lambda: _overdue(self._scheduler())))
+    def read_from(self, telemetry: Telemetry) -> list[Reading[Any]]:
+        """Let ``telemetry`` read how long its next task is overdue."""
+        return [telemetry.celery.beat.read_overdue_from(lambda: _overdue(self._scheduler()))]
 
     def _timed(self, apply_async: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(apply_async)

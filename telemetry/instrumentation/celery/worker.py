@@ -15,11 +15,11 @@ from celery.concurrency import get_implementation
 from celery.concurrency.solo import TaskPool as SoloPool
 from celery.worker import state
 
-from telemetry import guard, process
+from telemetry import guard
 from telemetry.instrumentation.celery.assumptions import POOL, holds
+from telemetry.instrumentation.celery.levels import Levels
 from telemetry.instrumentation.celery.request import MeteredRequest
 from telemetry.instrumentation.handle import Instrumentation
-from telemetry.lifetime import when_gone
 from telemetry.metrics.bound import Reading
 from telemetry.process import get
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _WATCHED = "telemetry_watches"
 
 
-class MeasuredWorker:
+class MeasuredWorker(Levels):
     """The worker node of this process, which each collection reads until it ends; not its children.
 
     Args:
@@ -43,35 +43,20 @@ class MeasuredWorker:
         self._hostname = str(worker.hostname)
         self._tasks, self._queues = tasks, queues
         self._is_prefork = is_prefork(worker)
-        self._readings: list[Reading[Any]] = []
-        when_gone(worker, self.close)
-        process.lifetime.forked.subscribe(self.close)
-        self._subscription = process.when_configured(self._introduce)
+        super().__init__(worker)
 
     def has_ended(self) -> bool:
         """Whether the node was stopped or terminated, though the process may go on."""
         worker = self._worker()
         return worker is None or _is_terminated(worker)
 
-    def goes_on(self) -> bool:
-        """Whether the node has not ended; one that has is read no more."""
-        if self.has_ended():
-            self.close()
-            return False
-        return True
-
-    def close(self) -> None:
-        """The node is gone, or this is one of its children: it is read no more."""
-        self._subscription.close()
-        for reading in self._readings:
-            reading.close()
-
-    def _introduce(self, telemetry: Telemetry) -> None:
+    def read_from(self, telemetry: Telemetry) -> list[Reading[Any]]:
+        """Let ``telemetry`` read it, and declare what it runs."""
         celery = telemetry.celery
         celery.declare(self._tasks(), self._queues())
         if self._is_prefork:
             celery.declare_processes(self._hostname)
-        self._readings += celery.read_worker_from(
+        return celery.read_worker_from(
             self._hostname, held, lambda: pool_size(self._worker()), lambda: prefetch_limit(self._worker())
         )
 

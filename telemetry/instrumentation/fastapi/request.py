@@ -7,30 +7,20 @@ from time import perf_counter
 from typing import Any
 
 from starlette.requests import ClientDisconnect
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Message, Receive
 
 from telemetry import guard
-from telemetry.domains.http import CLIENT_CLOSED_REQUEST, UNMATCHED, HttpRecorder, RouteSeries
+from telemetry.domains.http import CLIENT_CLOSED_REQUEST, UNMATCHED, RouteSeries
 from telemetry.instrumentation.fastapi.matching import route_it_would_take
-from telemetry.instrumentation.fastapi.route import RouteListener
-from telemetry.settings.exclusions import Exclusions
+from telemetry.instrumentation.fastapi.observed import ObservedScope
 
 _NOT_FOUND = 404
 _MOST_DIGITS = 18  # of a size that 64 bits hold
 _NO_RESPONSE = 500  # what servers send for an application that sent nothing
 
 
-class ObservedRequest(RouteListener):
-    """What happened to one request.
-
-    Args:
-        app: The application that serves it.
-        recorder: Counts it.
-        exclusions: Routes that are not counted; which paths are not was decided before.
-        scope: Of the request.
-        receive: The server's.
-        send: The server's.
-    """
+class ObservedRequest(ObservedScope):
+    """What happened to one request."""
 
     _series: RouteSeries | None = None
     _start: Message = {}  # noqa: RUF012 - only read
@@ -39,22 +29,9 @@ class ObservedRequest(RouteListener):
     _disconnected = False
     _complete = False
     _finished = False
-    _left_out = False
     _first_byte: float | None = None
     _received = 0
     _sent = 0
-
-    def __init__(
-        self, app: Any, recorder: HttpRecorder, exclusions: Exclusions, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        self._began = perf_counter()
-        self._app = app
-        self._recorder = recorder
-        self._exclusions = exclusions
-        self._scope = scope
-        self._receive = receive
-        self._send = send
-        self._method: str = scope["method"]
 
     def selected(self, endpoint: str) -> None:
         """The request is in progress at this endpoint, and no longer at one it passed on the way."""
@@ -67,9 +44,6 @@ class ObservedRequest(RouteListener):
                 return
         self._series = self._recorder.route(self._method, endpoint)
         self._series.started()
-
-    def _is_left_out(self, endpoint: str) -> bool:
-        return self._exclusions.cover_template(self._method, endpoint)
 
     async def receive(self) -> Message:
         """Pass a message from the client on, noticing its size and that the client left."""

@@ -15,6 +15,7 @@ from starlette.routing import Mount, Route, WebSocketRoute
 
 from telemetry import guard
 from telemetry.instrumentation.fastapi.route import SCOPE_KEY, RouteListener
+from telemetry.instrumentation.handle import put_back
 
 _FASTAPI_SELECTS = "_route_selected"
 _replaced: dict[tuple[Any, str], tuple[Any, Any]] = {}
@@ -32,8 +33,7 @@ def listen() -> None:
 def stop_listening() -> None:
     """Put everything back; what somebody has wrapped since stays, and is not wrapped a second time."""
     for (owner, name), (before, ours) in list(_replaced.items()):
-        if vars(owner).get(name) is ours:
-            setattr(owner, name, before)
+        if put_back(owner, name, ours, before):
             del _replaced[owner, name]
 
 

@@ -3,46 +3,29 @@
 from __future__ import annotations
 
 from time import perf_counter
-from typing import Any
 
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Message
 from starlette.websockets import WebSocketDisconnect
 
 from telemetry import guard
-from telemetry.domains.http import UNMATCHED, HttpRecorder
+from telemetry.domains.http import UNMATCHED
 from telemetry.domains.http_websocket import NORMAL_CLOSURE
 from telemetry.instrumentation.fastapi.matching import route_it_would_take
-from telemetry.instrumentation.fastapi.route import RouteListener
-from telemetry.settings.exclusions import Exclusions
+from telemetry.instrumentation.fastapi.observed import ObservedScope
 
 _CONNECTION_LOST = 1006
 _HANDLER_FAILED = 1011
 
 
-class ObservedWebSocket(RouteListener):
-    """What happened to one connection; its arguments are those of ``ObservedRequest``."""
+class ObservedWebSocket(ObservedScope):
+    """What happened to one connection."""
 
     _accepted = False
     _close_code: int | None = None
-    _left_out = False
-
-    def __init__(
-        self, app: Any, recorder: HttpRecorder, exclusions: Exclusions, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        self._began = perf_counter()
-        self._app = app
-        self._recorder = recorder
-        self._exclusions = exclusions
-        self._scope = scope
-        self._receive = receive
-        self._send = send
 
     def selected(self, endpoint: str) -> None:
         """The connection reached the route with this full template, which may be one that is not counted."""
         self._left_out = self._is_left_out(endpoint)
-
-    def _is_left_out(self, endpoint: str) -> bool:
-        return self._exclusions.cover_template(None, endpoint)
 
     async def receive(self) -> Message:
         """Pass a message from the client on, noticing that it closed the connection."""

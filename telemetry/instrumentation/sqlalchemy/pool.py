@@ -13,8 +13,7 @@ from sqlalchemy.pool import QueuePool
 
 from telemetry import guard
 from telemetry.domains.database import DatabaseRecorder, PoolState
-
-_ABSENT = object()
+from telemetry.instrumentation.handle import ABSENT, put_back
 
 
 class ObservedPool:
@@ -51,7 +50,7 @@ class ObservedPool:
         for name in ("connect", "recreate"):
             ours: Any = vars(engine.pool).get(name)
             if getattr(ours, "observed_by", None) is self:
-                _put_back(engine.pool, name, ours.before)
+                put_back(engine.pool, name, ours, ours.before)
         for name, listener in self._listeners():
             if event.contains(engine.pool, name, listener):
                 event.remove(engine.pool, name, listener)
@@ -97,7 +96,7 @@ class ObservedPool:
             return made
 
         timed.observed_by = recreated.observed_by = self  # type: ignore[attr-defined]
-        timed.before, recreated.before = (vars(pool).get(name, _ABSENT) for name in ("connect", "recreate"))  # type: ignore[attr-defined]
+        timed.before, recreated.before = (vars(pool).get(name, ABSENT) for name in ("connect", "recreate"))  # type: ignore[attr-defined]
         pool.connect = timed  # type: ignore[method-assign]
         pool.recreate = recreated  # type: ignore[method-assign]
 
@@ -131,13 +130,6 @@ class ObservedPool:
             )
         idle = 0 if isinstance(pool, NullPool) else None
         return PoolState(active=len(self._checked_out), idle=idle)
-
-
-def _put_back(pool: Pool, name: str, before: Any) -> None:
-    if before is _ABSENT:
-        delattr(pool, name)
-    else:
-        setattr(pool, name, before)
 
 
 def _idle(pool: QueuePool) -> int:

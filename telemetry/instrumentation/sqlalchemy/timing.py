@@ -15,11 +15,11 @@ from sqlalchemy import Dialect, Engine, event
 
 from telemetry import guard
 from telemetry.domains.database import DatabaseRecorder
+from telemetry.instrumentation.handle import ABSENT, put_back
 from telemetry.instrumentation.sqlalchemy.assumptions import TO_THE_DRIVER
 from telemetry.instrumentation.sqlalchemy.statement import operation_and_table
 
 _BEGAN = "_telemetry_began"
-_ABSENT = object()
 
 
 class DialectTiming:
@@ -34,7 +34,7 @@ class DialectTiming:
         self._recorder = recorder
         self._dialect = dialect
         self._closed = False
-        self._before = {name: vars(dialect).get(name, _ABSENT) for name in TO_THE_DRIVER}
+        self._before = {name: vars(dialect).get(name, ABSENT) for name in TO_THE_DRIVER}
         self._ours = {name: self._timed(getattr(dialect, name)) for name in TO_THE_DRIVER}
         for name, timed in self._ours.items():
             setattr(dialect, name, timed)
@@ -43,12 +43,7 @@ class DialectTiming:
         """Put back what nobody else has replaced since; what somebody has, times nothing any more."""
         self._closed = True
         for name, before in self._before.items():
-            if vars(self._dialect).get(name) is not self._ours[name]:
-                continue
-            if before is _ABSENT:
-                delattr(self._dialect, name)
-            else:
-                setattr(self._dialect, name, before)
+            put_back(self._dialect, name, self._ours[name], before)
 
     def _timed(self, execute: Callable[..., None]) -> Callable[..., None]:
         """A dialect's way to the driver, timed from the call to its return, successful or not."""

@@ -11,13 +11,8 @@ import fastapi.routing
 import pytest
 import starlette.routing
 import uvicorn.protocols.http.h11_impl  # noqa: F401 - what is loaded is checked
-from fastapi import APIRouter, FastAPI
 from fastapi.telemetry import _api
 from opentelemetry.sdk.trace import TracerProvider
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse
-from starlette.routing import Route
 
 import telemetry
 from telemetry import guard, testing
@@ -25,6 +20,7 @@ from telemetry.instrumentation import assumptions as checking
 from telemetry.instrumentation.assumptions import Assumption
 from telemetry.instrumentation.fastapi import assumptions, measurement, request, routers
 from tests.telemetry.http.conftest import Ask
+from tests.telemetry.http.nested import ASKED, nested
 
 
 @pytest.fixture(autouse=True)
@@ -37,21 +33,6 @@ def _as_in_a_new_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     routers.stop_listening()
 
 
-async def _hello(asked: Request) -> PlainTextResponse:
-    return PlainTextResponse("hello")
-
-
-def _app(**settings: Any) -> FastAPI:
-    app, sub, router = FastAPI(**settings), FastAPI(), APIRouter(prefix="/v1")
-    router.get("/hello/{n}")(lambda n: n)
-    sub.get("/deep/{n}")(lambda n: n)
-    app.include_router(router)
-    app.mount("/sub", sub)
-    app.mount("/classic", Starlette(routes=[Route("/in/{n}", _hello)]))
-    return app
-
-
-ASKED = {"/v1/hello/1": "/v1/hello/{n}", "/sub/deep/1": "/sub/deep/{n}", "/classic/in/1": "/classic/in/{n}"}
 ALL = (*assumptions.FASTAPI, *assumptions.STARLETTE, *assumptions.UVICORN)
 
 
@@ -69,7 +50,7 @@ async def test_second_application(
     matched: list[object] = []
     monkeypatch.setattr(measurement, "_match", lambda *given: matched.append(given))
     for _ in range(3):
-        app = _app()
+        app = nested()
         telemetry.instrument(app)
         assert await ask(app, *ASKED) == [200] * 3
     assert matched == []
@@ -98,7 +79,7 @@ async def test_private_field_is_renamed(
             {"route": None, "status_code": None, "data": None, "_exceptions": [], **named}
         ),
     )
-    app = _app(**({"telemetry": {"tracer_provider": TracerProvider()}} if native else {}))
+    app = nested(**({"telemetry": {"tracer_provider": TracerProvider()}} if native else {}))
     telemetry.instrument(app)
     assert await ask(app, *ASKED) == [200] * 3
     assert {dict(key)["endpoint"] for key in captured.series("http_requests_total")} == set(ASKED.values())
@@ -123,7 +104,7 @@ async def test_routers_that_do_not_tell(
     """Where what tells the route has moved, routes are matched: same labels, one log line, one error, also twice."""
     monkeypatch.setattr(Assumption, "holds", lambda self: f"{self.owner}.{self.attribute}" != said)
     seen = []
-    app = _app()
+    app = nested()
 
     @app.get("/look/{at}")
     def look(at: str) -> None:
@@ -131,7 +112,7 @@ async def test_routers_that_do_not_tell(
 
     with caplog.at_level(logging.WARNING, "telemetry"):
         telemetry.instrument(app)
-        telemetry.instrument(_app())
+        telemetry.instrument(nested())
     assert [said in record.getMessage() for record in caplog.records] == [True]
     assert captured.series("errors_total") == {
         (("component", "telemetry"), ("error_type", "MissingAssumptionError")): 1
@@ -145,7 +126,7 @@ async def test_routers_that_do_not_tell(
 
 async def test_router_that_says_less(ask: Ask, captured: testing.Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     """A router that goes silent after the hooks are installed costs no count: the route is matched at the end."""
-    app = _app()
+    app = nested()
     telemetry.instrument(app)
     monkeypatch.setattr(fastapi.routing, "_route_selected", lambda **named: None)
     monkeypatch.setattr(starlette.routing.Route, "handle", routers._replaced[starlette.routing.Route, "handle"][0])
@@ -158,8 +139,8 @@ async def test_somebody_else_wraps_the_same(
     ask: Ask, captured: testing.Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where somebody wraps what we wrapped, ending and beginning again counts under the same label."""
-    telemetry.instrument(_app()).close()
-    first = telemetry.instrument(_app())
+    telemetry.instrument(nested()).close()
+    first = telemetry.instrument(nested())
     wrapped = starlette.routing.Mount.handle
 
     @wraps(wrapped)
@@ -168,7 +149,7 @@ async def test_somebody_else_wraps_the_same(
 
     monkeypatch.setattr(starlette.routing.Mount, "handle", theirs)
     first.close()
-    app = _app()
+    app = nested()
     telemetry.instrument(app)
     assert await ask(app, "/classic/in/1") == [200]
     assert {dict(key)["endpoint"] for key in captured.series("http_requests_total")} == {"/classic/in/{n}"}
@@ -197,7 +178,7 @@ async def test_bug_of_ours(
         raise ZeroDivisionError
 
     monkeypatch.setattr(owner, name, broken)
-    app = _app()
+    app = nested()
     telemetry.instrument(app, excluded="/health")
     assert await ask(app, *ASKED, "/nothing", "/v1/hello/1/") == [200, 200, 200, 404, 307]
     assert captured.series("http_requests_in_progress") == {}

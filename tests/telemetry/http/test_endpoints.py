@@ -9,7 +9,6 @@ import pytest
 from fastapi import APIRouter, FastAPI
 from opentelemetry.sdk.trace import TracerProvider
 from starlette.applications import Starlette
-from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Host, Mount, Route, Router, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -18,10 +17,7 @@ from starlette.websockets import WebSocket
 import telemetry
 from telemetry import testing
 from tests.telemetry.http.conftest import Ask
-
-
-async def _hello(request: Request) -> PlainTextResponse:
-    return PlainTextResponse("hello")
+from tests.telemetry.http.nested import ASKED, hello, nested
 
 
 async def _connect(websocket: WebSocket) -> None:
@@ -29,18 +25,7 @@ async def _connect(websocket: WebSocket) -> None:
     await websocket.close()
 
 
-def _fastapi(**settings: Any) -> FastAPI:
-    app, sub, router = FastAPI(**settings), FastAPI(), APIRouter(prefix="/v1")
-    router.get("/hello/{n}")(lambda n: n)
-    sub.get("/deep/{n}")(lambda n: n)
-    app.include_router(router)
-    app.mount("/sub", sub)
-    app.mount("/classic", Starlette(routes=[Route("/in/{n}", _hello)]))
-    return app
-
-
 TRACED = {"telemetry": {"tracer_provider": TracerProvider()}}
-ASKED = {"/v1/hello/1": "/v1/hello/{n}", "/sub/deep/1": "/sub/deep/{n}", "/classic/in/1": "/classic/in/{n}"}
 
 
 @pytest.mark.filterwarnings("ignore:The `root_path` parameter")
@@ -51,7 +36,7 @@ async def test_label_of_a_route(
     ask: Ask, captured: testing.Captured, traced: dict[str, Any], own_root: dict[str, Any], root_path: str
 ) -> None:
     """Native telemetry and root paths change no label, and what is declared at 0 has the same."""
-    app = _fastapi(**traced, **own_root)
+    app = nested(**traced, **own_root)
     telemetry.instrument(app)
     root = own_root.get("root_path") or root_path
     assert await ask(app, *(root + path for path in ASKED), root_path=root_path) == [200] * 3
@@ -67,8 +52,8 @@ async def test_label_of_a_route(
 async def test_what_an_included_router_has(ask: Ask, captured: testing.Captured, traced: dict[str, Any]) -> None:
     """Routes and mounts of every kind that an included router has are under its prefix."""
     app, router = FastAPI(**traced), APIRouter()
-    router.add_route("/plain/{n}", _hello)
-    router.mount("/classic", Starlette(routes=[Route("/in/{n}", _hello)]))
+    router.add_route("/plain/{n}", hello)
+    router.mount("/classic", Starlette(routes=[Route("/in/{n}", hello)]))
     router.mount("/file", PlainTextResponse("file"))
     app.include_router(router, prefix="/v1")
     app.include_router(router, prefix="/v2")
@@ -92,7 +77,7 @@ class _Rewriting:
 @pytest.mark.parametrize("kind", [FastAPI, Starlette])
 async def test_path_that_a_middleware_rewrites(ask: Ask, captured: testing.Captured, kind: Callable[..., Any]) -> None:
     """The label is of the route that took the request, though its path had been another one."""
-    app = kind(routes=[Route("/new/{n}", _hello)])
+    app = kind(routes=[Route("/new/{n}", hello)])
     app.add_middleware(_Rewriting)
     telemetry.instrument(app)
     assert await ask(app, "/old/new/1") == [200]
@@ -102,7 +87,7 @@ async def test_path_that_a_middleware_rewrites(ask: Ask, captured: testing.Captu
 @pytest.mark.parametrize("kind", [FastAPI, Starlette])
 async def test_redirected_slash(ask: Ask, captured: testing.Captured, kind: Callable[..., Any]) -> None:
     """A redirect that adds or takes a slash counts under the route it leads to."""
-    app = kind(routes=[Route("/with/{n}/", _hello), Mount("/in", routes=[Route("/without/{n}", _hello)])])
+    app = kind(routes=[Route("/with/{n}/", hello), Mount("/in", routes=[Route("/without/{n}", hello)])])
     telemetry.instrument(app)
     assert await ask(app, "/with/1", "/in/without/1/") == [307, 307]
     counted = {dict(key)["endpoint"] for key in captured.series("http_requests_total")}
@@ -111,14 +96,14 @@ async def test_redirected_slash(ask: Ask, captured: testing.Captured, kind: Call
 
 async def test_starlette_at_the_top(ask: Ask, captured: testing.Captured) -> None:
     """A Starlette application's routes, mounts, hosts and refusals count as a FastAPI application's do."""
-    deep = Router(routes=[Route("/deep/{n}", _hello)])
+    deep = Router(routes=[Route("/deep/{n}", hello)])
     app = Starlette(
         routes=[
-            Route("/people/{name}", _hello, methods=["POST"]),
+            Route("/people/{name}", hello, methods=["POST"]),
             Mount("/area/{area}", routes=[Mount("/router", app=deep)]),
-            Mount("/fast", app=_fastapi()),
+            Mount("/fast", app=nested()),
             Mount("/file", app=PlainTextResponse("file")),
-            Host("other.test", app=Router(routes=[Route("/hosted/{n}", _hello)])),
+            Host("other.test", app=Router(routes=[Route("/hosted/{n}", hello)])),
             WebSocketRoute("/socket", _connect),
         ]
     )
