@@ -20,6 +20,7 @@ from celery import Celery, signals
 
 from telemetry import guard, process
 from telemetry.box.directory import UnusableError
+from telemetry.domains.celery_broker import BrokerReading
 from telemetry.instrumentation.celery.assumptions import BROKER, holds
 from telemetry.instrumentation.celery.broker import Broker
 from telemetry.instrumentation.celery.brokers import broker_of, options_for
@@ -37,8 +38,6 @@ SETTLING = 5.0
 STARTING = 10.0
 TIMEOUT = 2
 HEARTBEAT = 10
-
-_left_to_parent: list[object] = []
 
 
 class BrokerPoller:
@@ -77,7 +76,9 @@ class BrokerPoller:
 
     def after_fork_in_child(self) -> None:
         """A forked process observes nothing unless it publishes; it touches no connection of its parent."""
-        _left_to_parent.append(self._connection)  # closing it would talk to the parent's broker
+        process.current.left_to_parent.append(self._connection)  # closing it would talk to the parent's broker
+        if self._leading:
+            get().celery.broker.drop(self)
         self._begin()
         self._inherited = True
 
@@ -170,21 +171,24 @@ class BrokerPoller:
         self._leading = broker.attend(worker, self._queues.declared(), interval * LEASE_INTERVALS)
         if self._leading:
             self._read(broker)
-        elif led:  # and only then: another application of this process may report
-            get().celery.forget_readings()
+        elif led:
+            get().celery.broker.forget(self)
         if self._unreachable:
             self._unreachable = False
             _logger.warning("the broker can be read again")
 
     def _read(self, broker: Broker) -> None:
-        get().celery.observe_workers(broker.workers())
-        get().celery.observe_queue_lengths(broker.queue_lengths())
-        get().celery.observe_backlog(broker.unacked(), broker.oldest())
-        fingerprint = broker.fingerprint()
-        get().celery.observe_broker(fingerprint)
-        if fingerprint is not None:
+        reading = BrokerReading(
+            workers=broker.workers(),
+            queue_lengths=broker.queue_lengths(),
+            unacked=broker.unacked(),
+            oldest=broker.oldest(),
+            fingerprint=broker.fingerprint(),
+        )
+        get().celery.broker.observe(self, reading)
+        if reading.fingerprint is not None:
             with guard.guarded("comparing brokers"):
-                self._compare(fingerprint)
+                self._compare(reading.fingerprint)
 
     def _compare(self, fingerprint: str) -> None:
         """Log which broker this process reads, and each other one that is read for the same fleet on this host."""
@@ -232,7 +236,7 @@ class BrokerPoller:
         self._unreachable, self._leading, self._broker = True, False, None
         connection, self._connection = self._connection, None
         with guard.guarded("reporting an unreachable broker"):
-            get().celery.broker_unreachable(error)
+            get().celery.broker_unreachable(self, error)
         with suppress(Exception):
             connection.close()
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import functools
-import os
-import threading
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
+from telemetry.fork_lock import ForkLock
 from telemetry.instrumentation.assumptions import Assumption, check
 from telemetry.instrumentation.llm import assumptions
 
@@ -23,50 +22,29 @@ _STANDARD = frozenset({"", "auto", "default", "standard"})
 # One tier may go by any of them, by vendor: a batch, OpenAI's ``flex``, Anthropic's ``fast``.
 _NAMES_OF_TIERS = ("processing", "service_tier", "speed")
 
-# Hold it to use the library, which imports its modules when it needs them: who forked in the middle of an import
+# Hold its lock to use the library, which imports its modules when it needs them: who forked in the middle of an import
 # would leave a child that waits for that import for ever.
-lock = threading.RLock()
-_held_for_fork = threading.local()
-
-
-def _before_fork() -> None:
-    _held_for_fork.now = lock.acquire(timeout=_LONGEST_WAIT)
-
-
-def _after_fork_in_parent() -> None:
-    if _held_for_fork.now:
-        lock.release()
-
-
-def _after_fork_in_child() -> None:
-    global lock  # noqa: PLW0603 - another thread may hold it for ever
-    lock = threading.RLock()
-    _Library.is_lost = _Library.is_lost or not _held_for_fork.now
-
-
-os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
+library = ForkLock(_LONGEST_WAIT)
 
 
 class _Library:
-    """What this process may do with the library.
+    """What this process knows of the library.
 
     Attributes:
         is_ready: Whether it, or one it was forked from, has used it: from then on a look-up is quick.
-        is_lost: Whether it, or one it was forked from, was forked while a thread used it: an import may never end.
     """
 
     is_ready = False
-    is_lost = False
 
 
 def is_ready() -> bool:
     """Whether a look-up takes microseconds, and not the half second that loading the library takes."""
-    return _Library.is_ready and not _Library.is_lost
+    return _Library.is_ready and not library.was_lost
 
 
 def is_lost() -> bool:
     """Whether a look-up may never end, because of a fork that could not wait: others price what is noted here."""
-    return _Library.is_lost
+    return library.was_lost
 
 
 def cost_in_usd(provider: str, model: str, usage: TokenUsage) -> float | None:

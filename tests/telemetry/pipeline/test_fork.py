@@ -175,8 +175,8 @@ LOCKS = {
     "series": "t.meter_provider.lock",
     "configure": "telemetry.process.current.lock",
     "flush": "t.pipeline._way._flushed",
-    "boxes": "telemetry.box.locks._opening",
-    "prices": "telemetry.instrumentation.llm.pricing.lock",
+    "boxes": "telemetry.box.locks._opening.lock",
+    "prices": "telemetry.instrumentation.llm.pricing.library.lock",
 }
 
 
@@ -231,10 +231,10 @@ def test_fork_that_cannot_wait_for_prices(sink: OtlpSink) -> None:
     run(
         """
         from telemetry.instrumentation.llm import pricing as prices
-        prices._LONGEST_WAIT = 0.1
+        prices.library._longest_wait = 0.1
         loading, forked = threading.Event(), threading.Event()
         def load():
-            with prices.lock:
+            with prices.library.lock:
                 loading.set(); forked.wait(20)
         def call():
             with t.llm.request(provider="openai", model="gpt-4o") as vendor:
