@@ -16,9 +16,11 @@ from docs import rooms
 from docs.accuracy import page as accuracy
 from docs.celery.page import outcomes
 from docs.performance import PARTS
+from docs.variables import variables, without_effect
 from grafana.rules import reference as alerts
 from telemetry.catalogue import ALL, DOCUMENTED, HistogramSpec, Label, Spec
 from telemetry.instrumentation.bridge import RULES, Rule
+from telemetry.settings.variables import OWN, STANDARD
 
 ROOT = Path(__file__).parent.parent
 PROMETHEUS_TYPE = {"counter": "Counter", "histogram": "Histogram", "level": "Gauge", "fact": "Gauge"}
@@ -109,6 +111,11 @@ GENERATED: dict[str, dict[str, Callable[[], str]]] = {
     "docs/alerts.md": {"alerts": alerts.overview, "guide": alerts.comparison},
     "docs/recording.md": {"bridge": lambda: translations(RULES)},
     "docs/performance.md": dict(PARTS),
+    "docs/settings.md": {
+        "standard": lambda: variables(STANDARD),
+        "ignored": lambda: without_effect(STANDARD),
+        "own": lambda: variables(OWN),
+    },
     "otel-collector.durable.yaml": {
         "totals": known_totals,
         "other": lambda: known_names("level", "fact"),

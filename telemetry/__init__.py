@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from telemetry.instrumentation.handle import Instrumentation
 from telemetry.instrumentation.llm.decorator import llm_call
 from telemetry.process import get
-from telemetry.settings.settings import Settings, SettingsError
+from telemetry.settings.problems import SettingsError
+from telemetry.settings.settings import Settings
 from telemetry.setup import Telemetry, configure, shutdown
 
 if TYPE_CHECKING:

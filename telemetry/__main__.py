@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from telemetry.compatibility import report, rooms
 from telemetry.deliver import deliver
 from telemetry.pipeline.adoption import Adopted
-from telemetry.settings.settings import Settings, SettingsError
+from telemetry.settings.problems import SettingsError
+from telemetry.settings.settings import Settings
 
 _USAGE_ERROR = 2
 
@@ -58,8 +59,11 @@ def _deliver(timeout: float) -> int:
         settings = Settings.from_environment()
     except SettingsError as error:
         return _refuse(str(error))
-    if settings.sink != "otlp":
-        return _refuse(f"OTEL_METRICS_EXPORTER={settings.sink!r} delivers nowhere: set it to otlp")
+    if settings.problems:
+        return _refuse("\n".join(map(str, settings.problems)))
+    if "otlp" not in settings.exporters:
+        exporters = ",".join(settings.exporters) or "none"
+        return _refuse(f"OTEL_METRICS_EXPORTER={exporters!r} delivers nowhere: set it to otlp")
     adopted = deliver(settings, timeout)
     for line in _lines(adopted, settings):
         _say(line)

@@ -26,8 +26,8 @@ def deliver(settings: Settings, timeout: float) -> Adopted:
     Returns:
         What became of their boxes.
     """
-    silent = Telemetry(replace(settings, sink="none"))
-    delivery = Delivery(build_transport(settings), silent.instruments, threading.RLock())
+    silent = Telemetry(replace(settings, exporters=()))
+    delivery = Delivery(build_transport(settings.destination), silent.instruments, threading.RLock())
     target, most_age = target_of(settings), settings.state_max_age
     adoption = Adoption(settings.box_directory, target, delivery, most_age, silent.instruments, silent.settle_for)
     route, deadline = secrets.token_bytes(16), time.monotonic() + timeout

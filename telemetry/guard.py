@@ -50,7 +50,7 @@ def swallow(error: BaseException, doing: str) -> None:
     Raises:
         BaseException: ``error`` itself, if it is the host's, or where ``TELEMETRY_STRICT`` is set (our tests).
     """
-    if is_the_hosts(error) or os.environ.get(STRICT_VARIABLE):
+    if is_the_hosts(error) or os.environ.get(STRICT_VARIABLE, "").strip().lower() in {"1", "true"}:
         raise error
     if getattr(_State.reporting, "now", False):
         return  # reporting a failure failed: once is enough

@@ -153,7 +153,8 @@ def configure(
         The recorders of this process.
 
     Raises:
-        SettingsError: If a setting is wrong, naming every wrong setting, its value and the remedy.
+        SettingsError: With ``TELEMETRY_STRICT=true``, if a setting is wrong: every wrong one, its value and the remedy.
+            Without, each is an error in the log, and its default holds.
     """
     with process.current.lock:
         if process.current.configured is None:
@@ -163,6 +164,7 @@ def configure(
 
 
 def _configured(settings: Settings, views: Sequence[View]) -> Telemetry:
+    _report_problems(settings)
     telemetry = Telemetry(settings, views)
     guard.on_failure(lambda error: telemetry.errors.occurred(error, component="telemetry"))
     telemetry.instruments.declare_closed()
@@ -173,11 +175,18 @@ def _configured(settings: Settings, views: Sequence[View]) -> Telemetry:
         "telemetry: service=%s environment=%s exporter=%s interval=%gs pid=%d",
         settings.service_name,
         settings.environment,
-        settings.sink,
+        ",".join(settings.exporters) or "none",
         settings.export_interval,
         os.getpid(),
     )
     return telemetry
+
+
+def _report_problems(settings: Settings) -> None:
+    for problem in settings.problems:
+        _logger.error("telemetry: %s", problem)
+    for problem in settings.ignored:
+        _logger.warning("telemetry: %s", problem)
 
 
 def _set_globally(provider: MeterProvider) -> None:

@@ -18,6 +18,7 @@ def _boxes_of_this_session() -> Iterator[None]:
     """Processes that tests start keep their boxes where no other session looks."""
     directory = tempfile.mkdtemp(prefix="telemetry-tests-", dir=MEMORY)
     os.environ["TELEMETRY_STATE_DIR"] = directory
+    os.environ.setdefault("OTEL_METRICS_EXPORTER", "none")  # this process configures itself in some tests
     yield
     shutil.rmtree(directory)
 

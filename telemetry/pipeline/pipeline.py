@@ -104,9 +104,9 @@ class Pipeline:
             self._started = True
 
     def _build(self) -> Way | None:
-        if self.settings.sink == "otlp":
+        if "otlp" in self.settings.exporters:
             return self._build_export()
-        if self.settings.sink == "prometheus":
+        if "prometheus" in self.settings.exporters:
             from telemetry.pipeline.prometheus import PrometheusEndpoint
 
             return PrometheusEndpoint(self.settings, self, self._settle)
@@ -115,7 +115,7 @@ class Pipeline:
     def _build_export(self) -> PeriodicExport:
         _import_what_exports_import_lazily()
         settings = self.settings
-        delivery = Delivery(build_transport(settings), self._listener, self._provider.lock)
+        delivery = Delivery(build_transport(settings.destination), self._listener, self._provider.lock)
         adoption = Adoption(
             settings.box_directory, target_of(settings), delivery, settings.state_max_age, self._listener, self._settle
         )
@@ -177,14 +177,14 @@ class Pipeline:
 
     def endpoint(self) -> Any:
         """The Prometheus endpoint, where that is the way of this process; ``None`` elsewhere."""
-        return self._way if self.settings.sink == "prometheus" else None
+        return self._way if "prometheus" in self.settings.exporters else None
 
     # --- what there is to export --------------------------------------------------------------------------------------
 
     def make_box(self) -> Box:
         """The box of this process; in memory where nobody would ever deliver what is left in a file."""
         self._resource = dict(build_resource(self.settings).attributes)
-        is_exported = self.settings.sink != "none" and not self._ended
+        is_exported = bool(self.settings.exporters) and not self._ended
         process = {"resource": self._resource, "target": target_of(self.settings)}
         return new_box(self.settings.box_directory if is_exported else None, process)
 

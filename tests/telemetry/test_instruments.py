@@ -110,7 +110,7 @@ def test_start_that_fails_is_tried_once(monkeypatch: pytest.MonkeyPatch, tmp_pat
         raise ImportError("not installed")
 
     monkeypatch.setattr("telemetry.pipeline.pipeline.build_transport", fail)
-    telemetry = Telemetry(Settings(sink="otlp", state_dir=tmp_path))
+    telemetry = Telemetry(Settings(exporters=("otlp",), state_dir=tmp_path))
     for number in range(50):
         telemetry.http.answered("GET", f"/{number}", 200, 0.1)
     telemetry.shutdown()

@@ -62,7 +62,8 @@ def _class_before(app: Any) -> type:
 
 def _instrumented(app: Any, exclusions: Exclusions) -> Instrumentation:
     tells = assumptions.routers_tell()
-    before, measurement = _class_before(app), Measurement(exclusions, tells=tells)
+    before = _class_before(app)
+    measurement = Measurement(exclusions, _library_of(before), tells=tells)
     own = _class_of_its_own(app, before, measurement)
     handle = Instrumentation(_DOMAIN, partial(_restore, ref(app), before, measurement))
     setattr(own, _HANDLE, handle)

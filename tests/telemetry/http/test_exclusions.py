@@ -247,7 +247,7 @@ def test_wrong_entries(wrong: str) -> None:
     """A wrong entry is refused at start, in either place, naming where, the value and the remedy."""
     name = "TELEMETRY_EXCLUDED_PATHS"
     with pytest.raises(SettingsError, match="write it as") as refused:
-        Settings.from_environment(None, {name: wrong})
+        Settings.from_environment(None, {name: wrong, "TELEMETRY_STRICT": "true"})
     assert f"{name}={wrong!r}" in str(refused.value)
     with pytest.raises(SettingsError, match=r"excluded_paths: .*write it as"):
         Settings(excluded_paths=frozenset(split(wrong)))

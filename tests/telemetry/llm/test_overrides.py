@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from telemetry import testing
+from telemetry import Settings, SettingsError, testing
 from telemetry.settings.llm_prices import Override, PricesError, read
-from telemetry.settings.settings import Settings, SettingsError
 
 OPENAI = {"provider": "openai", "model": "gpt-4o-mini"}
 TOML = """
@@ -39,7 +38,7 @@ def _file(directory: Path, content: str, name: str = "prices.toml") -> Path:
 
 
 def _settings(path: Path) -> Settings:
-    return Settings.from_environment(env={"TELEMETRY_LLM_PRICES": str(path)})
+    return Settings.from_environment(env={"TELEMETRY_LLM_PRICES": str(path), "TELEMETRY_STRICT": "true"})
 
 
 def test_negotiated_price_goes_first(tmp_path: Path) -> None:
@@ -140,7 +139,7 @@ def test_wrong_file_is_an_error_at_the_start(tmp_path: Path, name: str, content:
 
 def test_missing_file_is_an_error(tmp_path: Path) -> None:
     """A file that is not there is an error beside the others."""
-    env = {"TELEMETRY_LLM_PRICES": str(tmp_path / "none.toml"), "TELEMETRY_EXIT_DEADLINE": "x"}
+    env = {"TELEMETRY_LLM_PRICES": str(tmp_path / "none.toml"), "TELEMETRY_EXIT_DEADLINE": "x", "TELEMETRY_STRICT": "1"}
     with pytest.raises(SettingsError, match=r"TELEMETRY_EXIT_DEADLINE.*TELEMETRY_LLM_PRICES"):
         Settings.from_environment(env=env)
 

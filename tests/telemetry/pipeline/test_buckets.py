@@ -31,7 +31,7 @@ def test_setting_gives_the_buckets() -> None:
 def test_box_says_its_buckets(tmp_path: Path) -> None:
     """What a process leaves behind says by which buckets it counted, to heirs that count by others."""
     made = setup.Telemetry(
-        Settings(sink="otlp", state_dir=tmp_path, histogram_buckets={http.DURATION.name: (2.5, 5.0)})
+        Settings(exporters=("otlp",), state_dir=tmp_path, histogram_buckets={http.DURATION.name: (2.5, 5.0)})
     )
     made.pipeline._started = True
     made.http.answered("GET", "/x", 200, 3.0)
@@ -58,7 +58,7 @@ WRONG = {
 def test_wrong_buckets(wrong: str, said: str) -> None:
     """Wrong buckets are refused at start, naming the setting, its value and the remedy."""
     with pytest.raises(SettingsError, match=said) as refused:
-        Settings.from_environment(None, {NAME: wrong})
+        Settings.from_environment(None, {NAME: wrong, "TELEMETRY_STRICT": "true"})
     assert f"{NAME}={wrong!r}" in str(refused.value)
     assert "write it as" in str(refused.value)
 
