@@ -15,18 +15,17 @@ from enum import Enum, auto
 from functools import partial
 from hashlib import sha256
 from http import HTTPStatus
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
-import requests
-import urllib3.exceptions
-from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
-from opentelemetry.instrumentation.utils import suppress_instrumentation
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, MetricsData
 from opentelemetry.util.re import parse_env_headers
 
+from telemetry import extras
 from telemetry.settings.settings import Settings
+
+if TYPE_CHECKING:
+    import requests
 
 EMPTY = MetricsData(resource_metrics=[])
 
@@ -96,6 +95,8 @@ class HttpTransport:
     """
 
     def __init__(self) -> None:
+        import requests
+
         self._url = _endpoint()
         self._compress, encoding = _compression()
         self._headers = {"Content-Type": "application/x-protobuf", "Connection": "close", **encoding, **_headers()}
@@ -106,6 +107,9 @@ class HttpTransport:
 
     def send(self, data: MetricsData, timeout: float, route: str = "") -> Answer:
         """Try once, for at most ``timeout`` seconds of silence; never raises."""
+        from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
+        from opentelemetry.instrumentation.utils import suppress_instrumentation
+
         try:
             body = self._compress(encode_metrics(data).SerializeToString())
         except Exception as error:
@@ -143,6 +147,8 @@ class SdkTransport:
 
     def send(self, data: MetricsData, timeout: float, route: str = "") -> Answer:
         """Try once; the exporter may try again by itself within ``timeout``. It has no header for a single export."""
+        from opentelemetry.instrumentation.utils import suppress_instrumentation
+
         try:
             with suppress_instrumentation():
                 result = self._exporter.export(data, timeout_millis=timeout * 1000)
@@ -170,6 +176,8 @@ def _answered(response: requests.Response) -> Answer:
 
 def _partly(body: bytes) -> str:
     """What a collector says that took an export but for some points; the protocol forbids to send those again."""
+    from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
+
     try:
         partial = ExportMetricsServiceResponse.FromString(body).partial_success
     except Exception:
@@ -180,6 +188,8 @@ def _partly(body: bytes) -> str:
 
 
 def _failed(error: Exception, timeout: float) -> Answer:
+    import requests
+
     if _was_never_connected(error):
         return Answer(Outcome.UNREACHABLE, f"no connection ({_root(error)})")
     if isinstance(error, requests.Timeout):
@@ -188,6 +198,9 @@ def _failed(error: Exception, timeout: float) -> Answer:
 
 
 def _was_never_connected(error: Exception) -> bool:
+    import requests
+    import urllib3.exceptions
+
     if isinstance(error, requests.ConnectionError | ValueError):
         reason = getattr(error.args[0] if error.args else None, "reason", None)
         kinds = requests.ConnectTimeout | requests.exceptions.SSLError | requests.exceptions.ProxyError | ValueError
@@ -238,17 +251,12 @@ def build_transport(settings: Settings) -> Transport:
     """The way to the collector by the chosen protocol; endpoint, headers and certificates come from ``OTEL_*``.
 
     Raises:
-        ImportError: Where ``grpc`` is asked for and its exporter is not installed, naming what to install.
+        MissingExtraError: Where ``grpc`` is asked for and its exporter is not installed, naming what to install.
     """
     if settings.protocol == "http/protobuf":
         return HttpTransport()
-    try:
+    with extras.needed("grpc", "OTEL_EXPORTER_OTLP_PROTOCOL='grpc'"):
         from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
-    except ImportError as error:
-        raise ImportError(
-            "OTEL_EXPORTER_OTLP_PROTOCOL='grpc' needs the package opentelemetry-exporter-otlp-proto-grpc: "
-            "install it, or set http/protobuf"
-        ) from error
     return SdkTransport(OTLPMetricExporter())
 
 
