@@ -1,4 +1,4 @@
-"""The command line: ``python -m telemetry deliver`` and ``python -m telemetry check``."""
+"""The command line: ``fleet-telemetry …``, or ``python -m telemetry …``."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
+from telemetry import collector_program
 from telemetry.compatibility import report, rooms
 from telemetry.deliver import deliver
 from telemetry.pipeline.adoption import Adopted
 from telemetry.settings.problems import SettingsError
 from telemetry.settings.settings import Settings
+from telemetry.shipped import write_files
+from telemetry.version import DISTRIBUTION, own_version
 
 _USAGE_ERROR = 2
 
@@ -23,8 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 if all is well, 1 if something is left to do or is missing, 2 if it cannot be run like this.
     """
     parser = argparse.ArgumentParser(
-        prog="python -m telemetry", description="What can be asked of telemetry from outside its processes."
+        prog=DISTRIBUTION, description="What can be asked of telemetry from outside its processes."
     )
+    parser.add_argument("--version", action="version", version=f"{DISTRIBUTION} {own_version()}")
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser(
         "deliver",
@@ -42,9 +48,69 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Tell what the hooks rely on, beyond documented interfaces, in the versions of FastAPI, Celery, "
         "SQLAlchemy and so on that are installed here, and what of it is missing: before a deployment of new versions.",
     )
+    _add_files(commands)
+    _add_collector(commands)
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    return _check() if given.command == "check" else _deliver(given.timeout)
+    match given.command:
+        case "check":
+            return _check()
+        case "files":
+            return _files(given.directory, overwrite=given.overwrite)
+        case "collector":
+            return _collector(given.config, given.state_directory, given.arguments)
+    return _deliver(given.timeout)
+
+
+def _add_files(commands: Any) -> None:
+    command = commands.add_parser(
+        "files",
+        help="write the collector's configurations, dashboards and rules into a directory",
+        description="Write what runs beside a service: configurations of the collector, of Prometheus and of "
+        "Alertmanager, dashboards and their provisioning, alert and recording rules, and a runbook for each alert.",
+    )
+    command.add_argument("directory", type=Path, metavar="DIRECTORY", help="where to; made where it does not exist")
+    command.add_argument("--overwrite", action="store_true", help="also over files that were changed")
+
+
+def _add_collector(commands: Any) -> None:
+    command = commands.add_parser(
+        "collector",
+        help="run the collector that the extra `collector` brings",
+        description="Run the durable collector in place of this command, by the configuration that comes with the "
+        "package. Its ports and bounds are environment variables, which the head of that file lists.",
+    )
+    command.add_argument(
+        "--config", type=Path, action="append", default=[], metavar="FILE", help="instead of it; may be repeated"
+    )
+    command.add_argument(
+        "--state-directory",
+        type=Path,
+        metavar="DIRECTORY",
+        help=f"where totals outlive the collector; {collector_program.STATE_VARIABLE} says the same",
+    )
+    command.add_argument("arguments", nargs="*", metavar="ARGUMENT", help="for the collector itself, after --")
+
+
+def _files(directory: Path, *, overwrite: bool) -> int:
+    try:
+        written = write_files(directory, overwrite=overwrite)
+    except FileExistsError as error:
+        return _refuse(f"there already, with other content: {error}; nothing is written. --overwrite replaces them")
+    except OSError as error:
+        return _refuse(f"{directory} cannot be written to: {error}")
+    for path in written:
+        _say(str(path))
+    return 0
+
+
+def _collector(configurations: Sequence[Path], state_directory: Path | None, arguments: Sequence[str]) -> int:
+    try:
+        collector_program.run(configurations, state_directory, arguments)
+    except collector_program.CollectorError as error:
+        return _refuse(str(error))
+    except OSError as error:
+        return _refuse(f"the collector cannot be started: {error}")
 
 
 def _check() -> int:

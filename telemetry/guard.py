@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 
+from telemetry.extras import MissingExtraError
+
 _logger = logging.getLogger("telemetry")
 _LOGGED_AT_MOST = 20
 
@@ -90,10 +92,17 @@ def _report(error: BaseException, doing: str) -> None:
     _State.failures += 1
     if _State.failures <= _LOGGED_AT_MOST:
         with _ignored():  # what a log handler of the host's raises
-            _logger.warning("telemetry failed while %s; the application goes on", doing, exc_info=error)
+            _log(error, doing)
     if _State.listener is not None:
         with _ignored():
             _State.listener(error)
+
+
+def _log(error: BaseException, doing: str) -> None:
+    if isinstance(error, MissingExtraError):  # it says all there is to know
+        _logger.error("telemetry: %s", error)
+    else:
+        _logger.warning("telemetry failed while %s; the application goes on", doing, exc_info=error)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from opentelemetry.sdk.metrics.export import MetricsData
 
-from telemetry import guard
+from telemetry import extras, guard
 from telemetry.box import locks
 from telemetry.box.box import Box
 from telemetry.box.own import new_box
@@ -107,7 +107,8 @@ class Pipeline:
         if "otlp" in self.settings.exporters:
             return self._build_export()
         if "prometheus" in self.settings.exporters:
-            from telemetry.pipeline.prometheus import PrometheusEndpoint
+            with extras.needed("prometheus", "OTEL_METRICS_EXPORTER='prometheus'"):
+                from telemetry.pipeline.prometheus import PrometheusEndpoint
 
             return PrometheusEndpoint(self.settings, self, self._settle)
         return None
@@ -242,5 +243,13 @@ class Pipeline:
 
 def _import_what_exports_import_lazily() -> None:
     """A fork while the export thread imports a module leaves that module's import lock held in the child for ever."""
-    for name in ("encodings.idna", "netrc", "requests", "stringprep"):
+    for name in (
+        "encodings.idna",
+        "netrc",
+        "opentelemetry.exporter.otlp.proto.common.metrics_encoder",
+        "opentelemetry.instrumentation.utils",
+        "opentelemetry.proto.collector.metrics.v1.metrics_service_pb2",
+        "requests",
+        "stringprep",
+    ):
         import_module(name)

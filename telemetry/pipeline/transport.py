@@ -15,24 +15,20 @@ from functools import partial
 from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from typing import Protocol as Interface
 from urllib.parse import urlsplit
 
-import requests
-import urllib3.exceptions
-from google.protobuf import json_format
-from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
-from opentelemetry.instrumentation.utils import suppress_instrumentation
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
-    ExportMetricsServiceRequest,
-    ExportMetricsServiceResponse,
-)
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, MetricsData
 
+from telemetry import extras
 from telemetry.pipeline import hints
-from telemetry.settings.destination import GRPC_PACKAGE, Compression, Destination, Protocol
+from telemetry.settings.destination import Compression, Destination, Protocol
 from telemetry.settings.settings import Settings
+
+if TYPE_CHECKING:
+    import requests
+    from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 EMPTY = MetricsData(resource_metrics=[])
 
@@ -102,6 +98,8 @@ class HttpTransport:
     """
 
     def __init__(self, destination: Destination) -> None:
+        import requests
+
         self._destination = destination
         self._encode, content_type = _ENCODINGS[destination.protocol]
         self._compress, encoding = _COMPRESSIONS[destination.compression]
@@ -113,6 +111,9 @@ class HttpTransport:
 
     def send(self, data: MetricsData, timeout: float, route: str = "") -> Answer:
         """Try once, for at most ``timeout`` seconds of silence; never raises."""
+        from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
+        from opentelemetry.instrumentation.utils import suppress_instrumentation
+
         timeout = min(timeout, self._destination.timeout)
         try:
             body = self._compress(self._encode(encode_metrics(data)))
@@ -151,6 +152,8 @@ class SdkTransport:
 
     def send(self, data: MetricsData, timeout: float, route: str = "") -> Answer:
         """Try once; the exporter may try again by itself within ``timeout``. It has no header for a single export."""
+        from opentelemetry.instrumentation.utils import suppress_instrumentation
+
         try:
             with suppress_instrumentation():
                 result = self._exporter.export(data, timeout_millis=timeout * 1000)
@@ -177,6 +180,9 @@ def _answered(response: requests.Response, destination: Destination) -> Answer:
 
 def _partly(response: requests.Response, destination: Destination) -> str:
     """What a collector says that took an export but for some points; the protocol forbids to send those again."""
+    from google.protobuf import json_format
+    from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
+
     try:
         said = ExportMetricsServiceResponse()
         if destination.protocol == "http/json":
@@ -192,6 +198,8 @@ def _partly(response: requests.Response, destination: Destination) -> str:
 
 
 def _failed(error: Exception, timeout: float, destination: Destination) -> Answer:
+    import requests
+
     if _was_never_connected(error):
         hint = hints.of_no_connection(destination, is_tls=isinstance(error, requests.exceptions.SSLError))
         return Answer(Outcome.UNREACHABLE, f"no connection ({_root(error)}){hint}")
@@ -201,6 +209,9 @@ def _failed(error: Exception, timeout: float, destination: Destination) -> Answe
 
 
 def _was_never_connected(error: Exception) -> bool:
+    import requests
+    import urllib3.exceptions
+
     if isinstance(error, requests.ConnectionError | ValueError):
         reason = getattr(error.args[0] if error.args else None, "reason", None)
         kinds = requests.ConnectTimeout | requests.exceptions.SSLError | requests.exceptions.ProxyError | ValueError
@@ -228,6 +239,8 @@ def _protobuf(request: ExportMetricsServiceRequest) -> bytes:
 
 def _json(request: ExportMetricsServiceRequest) -> bytes:
     """As OTLP has it: enumerations are numbers, names in camel case, 64-bit integers texts."""
+    from google.protobuf import json_format
+
     return str(json_format.MessageToJson(request, use_integers_for_enums=True, indent=None)).encode()
 
 
@@ -250,17 +263,13 @@ def build_transport(destination: Destination) -> Transport:
     """The way to the collector by the chosen protocol.
 
     Raises:
-        ImportError: Where ``grpc`` is asked for and its exporter is not installed, naming what to install.
+        MissingExtraError: Where ``grpc`` is asked for and its exporter is not installed, naming what to install.
     """
     if destination.protocol != "grpc":
         return HttpTransport(destination)
-    try:
+    with extras.needed("grpc", "OTEL_EXPORTER_OTLP_PROTOCOL='grpc'"):
         import grpc
         from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
-    except ImportError as error:
-        raise ImportError(
-            f"OTEL_EXPORTER_OTLP_PROTOCOL='grpc' needs {GRPC_PACKAGE}: pip install {GRPC_PACKAGE}, or set http/protobuf"
-        ) from error
     compressions = {"gzip": grpc.Compression.Gzip, "deflate": grpc.Compression.Deflate}
     exporter = OTLPMetricExporter(
         endpoint=destination.url,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime
-from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from telemetry.fork_lock import ForkLock
@@ -14,6 +15,8 @@ from telemetry.instrumentation.llm import assumptions
 
 if TYPE_CHECKING:
     from telemetry.domains.llm_tokens import TokenUsage
+
+_logger = logging.getLogger("telemetry")
 
 _LONGEST_WAIT = 2.0  # of a fork; loading takes half a second, of a processor that is free
 
@@ -54,12 +57,27 @@ def cost_in_usd(provider: str, model: str, usage: TokenUsage) -> float | None:
     to the prompt cache its price by duration and long inputs their step, where the library knows them; else they are
     priced as any other call.
     """
+    if not _is_installed():
+        _Library.is_ready = True  # there is nothing to wait for
+        return None
     if not _Library.is_ready and not _check(assumptions.PRICES, "calls have no price"):
         return None
     try:
         return _cost(provider, model, usage)
     finally:
         _Library.is_ready = True  # not before: the first look-up imports the prices
+
+
+@functools.cache
+def _is_installed() -> bool:
+    """Whether the library is there; where it is not, that is said once, and is no error: an extra brings it."""
+    if find_spec("genai_prices") is not None:
+        return True
+    _logger.warning(
+        "telemetry: calls to LLM vendors are counted without their cost, in llm_unpriced_requests_total: the price "
+        "library is not installed: pip install 'fleet-telemetry[llm]'"
+    )
+    return False
 
 
 def _cost(provider: str, model: str, usage: TokenUsage) -> float | None:
@@ -124,6 +142,8 @@ def _check(needed: Iterable[Assumption], consequence: str) -> bool:
 
 @functools.cache
 def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version(assumptions.LIBRARY)
     except PackageNotFoundError:
@@ -133,9 +153,9 @@ def _version() -> str:
 def price_table() -> tuple[str, str]:
     """Version of the price library, and the day on which the newest price of its table took effect.
 
-    The day is ``unknown`` where the library does not tell.
+    Both are ``unknown`` where there is no such library, the day where it does not tell.
     """
-    if _check(assumptions.AGE, "the price table is reported without its date"):
+    if _is_installed() and _check(assumptions.AGE, "the price table is reported without its date"):
         return _version(), _date_of_table().isoformat()
     return _version(), _UNKNOWN
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import logging
 import socket
+import sys
 import threading
 import time
 import zlib
@@ -18,6 +19,7 @@ from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult,
 
 from support.ports import closed_url
 from telemetry import Settings
+from telemetry.extras import MissingExtraError
 from telemetry.pipeline.transport import (
     EMPTY,
     LOCAL,
@@ -310,7 +312,8 @@ def test_sdk_exporters_can_be_used() -> None:
     assert exporter.is_closed
 
 
-def test_missing_grpc_is_explained() -> None:
-    """gRPC without its package names the package."""
-    with pytest.raises(ImportError, match="opentelemetry-exporter-otlp-proto-grpc"):
+def test_missing_grpc_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """gRPC without its package names the setting and the extra."""
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.grpc.metric_exporter", None)
+    with pytest.raises(MissingExtraError, match=r"OTEL_EXPORTER_OTLP_PROTOCOL='grpc' .* 'fleet-telemetry\[grpc\]'"):
         build_transport(Destination(protocol="grpc"))
