@@ -12,6 +12,17 @@ import pytest
 from support.memory import MEMORY
 from telemetry import guard, testing
 
+# They start whole fleets: one at a time, and first, so that none is left over at the end.
+FLEETS = ("tests/fleet/", "tests/grafana/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several processes share the tests, a file's stay together, and those of fleets."""
+    paths = {item: item.path.relative_to(item.config.rootpath).as_posix() for item in items}
+    for item, path in paths.items():
+        item.add_marker(pytest.mark.xdist_group("fleets" if path.startswith(FLEETS) else path))
+    items.sort(key=lambda item: not paths[item].startswith(FLEETS))
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _boxes_of_this_session() -> Iterator[None]:

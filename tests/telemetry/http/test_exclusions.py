@@ -50,7 +50,7 @@ LEFT_OUT = [
 
 
 @pytest.mark.parametrize("as_argument", [True, False], ids=["argument", "setting"])
-@pytest.mark.parametrize(("entries", "left_out"), LEFT_OUT, ids=str)
+@pytest.mark.parametrize(("entries", "left_out"), LEFT_OUT, ids=[entries for entries, _ in LEFT_OUT])
 async def test_left_out(ask: Ask, entries: str, left_out: set[str], as_argument: bool) -> None:
     """Paths, templates, expressions and methods leave requests out, by argument as by setting."""
     settings = Settings() if as_argument else Settings.from_environment(None, {"TELEMETRY_EXCLUDED_PATHS": entries})

@@ -106,7 +106,11 @@ def test_refused_data_is_known(sink: OtlpSink, monkeypatch: pytest.MonkeyPatch, 
     assert _http(sink.url, monkeypatch).send(_data(), 5).outcome is Outcome.REFUSED
 
 
-@pytest.mark.parametrize("endpoint", [closed_url(), "http://no-such-host.invalid:4318", "nonsense:0"])
+@pytest.mark.parametrize(
+    "endpoint",
+    [closed_url(), "http://no-such-host.invalid:4318", "nonsense:0"],
+    ids=["closed port", "unknown host", "no address"],
+)
 def test_no_connection_took_nothing(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
     """A port nobody listens on, a name nobody knows and an address that is none: surely not delivered, never raised."""
     answer = _http(endpoint, monkeypatch).send(_data(), 2)
