@@ -288,7 +288,7 @@ STATE_MAX_AGE = Variable(
 )
 EXIT_DEADLINE = Variable(
     "TELEMETRY_EXIT_DEADLINE",
-    "Seconds the last export may take at exit.",
+    "Seconds the last export may take at exit. A process that counted nothing waits a fifth of one at most.",
     5.0,
     values.positive,
     "a number of seconds above 0",

@@ -141,7 +141,7 @@ class Exporting:
     def __init__(self, directory: Path | None = None, transport: Script | None = None) -> None:
         settings = Settings() if directory is None else Settings(exporters=("otlp",), state_dir=directory)
         self.telemetry = Telemetry(settings)
-        self.telemetry.pipeline._build = lambda: None  # type: ignore[method-assign] - nothing exports by itself
+        self.telemetry.pipeline.start = lambda: None  # type: ignore[method-assign] - nothing exports by itself
         self.transport, self.observed, self.clock = transport or Script(), Observed(), Clock()
         self.delivery = Delivery(self.transport, self.observed, self.telemetry.meter_provider.lock, self.clock)
 

@@ -174,7 +174,7 @@ def test_fork_while_recording_and_exporting(sink: OtlpSink) -> None:
 LOCKS = {
     "series": "t.meter_provider.lock",
     "configure": "telemetry.process.current.lock",
-    "flush": "t.pipeline._way._flushed",
+    "flush": "t.pipeline._ways['otlp']._flushed",
     "boxes": "telemetry.box.locks._opening.lock",
     "prices": "telemetry.instrumentation.llm.pricing.library.lock",
 }
