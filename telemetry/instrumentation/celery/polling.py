@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from celery import Celery, signals
+from celery import Celery, _state, signals
 
 from telemetry import guard, process
 from telemetry.box.directory import UnusableError
@@ -53,6 +53,7 @@ class BrokerPoller:
         self._queues = queues
         self._begin()
         self._inherited = False
+        self._waits = False
         process.lifetime.forked.subscribe(self.after_fork_in_child)
         process.lifetime.collecting.subscribe(self.ensure_running)
         process.lifetime.ending.subscribe(self.stop)
@@ -82,6 +83,13 @@ class BrokerPoller:
         self._begin()
         self._inherited = True
 
+    def wait_for_use(self, *, wait: bool) -> None:
+        """Whether to read nothing for an application that Celery has made by itself, until it publishes or works.
+
+        ``shared_task`` and other libraries make it; nobody has told it a broker, and nobody may ever use it.
+        """
+        self._waits = wait
+
     def pool_child(self) -> None:
         """This process is a child of a worker: its parent observes. The solo pool is the worker itself."""
         if not self._in_worker:
@@ -89,7 +97,7 @@ class BrokerPoller:
 
     def published(self) -> None:
         """This process publishes, so that it is a candidate even if it was forked."""
-        self._inherited = False
+        self._inherited = self._waits = False
 
     def ensure_running(self) -> None:
         """Start polling; called at each collection, so that only processes that export poll."""
@@ -104,6 +112,7 @@ class BrokerPoller:
     def worker_begins(self) -> None:
         """This process is about to become the main process of a worker node; it forks before anything is polled."""
         self._in_worker = True
+        self._waits = False
         self._hold_until = float("inf")
 
     def worker_set_up(self, hostname: str, has_ended: Callable[[], bool], *, beats_from_loop: bool) -> None:
@@ -148,6 +157,8 @@ class BrokerPoller:
 
     def _is_settled(self) -> bool:
         """Not before the application has its final configuration: reading it too early would freeze it."""
+        if self._waits and _is_celerys_own(self._app):
+            return False
         if time.monotonic() > self._hold_until:
             return True
         return not self._in_worker and "amqp" in vars(self._app) and "queues" in vars(self._app.amqp)
@@ -239,6 +250,11 @@ class BrokerPoller:
             get().celery.broker_unreachable(self, error)
         with suppress(Exception):
             connection.close()
+
+
+def _is_celerys_own(app: Celery) -> bool:
+    fallback: Any = getattr(_state, "default_app", None)
+    return fallback is app and not fallback.set_as_current
 
 
 def _poll_while_it_lives(poller: weakref.ref[BrokerPoller], stop: threading.Event) -> None:

@@ -8,7 +8,9 @@ from collections.abc import AsyncIterator, Coroutine, Generator
 from contextlib import suppress
 from typing import Any
 
+from telemetry.instrumentation.llm import covering
 from telemetry.instrumentation.llm.call import LlmCall
+from telemetry.instrumentation.llm.raw import is_raw, watched_raw
 from telemetry.instrumentation.llm.stream import is_stream
 
 
@@ -25,6 +27,8 @@ def watched(call: LlmCall, answer: Any) -> Any:
         return WatchedFuture(call, answer)
     if hasattr(type(answer), "__await__"):
         return _class_for(_protocol_of(answer))(call, answer)
+    if is_raw(answer):
+        return watched_raw(call, answer, watched)
     if is_stream(answer):
         return call.stream(answer, on_end=call.end)
     if _calls_on_entry(answer):
@@ -70,7 +74,15 @@ class Watched:
             raise AttributeError(name)
         return getattr(self._answer, name)
 
+    def _failed(self, cover: covering.Cover, error: BaseException) -> None:
+        try:
+            covering.end(cover)
+        finally:
+            self._call.end(error)
+
     def _opened(self, answer: Any) -> Any:
+        if is_raw(answer):
+            return watched_raw(self._call, answer, watched)
         if is_stream(answer):
             return self._call.stream(answer, on_end=self._call.end)
         self._call.response(answer)
@@ -83,7 +95,9 @@ class _Protocols(Watched):
     def __await__(self) -> Generator[Any, Any, Any]:
         self._call.start()
         try:
-            return watched(self._call, (yield from self._answer.__await__()))
+            with covering.covering(self._call):
+                answer = yield from self._answer.__await__()
+            return watched(self._call, answer)
         except BaseException as error:
             self._call.end(error)
             raise
@@ -94,12 +108,14 @@ class _Protocols(Watched):
 
     def __enter__(self) -> Any:
         self._call.start()
+        cover = covering.begin(self._call.is_open)
         try:
             opened = self._answer.__enter__()
         except BaseException as error:
-            self._call.end(error)
+            self._failed(cover, error)
             raise
         try:
+            covering.end(cover)
             return self._opened(opened)
         except BaseException as error:  # Python leaves only what could be entered
             self.__exit__(type(error), error, error.__traceback__)
@@ -113,12 +129,14 @@ class _Protocols(Watched):
 
     async def __aenter__(self) -> Any:
         self._call.start()
+        cover = covering.begin(self._call.is_open)
         try:
             opened = await self._answer.__aenter__()
         except BaseException as error:
-            self._call.end(error)
+            self._failed(cover, error)
             raise
         try:
+            covering.end(cover)
             return self._opened(opened)
         except BaseException as error:
             await self.__aexit__(type(error), error, error.__traceback__)
