@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from telemetry.instrumentation.handle import Instrumentation
 from telemetry.instrumentation.llm.decorator import llm_call
+from telemetry.own import counter, fact, histogram, level
 from telemetry.process import get
 from telemetry.settings.settings import Settings, SettingsError
 from telemetry.setup import Telemetry, configure, shutdown
@@ -23,10 +24,14 @@ __all__ = [
     "SettingsError",
     "Telemetry",
     "configure",
+    "counter",
+    "fact",
     "get",
+    "histogram",
     "instrument",
     "instrument_celery",
     "instrument_sqlalchemy",
+    "level",
     "llm_call",
     "prometheus_asgi_app",
     "prometheus_wsgi_app",

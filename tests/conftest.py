@@ -11,6 +11,7 @@ import pytest
 
 from support.memory import MEMORY
 from telemetry import guard, testing
+from tests.support import chat
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -31,5 +32,5 @@ def _strict(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def captured() -> Iterator[testing.Captured]:
     """What the test records, in memory."""
-    with testing.capture() as recorded:
+    with testing.captured(catalogue=chat) as recorded:
         yield recorded

@@ -49,6 +49,7 @@ class Settings:
             expressions and methods, as ``exclusions.py`` has them.
         histogram_buckets: Upper bounds of histograms of the catalogue instead of its own, by name,
             ``TELEMETRY_HISTOGRAM_BUCKETS``: the same in the whole fleet, as ``buckets.py`` has it.
+        catalogue: Dotted names of modules that declare metrics of the application's own, ``TELEMETRY_CATALOGUE``.
         pass_uncatalogued: Let what instrumentors of OpenTelemetry measure beyond the catalogue leave the process,
             ``TELEMETRY_PASS_UNCATALOGUED``. What an application measures itself always does.
         state_dir: Where counts are kept that outlive their process, ``TELEMETRY_STATE_DIR``: a directory of this user
@@ -71,6 +72,7 @@ class Settings:
     prometheus_port: int = 9464
     excluded_paths: frozenset[str] = field(default_factory=frozenset)
     histogram_buckets: buckets.Buckets = field(default_factory=dict)
+    catalogue: tuple[str, ...] = ()
     pass_uncatalogued: bool = False
     state_dir: Path | None = None
     state_max_age: float = DEFAULT_MAX_AGE
@@ -178,6 +180,7 @@ def _read(reader: _Reader, service_name: str | None) -> Settings:
         prometheus_port=reader.read("OTEL_EXPORTER_PROMETHEUS_PORT", 9464, _port, "a port from 1 to 65535"),
         excluded_paths=reader.read("TELEMETRY_EXCLUDED_PATHS", frozenset(), _excluded, exclusions.REMEDY),
         histogram_buckets=reader.read("TELEMETRY_HISTOGRAM_BUCKETS", {}, buckets.parse, buckets.REMEDY),
+        catalogue=reader.read("TELEMETRY_CATALOGUE", (), _modules, "dotted names of modules with commas between them"),
         pass_uncatalogued=reader.read("TELEMETRY_PASS_UNCATALOGUED", False, _boolean, "true or false"),
         state_dir=reader.read("TELEMETRY_STATE_DIR", None, _absolute, "an absolute path"),
         state_max_age=reader.read("TELEMETRY_STATE_MAX_AGE", DEFAULT_MAX_AGE, _positive, "a number of seconds above 0"),
@@ -239,6 +242,13 @@ def _boolean(raw: str) -> bool:
 def _excluded(raw: str) -> frozenset[str]:
     exclusions.Exclusions.parse(raw)
     return frozenset(exclusions.split(raw))
+
+
+def _modules(raw: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in raw.split(",") if name.strip())
+    if not all(part.isidentifier() for name in names for part in name.split(".")):
+        raise ValueError(raw)
+    return names
 
 
 def _absolute(raw: str) -> Path:
