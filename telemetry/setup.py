@@ -20,6 +20,7 @@ from telemetry.domains.http import HttpRecorder
 from telemetry.instrumentation.bridge import Bridge
 from telemetry.instrumentation.llm.billing import LlmBilling
 from telemetry.instrumentation.llm.calls import LlmCalls
+from telemetry.instrumentation.registry import Registry
 from telemetry.metrics.catalogue_instruments import Instruments
 from telemetry.metrics.catalogued import Declared
 from telemetry.metrics.provider import MeterProvider
@@ -59,11 +60,13 @@ class Telemetry:
         self.instruments = Instruments(self.meter_provider.get_meter("telemetry"), declared)
         self._billing = LlmBilling(self.instruments, self.meter_provider, settings.llm_prices)
         self.pipeline = Pipeline(settings, self.meter_provider, self.instruments, self.observe, self.settle_for)
+        self._registry = _registry(self.meter_provider, declared) if settings.prometheus_client else None
         self.errors = ErrorsRecorder(self.instruments)
         self.http = HttpRecorder(self.instruments, self.errors)
         self.celery = CeleryRecorder(self.instruments, self.errors)
         self.llm = LlmCalls(self.instruments, self.errors, self._billing)
         self.database = DatabaseRecorder(self.instruments, self.errors)
+        process.lifetime.forking.subscribe(self.before_fork)
         process.lifetime.forked.subscribe(self.after_fork_in_child)
 
     def include(self, catalogue: Catalogue) -> None:
@@ -82,7 +85,13 @@ class Telemetry:
         process.lifetime.collecting.fire()
         with guard.guarded("pricing noted LLM calls"):
             self._billing.collecting()
+        self._collect_registry()
         self.meter_provider.collect()
+
+    def _collect_registry(self) -> None:
+        with guard.guarded("reading the metrics of prometheus_client"):
+            if self._registry is not None:
+                self._registry.collect()
 
     def start(self) -> None:
         """Start the pipeline of this process where it does not run yet; never raises."""
@@ -102,6 +111,7 @@ class Telemetry:
         """Export what is left, within the exit deadline; safe to call more than once."""
         if not self.pipeline.has_heir():
             self.settle()
+        self._collect_registry()
         self.pipeline.shutdown()
 
     def settle(self) -> None:
@@ -113,10 +123,27 @@ class Telemetry:
         """Do what a dead process had put off, in its own box; whether that worked."""
         return self._billing.settle_for(box)
 
+    def before_fork(self) -> None:
+        """Remember what a child must not count again."""
+        if self._registry is not None:
+            self._registry.before_fork()
+
     def after_fork_in_child(self) -> None:
         """Forget what the parent recorded; the first event in the child starts a pipeline of its own."""
         self._billing.after_fork_in_child()
         self.pipeline.after_fork_in_child()
+        if self._registry is not None:  # what it counts is no event that we see
+            self._registry.after_fork_in_child()
+            self.start()
+
+
+def _registry(provider: MeterProvider, declared: Declared) -> Registry | None:
+    try:
+        from prometheus_client import REGISTRY
+    except ImportError:
+        _complain(["TELEMETRY_PROMETHEUS_CLIENT: there is no prometheus_client: pip install prometheus-client"])
+        return None
+    return Registry(provider, declared.takes, REGISTRY)
 
 
 class _Owner:

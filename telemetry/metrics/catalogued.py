@@ -50,6 +50,10 @@ class Declared:
         taken = (other for other in list(self._specs.values()) if other.page_names() & spec.page_names())
         return next((other for other in taken if not other.is_same_as(spec)), None)
 
+    def takes(self, name: str) -> bool:
+        """Whether a declaration takes this name on a Prometheus page."""
+        return any(name in spec.page_names() for spec in self.specs())
+
     def specs(self) -> list[Spec[Any]]:
         """Every declaration."""
         return list(self._specs.values())

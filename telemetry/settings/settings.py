@@ -50,6 +50,8 @@ class Settings:
         histogram_buckets: Upper bounds of histograms of the catalogue instead of its own, by name,
             ``TELEMETRY_HISTOGRAM_BUCKETS``: the same in the whole fleet, as ``buckets.py`` has it.
         catalogue: Dotted names of modules that declare metrics of the application's own, ``TELEMETRY_CATALOGUE``.
+        prometheus_client: Let the metrics of the default registry of ``prometheus_client`` leave with ours,
+            ``TELEMETRY_PROMETHEUS_CLIENT``.
         pass_uncatalogued: Let what instrumentors of OpenTelemetry measure beyond the catalogue leave the process,
             ``TELEMETRY_PASS_UNCATALOGUED``. What an application measures itself always does.
         state_dir: Where counts are kept that outlive their process, ``TELEMETRY_STATE_DIR``: a directory of this user
@@ -73,6 +75,7 @@ class Settings:
     excluded_paths: frozenset[str] = field(default_factory=frozenset)
     histogram_buckets: buckets.Buckets = field(default_factory=dict)
     catalogue: tuple[str, ...] = ()
+    prometheus_client: bool = False
     pass_uncatalogued: bool = False
     state_dir: Path | None = None
     state_max_age: float = DEFAULT_MAX_AGE
@@ -181,6 +184,7 @@ def _read(reader: _Reader, service_name: str | None) -> Settings:
         excluded_paths=reader.read("TELEMETRY_EXCLUDED_PATHS", frozenset(), _excluded, exclusions.REMEDY),
         histogram_buckets=reader.read("TELEMETRY_HISTOGRAM_BUCKETS", {}, buckets.parse, buckets.REMEDY),
         catalogue=reader.read("TELEMETRY_CATALOGUE", (), _modules, "dotted names of modules with commas between them"),
+        prometheus_client=reader.read("TELEMETRY_PROMETHEUS_CLIENT", False, _boolean, "true or false"),
         pass_uncatalogued=reader.read("TELEMETRY_PASS_UNCATALOGUED", False, _boolean, "true or false"),
         state_dir=reader.read("TELEMETRY_STATE_DIR", None, _absolute, "an absolute path"),
         state_max_age=reader.read("TELEMETRY_STATE_MAX_AGE", DEFAULT_MAX_AGE, _positive, "a number of seconds above 0"),

@@ -50,5 +50,5 @@ def _of_metric(captured: Captured, metric: str) -> list[str]:
     if metric in known:
         counted = ", ".join(captured.metrics()) or "nothing"
         return [f"it has no series: nothing was counted in it in this block; counted was {counted}"]
-    meant = get_close_matches(metric, known, n=3)
-    return [f"there is no such metric; did you mean {' or '.join(meant)}?" if meant else "there is no such metric"]
+    meant = get_close_matches(metric, known, n=1)
+    return [f"there is no such metric; did you mean {meant[0]}?" if meant else "there is no such metric"]
