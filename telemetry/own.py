@@ -24,30 +24,7 @@ B = TypeVar("B", bound=Bound[Any])
 Reader = Callable[[], Iterable[tuple[L, float]]]
 
 MOST_DECLARED = 1000
-
-
-class _Following(Generic[B]):
-    """The instrument of one metric in whatever is configured now.
-
-    Args:
-        make: Asks instruments for it.
-    """
-
-    def __init__(self, make: Callable[[Instruments], B]) -> None:
-        self._make = make
-        self._followed: tuple[object, B | None] = None, None
-
-    def __call__(self) -> B:
-        of, made = self._followed
-        if made is None or process.current.configured is not of:
-            return self._follow()
-        return made
-
-    def _follow(self) -> B:
-        configured = process.current.configured
-        made = self._make((configured or process.current.silent()).instruments)
-        self._followed = configured, made
-        return made
+_NOTHING_YET: Any = object(), None
 
 
 class Own(Generic[L, B]):
@@ -70,8 +47,20 @@ class Own(Generic[L, B]):
             remedy = f"call telemetry.{spec.kind}()" if isinstance(spec, Spec) else "import it from telemetry.catalogue"
             raise TypeError(f"{getattr(spec, 'name', spec)} is declared by no {self.declared_as.__name__}: {remedy}")
         self.spec = spec
-        self._bound = _Following(make)
+        self._make = make
+        self._followed: tuple[object, B] = _NOTHING_YET
         self._declared: dict[tuple[object, ...], L] = {}
+
+    def _bound(self) -> B:
+        """The instrument in whatever is configured now."""
+        of, bound = self._followed
+        return bound if process.current.configured is of else self._follow()
+
+    def _follow(self) -> B:
+        configured = process.current.configured
+        bound = self._make((configured or process.current.silent()).instruments)
+        self._followed = configured, bound
+        return bound
 
     def declare(self, labels: L) -> None:
         """Let a series of an open label exist at 0 before its first event; those of closed ones do by themselves."""
@@ -97,7 +86,8 @@ class Counter(Own[L, BoundCounter[L]]):
 
     def add(self, amount: float, labels: L) -> None:
         """Count an amount (0 or more) in the series with these labels; one that is not is reported. Never raises."""
-        self._bound().add(amount, labels)
+        of, bound = self._followed  # as _bound() does, without the call
+        (bound if process.current.configured is of else self._follow()).add(amount, labels)
 
 
 class Histogram(Own[L, BoundHistogram[L]]):
@@ -110,7 +100,8 @@ class Histogram(Own[L, BoundHistogram[L]]):
 
     def record(self, amount: float, labels: L) -> None:
         """Record a value (0 or more) in the series with these labels; one that is not is reported. Never raises."""
-        self._bound().record(amount, labels)
+        of, bound = self._followed  # as _bound() does, without the call
+        (bound if process.current.configured is of else self._follow()).record(amount, labels)
 
 
 class Level(Own[L, BoundLevel[L]]):
@@ -124,7 +115,8 @@ class Level(Own[L, BoundLevel[L]]):
 
     def add(self, amount: float, labels: L) -> None:
         """Move the series with these labels by an amount, which may be negative. Never raises."""
-        self._bound().add(amount, labels)
+        of, bound = self._followed  # as _bound() does, without the call
+        (bound if process.current.configured is of else self._follow()).add(amount, labels)
 
     def read_from(self, reader: Reader[L]) -> OwnReading[L]:
         """Take the level from ``reader`` at each collection instead, until the reading is closed; equal labels add up.
