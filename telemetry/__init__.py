@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from telemetry.extras import needed
 from telemetry.instrumentation.handle import Instrumentation
 from telemetry.instrumentation.llm.decorator import llm_call
+from telemetry.own import counter, fact, histogram, level
 from telemetry.process import get
 from telemetry.settings.problems import SettingsError
 from telemetry.settings.settings import Settings
@@ -27,10 +28,14 @@ __all__ = [
     "Telemetry",
     "__version__",
     "configure",
+    "counter",
+    "fact",
     "get",
+    "histogram",
     "instrument",
     "instrument_celery",
     "instrument_sqlalchemy",
+    "level",
     "llm_call",
     "prometheus_asgi_app",
     "prometheus_wsgi_app",

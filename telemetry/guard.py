@@ -42,6 +42,11 @@ def on_failure(listener: Callable[[BaseException], None] | None) -> None:
     _State.listener = listener
 
 
+def is_strict() -> bool:
+    """Whether ``TELEMETRY_STRICT`` is set: what would be logged is raised."""
+    return os.environ.get(STRICT_VARIABLE, "").strip().lower() in {"1", "true"}
+
+
 def swallow(error: BaseException, doing: str) -> None:
     """Report an exception of our own code without letting it reach the host.
 
@@ -52,7 +57,7 @@ def swallow(error: BaseException, doing: str) -> None:
     Raises:
         BaseException: ``error`` itself, if it is the host's, or where ``TELEMETRY_STRICT`` is set (our tests).
     """
-    if is_the_hosts(error) or os.environ.get(STRICT_VARIABLE, "").strip().lower() in {"1", "true"}:
+    if is_the_hosts(error) or is_strict():
         raise error
     if getattr(_State.reporting, "now", False):
         return  # reporting a failure failed: once is enough

@@ -11,6 +11,7 @@ import pytest
 
 from support.memory import MEMORY
 from telemetry import guard, testing
+from tests.support import chat
 
 # They start whole fleets: one at a time, and first, so that none is left over at the end.
 FLEETS = ("tests/fleet/", "tests/grafana/")
@@ -43,5 +44,5 @@ def _strict(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def captured() -> Iterator[testing.Captured]:
     """What the test records, in memory."""
-    with testing.capture() as recorded:
+    with testing.captured(catalogue=chat) as recorded:
         yield recorded

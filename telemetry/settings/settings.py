@@ -47,6 +47,9 @@ class Settings:
             expressions and methods, as ``exclusions.py`` has them.
         histogram_buckets: Upper bounds of histograms of the catalogue instead of its own, by name,
             ``TELEMETRY_HISTOGRAM_BUCKETS``: the same in the whole fleet, as ``buckets.py`` has it.
+        catalogue: Dotted names of modules that declare metrics of the application's own, ``TELEMETRY_CATALOGUE``.
+        prometheus_client: Let the metrics of the default registry of ``prometheus_client`` leave with ours,
+            ``TELEMETRY_PROMETHEUS_CLIENT``.
         pass_uncatalogued: Let what instrumentors of OpenTelemetry measure beyond the catalogue leave the process,
             ``TELEMETRY_PASS_UNCATALOGUED``. What an application measures itself always does.
         state_dir: Where counts are kept that outlive their process, ``TELEMETRY_STATE_DIR``: a directory of this user
@@ -73,6 +76,8 @@ class Settings:
     excluded_urls: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     excluded_paths: frozenset[str] = field(default_factory=frozenset)
     histogram_buckets: buckets.Buckets = field(default_factory=dict)
+    catalogue: tuple[str, ...] = ()
+    prometheus_client: bool = False
     pass_uncatalogued: bool = False
     state_dir: Path | None = None
     state_max_age: float = variables.STATE_MAX_AGE.default
@@ -157,6 +162,8 @@ def _read(reader: Reader, service_name: str | None) -> Settings:
         excluded_urls=_excluded_urls(reader),
         excluded_paths=read(variables.EXCLUDED_PATHS),
         histogram_buckets=read(variables.HISTOGRAM_BUCKETS),
+        catalogue=read(variables.CATALOGUE),
+        prometheus_client=read(variables.PROMETHEUS_CLIENT),
         pass_uncatalogued=read(variables.PASS_UNCATALOGUED),
         state_dir=read(variables.STATE_DIR),
         state_max_age=read(variables.STATE_MAX_AGE),

@@ -99,6 +99,14 @@ def names(raw: str) -> frozenset[str]:
     return frozenset(name.strip() for name in raw.split(",") if name.strip())
 
 
+def modules(raw: str) -> tuple[str, ...]:
+    """Dotted names of modules with commas between them."""
+    found = tuple(name.strip() for name in raw.split(",") if name.strip())
+    if not all(part.isidentifier() for name in found for part in name.split(".")):
+        raise ValueError(raw)
+    return found
+
+
 def exporters(raw: str) -> tuple[Exporter, ...]:
     """Where metrics go, each way once."""
     words = [word.strip().lower() for word in raw.split(",") if word.strip()]

@@ -321,6 +321,22 @@ HISTOGRAM_BUCKETS: Variable[buckets.Buckets] = Variable(
     buckets.REMEDY,
     shown="the catalogue's",
 )
+CATALOGUE: Variable[tuple[str, ...]] = Variable(
+    "TELEMETRY_CATALOGUE",
+    "Modules that declare metrics of your own: `shop.metrics,other.metrics`; [own-metrics.md](own-metrics.md).",
+    (),
+    values.modules,
+    "dotted names of modules with commas between them",
+    shown="none",
+)
+PROMETHEUS_CLIENT = Variable(
+    "TELEMETRY_PROMETHEUS_CLIENT",
+    "`true`: the metrics of `prometheus_client`'s default registry leave with ours; [own-metrics.md](own-metrics.md).",
+    False,
+    values.boolean,
+    "true or false",
+    shown="`false`",
+)
 PASS_UNCATALOGUED = Variable(
     "TELEMETRY_PASS_UNCATALOGUED",
     "`true`: what instrumentors of OpenTelemetry measure beyond the catalogue leaves the process, too.",
@@ -366,6 +382,8 @@ OWN: tuple[Variable[Any], ...] = (
     EXCLUDED_PATHS,
     HISTOGRAM_BUCKETS,
     LLM_PRICES,
+    CATALOGUE,
+    PROMETHEUS_CLIENT,
     PASS_UNCATALOGUED,
     STRICT,
 )

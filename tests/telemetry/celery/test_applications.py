@@ -117,10 +117,10 @@ def early(broker: Broker) -> Iterator[Celery]:
 def test_instrumented_before_configured(early: Celery) -> None:
     """What is configured later counts all the same, with the zeros of the tasks that the application has."""
     early.task(name="known")(_nothing)
-    with testing.capture() as captured:
+    with testing.captured() as captured:
         early.send_task("known")
         assert captured.total("celery_tasks_submitted_total", task_name="known") == 1
-    with testing.capture() as captured:
+    with testing.captured() as captured:
         early.send_task("other")
         declared = captured.series("celery_tasks_submitted_total", zeros=True)
         assert [value for labels, value in declared.items() if dict(labels)["task_name"] == "known"] == [0]

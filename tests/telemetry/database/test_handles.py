@@ -116,7 +116,7 @@ def test_instrumented_before_it_is_configured(url: str) -> None:
     """With an instrumentor behind the bridge a query of an early engine counts once."""
     engine = create_engine(url)
     telemetry.instrument_sqlalchemy(engine)
-    with testing.capture() as captured:
+    with testing.captured() as captured:
         SQLAlchemyInstrumentor().instrument(engine=engine, meter_provider=captured.telemetry.meter_provider)
         try:
             meter = captured.telemetry.meter_provider.get_meter("opentelemetry.instrumentation.sqlalchemy")

@@ -93,9 +93,10 @@ def test_child_of_a_parent_that_is_done_delivers_itself(sink: OtlpSink) -> None:
 FORKSERVER = """
 import multiprocessing, os, sys
 import telemetry
+from tests.support import chat
 
 def child():
-    telemetry.configure("test").business.message_sent(plan="pro")
+    chat.of(telemetry.configure("test", catalogue=chat)).message_sent(plan="pro")
 
 if __name__ == "__main__":
     context = multiprocessing.get_context({how!r})
@@ -160,7 +161,7 @@ def test_fork_while_recording_and_exporting(sink: OtlpSink) -> None:
         for pid in children: assert os.waitpid(pid, 0)[1] == 0
         for thread in threads: thread.join()
         for _ in range(len(children)): message("enterprise")
-        for _ in range(sum(counted)): t.business.image_generated(model="truth")
+        for _ in range(sum(counted)): chat.of(t).image_generated(model="truth")
         """,
         sink.url,
     )
@@ -523,7 +524,7 @@ def test_signal_handler_that_forks_while_counting(sink: OtlpSink) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
         for pid in children: os.waitpid(pid, 0)
         for _ in range(len(children)): message("enterprise")
-        for _ in range(counted): t.business.image_generated(model="truth")
+        for _ in range(counted): chat.of(t).image_generated(model="truth")
         """,
         sink.url,
         OTEL_METRIC_EXPORT_INTERVAL=LONG,
