@@ -84,6 +84,15 @@ celery-page: install  ## measure what becomes of tasks, and write the table of d
 	CELERY_ROWS=docs/celery $(PYTHON) -m pytest tests/telemetry/celery/test_outcomes.py
 	$(PYTHON) -m docs.generate
 
+test-litellm: install  ## calls that LiteLLM makes, in an environment that has it
+	tests/versions/environment.sh litellm requirements.lock tests/versions/litellm.txt
+	$(APART) .fleet/litellm/bin/python -m pytest tests/telemetry/llm/test_litellm.py
+
+adopt-page: install  ## start the examples by every launcher, and write the table of docs/adopt.md (10 minutes)
+	tests/versions/environment.sh launchers requirements.lock tests/versions/launchers.txt
+	@$(APART) ADOPT_ROWS=docs/adopt/rows.json .fleet/launchers/bin/python -m pytest tests/adopt
+	$(PYTHON) -m docs.generate
+
 test-slow: install  ## tests too long for every change, and those that need RabbitMQ or PostgreSQL
 	$(PYTHON) -m pytest -m "slow or brokers or postgres"
 
