@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from telemetry.extras import needing
 from telemetry.instrumentation.handle import Instrumentation
 from telemetry.instrumentation.llm.decorator import llm_call
 from telemetry.process import get
@@ -52,8 +53,10 @@ def instrument(app: ASGIApp, *, excluded: str | Iterable[str] = ()) -> Instrumen
     Raises:
         ValueError: If an entry of ``excluded`` is wrong, naming it and the remedy.
         TypeError: If ``app`` is a function, or no application; the remedy is named.
+        ImportError: Without Starlette, with the command that installs it.
     """
-    from telemetry.instrumentation.fastapi.application import instrument_app
+    with needing("fastapi", "telemetry.instrument()"):
+        from telemetry.instrumentation.fastapi.application import instrument_app
 
     return instrument_app(app, excluded)
 
@@ -68,8 +71,12 @@ def instrument_celery(app: Celery) -> Instrumentation:
 
     Returns:
         What ends the measurement by ``close()``, or with a ``with`` block. A second call returns the same.
+
+    Raises:
+        ImportError: Without Celery, with the command that installs it.
     """
-    from telemetry.instrumentation.celery.application import instrument_celery as instrument_app
+    with needing("celery", "telemetry.instrument_celery()"):
+        from telemetry.instrumentation.celery.application import instrument_celery as instrument_app
 
     return instrument_app(app)
 
@@ -83,8 +90,12 @@ def instrument_sqlalchemy(engine: Engine | AsyncEngine, pool: str = "main") -> I
 
     Returns:
         What ends the measurement by ``close()``, or with a ``with`` block. A second call returns the same.
+
+    Raises:
+        ImportError: Without SQLAlchemy, with the command that installs it.
     """
-    from telemetry.instrumentation.sqlalchemy.engine import instrument_sqlalchemy as instrument_engine
+    with needing("sqlalchemy", "telemetry.instrument_sqlalchemy()"):
+        from telemetry.instrumentation.sqlalchemy.engine import instrument_sqlalchemy as instrument_engine
 
     return instrument_engine(engine, lambda: get().database, pool)
 

@@ -57,6 +57,7 @@ class Process:
         lock: Held while one of them is made.
         make_silent: Makes the one that measures for nobody.
         measured: What hooks of ours measure.
+        is_replaced: Whether ``configured`` is another one for a while, as in tests.
     """
 
     def __init__(self) -> None:
@@ -65,6 +66,7 @@ class Process:
         self.make_silent: Callable[[], Telemetry]
         self._silent: Telemetry | None = None
         self.measured = Measured()
+        self.is_replaced = False
 
     def silent(self) -> Telemetry:
         """The one that measures for nobody."""
@@ -100,8 +102,9 @@ def get() -> Telemetry:
 def replaced(telemetry: Telemetry) -> Iterator[Telemetry]:
     """Let ``get()`` return ``telemetry`` for the length of a block."""
     before, current.configured = current.configured, telemetry
+    was_replaced, current.is_replaced = current.is_replaced, True
     lifetime.configured.fire(telemetry)
     try:
         yield telemetry
     finally:
-        current.configured = before
+        current.configured, current.is_replaced = before, was_replaced

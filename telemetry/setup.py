@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
+from dataclasses import fields, replace
 
 from opentelemetry import metrics
 from opentelemetry.sdk.metrics.view import View
@@ -24,9 +25,20 @@ from telemetry.metrics.catalogue_instruments import Instruments
 from telemetry.metrics.catalogued import catalogue_views, clamp_of
 from telemetry.metrics.provider import MeterProvider
 from telemetry.pipeline.pipeline import Pipeline
+from telemetry.settings.destination import Destination
 from telemetry.settings.settings import Settings
 
 _logger = logging.getLogger("telemetry")
+
+_OF_INSTRUMENTS = (
+    "disabled_instrumentations",
+    "excluded_paths",
+    "excluded_urls",
+    "histogram_buckets",
+    "llm_prices",
+    "pass_uncatalogued",
+)
+"""Settings that instruments and hooks have when they are made."""
 
 
 class Telemetry:
@@ -46,10 +58,12 @@ class Telemetry:
         business: Users, conversations, messages, images, audio.
         storage: Object store operations and quotas.
         errors: Errors and rate limits.
+        last_said: Of settings that differ, in the log.
     """
 
     def __init__(self, settings: Settings, views: Sequence[View] = ()) -> None:
         self.settings = settings
+        self.last_said = ""
         all_views = [*catalogue_views(settings.histogram_buckets), *views]
         self.meter_provider = MeterProvider(all_views, clamp_of=clamp_of, owner=_Owner(self))
         self.instruments = Instruments(self.meter_provider.get_meter("telemetry"))
@@ -92,9 +106,23 @@ class Telemetry:
 
     def shutdown(self) -> None:
         """Export what is left, within the exit deadline; safe to call more than once."""
+        self.end()
+        self.pipeline.tells_of_late_events = True
+
+    def end(self) -> None:
+        """The same at the end of the process, where nothing is said of what comes later."""
         if not self.pipeline.has_heir():
             self.settle()
         self.pipeline.shutdown()
+
+    def go_on(self, settings: Settings) -> None:
+        """Export again after ``shutdown()``, also what was recorded since.
+
+        Args:
+            settings: How; what they say of instruments and hooks stays as it was.
+        """
+        self.settings = replace(settings, **{name: getattr(self.settings, name) for name in _OF_INSTRUMENTS})
+        self.pipeline.go_on(self.settings)
 
     def settle(self) -> None:
         """Do now what was put off: price the LLM calls that had no price yet."""
@@ -109,6 +137,23 @@ class Telemetry:
         """Forget what the parent recorded; the first event in the child starts a pipeline of its own."""
         self._billing.after_fork_in_child()
         self.pipeline.after_fork_in_child()
+
+
+class _Silent(Telemetry):
+    """Records for nobody, and says so once where hooks record."""
+
+    _said = False
+
+    def start(self) -> None:
+        """There is nothing to start."""
+        domains = self.own_sources
+        if domains and not self._said:
+            self._said = True
+            _logger.warning(
+                "telemetry: telemetry.configure() has not been called: what the hooks (%s) record goes nowhere; "
+                "call it where the process starts",
+                ", ".join(sorted(domains)),
+            )
 
 
 class _Owner:
@@ -142,6 +187,9 @@ def configure(
 ) -> Telemetry:
     """Configure telemetry for this process; the first call wins, later calls return its result.
 
+    Where a later call asks for something else, the log names it; after ``shutdown()`` it goes on, also with what was
+    recorded since.
+
     Its meter provider becomes OpenTelemetry's global one, where no other one is set.
 
     Args:
@@ -157,10 +205,33 @@ def configure(
             Without, each is an error in the log, and its default holds.
     """
     with process.current.lock:
+        asked = settings or Settings.from_environment(service_name)
         if process.current.configured is None:
-            process.current.configured = _configured(settings or Settings.from_environment(service_name), views)
+            process.current.configured = _configured(asked, views)
             process.lifetime.configured.fire(process.current.configured)
+        elif not process.current.is_replaced:
+            _configured_again(process.current.configured, asked, views)
         return process.current.configured
+
+
+def _configured_again(telemetry: Telemetry, asked: Settings, views: Sequence[View]) -> None:
+    if telemetry.pipeline.is_closed:
+        telemetry.go_on(asked)
+    known = telemetry.settings
+    differing = [
+        f"{name}={_shown(getattr(known, name))} (not {_shown(getattr(asked, name))})"
+        for name in (field.name for field in fields(Settings) if field.compare)
+        if getattr(known, name) != getattr(asked, name)
+    ]
+    differing += ["views as they were"] if views else []
+    line = f"telemetry.configure() was called before, and its settings hold: {', '.join(differing)}"
+    if differing and line != telemetry.last_said:
+        telemetry.last_said = line
+        _logger.warning("telemetry: %s", line)
+
+
+def _shown(value: object) -> str:
+    return value.address if isinstance(value, Destination) else repr(value)
 
 
 def _configured(settings: Settings, views: Sequence[View]) -> Telemetry:
@@ -169,7 +240,7 @@ def _configured(settings: Settings, views: Sequence[View]) -> Telemetry:
     guard.on_failure(lambda error: telemetry.errors.occurred(error, component="telemetry"))
     telemetry.instruments.declare_closed()
     telemetry.start()
-    process.lifetime.ended.subscribe(telemetry.shutdown)
+    process.lifetime.ended.subscribe(telemetry.end)
     _set_globally(telemetry.meter_provider)
     _logger.info(
         "telemetry: service=%s environment=%s exporter=%s interval=%gs pid=%d",
@@ -210,4 +281,4 @@ def shutdown() -> None:
 
 # After the imports above, so that a child renews the locks of those modules before it is told that it was forked.
 process.lifetime.watch_this_process()
-process.current.make_silent = lambda: Telemetry(Settings())
+process.current.make_silent = lambda: _Silent(Settings())
