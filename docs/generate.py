@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from docs import rooms
 from docs.accuracy import page as accuracy
 from docs.celery.page import outcomes
+from docs.migrate import page as migrate
 from docs.performance import PARTS
 from grafana.rules import reference as alerts
+from grafana.rules.compatibility import PEERS
 from telemetry.catalogue import ALL, DOCUMENTED, HistogramSpec, Label, Spec
 from telemetry.instrumentation.bridge import RULES, Rule
 
@@ -109,6 +112,7 @@ GENERATED: dict[str, dict[str, Callable[[], str]]] = {
     "docs/alerts.md": {"alerts": alerts.overview, "guide": alerts.comparison},
     "docs/recording.md": {"bridge": lambda: translations(RULES)},
     "docs/performance.md": dict(PARTS),
+    **{f"docs/migrate/{peer.name}.md": {"names": partial(migrate.names, peer)} for peer in PEERS},
     "otel-collector.durable.yaml": {
         "totals": known_totals,
         "other": lambda: known_names("level", "fact"),
