@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from opentelemetry.sdk.metrics.view import View
 
@@ -24,7 +25,7 @@ class Captured:
     """
 
     def __init__(self, settings: Settings, views: Sequence[View] = ()) -> None:
-        self.telemetry = setup.Telemetry(settings, views)
+        self.telemetry = setup.Telemetry(replace(settings, exporters=()), views)
 
     def value(self, metric: str, /, **labels: str) -> float | None:
         """The series with exactly these labels: a number, or the count of a histogram; ``None`` if absent."""
@@ -78,7 +79,7 @@ def capture(settings: Settings | None = None, *, views: Sequence[View] = ()) -> 
     """Record into memory for the length of a block; ``telemetry.get()`` returns the capturing recorders in it.
 
     Args:
-        settings: Instead of the defaults.
+        settings: Instead of the defaults; whatever exporters they name, nothing leaves the process.
         views: Of the application's own instruments, as ``telemetry.configure`` takes them.
     """
     captured = Captured(settings or Settings(), views)
