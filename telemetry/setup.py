@@ -279,6 +279,12 @@ def _set_globally(provider: MeterProvider) -> None:
         )
 
 
+def _silent() -> Telemetry:
+    made = Telemetry(Settings())
+    made.instruments.is_configured = False
+    return made
+
+
 def shutdown() -> None:
     """Export what is left and stop; for the end of a process that does not end normally."""
     if process.current.configured is not None:
@@ -287,4 +293,4 @@ def shutdown() -> None:
 
 # After the imports above, so that a child renews the locks of those modules before it is told that it was forked.
 process.lifetime.watch_this_process()
-process.current.make_silent = lambda: Telemetry(Settings())
+process.current.make_silent = _silent
