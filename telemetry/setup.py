@@ -182,6 +182,10 @@ class _Silent(Telemetry):
 
     _said = False
 
+    def __init__(self) -> None:
+        super().__init__(Settings())
+        self.instruments.is_configured = False
+
     def start(self) -> None:
         """There is nothing to start."""
         domains = self.own_sources
@@ -361,4 +365,4 @@ def shutdown() -> None:
 
 # After the imports above, so that a child renews the locks of those modules before it is told that it was forked.
 process.lifetime.watch_this_process()
-process.current.make_silent = lambda: _Silent(Settings())
+process.current.make_silent = _Silent
