@@ -28,9 +28,12 @@ from telemetry.deliver import deliver
 from telemetry.pipeline.transport import build_transport
 from telemetry.settings import destination, variables
 from telemetry.setup import Telemetry
+from tests.support import chat
 from tests.support.otlp_sink import OtlpSink
+from tests.support.processes import run
 
 LONG = "60000"
+NAMED = "import telemetry; telemetry.configure(); from tests.support import chat\n"
 MESSAGES = "messages_sent_total"
 
 
@@ -60,7 +63,7 @@ class Place:
         }
         settings = Settings.from_environment("in-code", own | env)
         self.said.append(settings)
-        made = Telemetry(settings)
+        made = Telemetry(settings, catalogue=chat.CHAT)
         try:
             yield made
         finally:
@@ -69,7 +72,7 @@ class Place:
     def exports(self, **env: str) -> OtlpSink:
         """Count and export once; where to."""
         with self.process(**env) as process:
-            process.business.message_sent(plan="free")
+            chat.of(process).message_sent(plan="free")
             process.http.answered("GET", "/x", 200, 0.3)
             process.force_flush(5.0)
         return self.sink
@@ -241,7 +244,7 @@ def _timeouts(place: Place) -> None:
     place.sink.hang_seconds = 2.0
     for name, value in (("OTEL_EXPORTER_OTLP_TIMEOUT", "0.2"), ("OTEL_METRIC_EXPORT_TIMEOUT", "300")):
         with place.process(**{name: value}) as process:
-            process.business.message_sent(plan="free")
+            chat.of(process).message_sent(plan="free")
             began = time.monotonic()
             assert not process.force_flush(5.0)
             assert 0.1 < time.monotonic() - began < 1.7
@@ -309,7 +312,7 @@ def _insecure(place: Place) -> None:
 def _interval(place: Place) -> None:
     with place.process(OTEL_METRIC_EXPORT_INTERVAL="50") as process:
         for count in (1, 2):
-            process.business.message_sent(plan="free")
+            chat.of(process).message_sent(plan="free")
             assert eventually(lambda count=count: place.sink.total(MESSAGES) == count)
     with place.process(OTEL_METRIC_EXPORT_INTERVAL="0") as process:
         assert process.settings.export_interval == 15.0
@@ -356,7 +359,7 @@ def _prometheus(place: Place) -> None:
     port = str(free_port())
     env = {"OTEL_METRICS_EXPORTER": "prometheus", "OTEL_EXPORTER_PROMETHEUS_HOST": "127.0.0.2"}
     with place.process(**env, OTEL_EXPORTER_PROMETHEUS_PORT=port) as process:
-        process.business.message_sent(plan="free")
+        chat.of(process).message_sent(plan="free")
         samples = exposition.scrape(f"http://127.0.0.2:{port}/metrics")
     assert sum(value for (name, _), value in samples.items() if name == MESSAGES) == 1
     with place.process(OTEL_EXPORTER_PROMETHEUS_PORT="http") as process:
@@ -382,7 +385,7 @@ def _counted(library: str, env: Mapping[str, str]) -> set[str]:
     else:
         routes = [Route(path, lambda request: PlainTextResponse("")) for path in ("/health/live", "/items/{item}")]
         app = Starlette(routes=routes)
-    with testing.capture(Settings.from_environment(env=env)) as captured, telemetry.instrument(app):
+    with testing.captured(Settings.from_environment(env=env)) as captured, telemetry.instrument(app):
         with TestClient(app, base_url="http://shop:8000") as client:
             client.get("/health/live")
             client.get("/items/5")
@@ -419,7 +422,7 @@ def _excluded_paths(place: Place) -> None:
 @proves(variables.STATE_DIR)
 def _state_directory(place: Place) -> None:
     with place.process() as process:
-        process.business.message_sent(plan="free")
+        chat.of(process).message_sent(plan="free")
         assert len(list(place.directory.glob("*.box"))) == 1
     assert "set it to an absolute path" in str(
         Settings.from_environment(env={"TELEMETRY_STATE_DIR": "here"}).problems[0]
@@ -431,7 +434,7 @@ def _state_max_age(place: Place) -> None:
     for age, adopted in (("60", (1, 0)), ("0.001", (0, 1))):
         place.sink.status = 503
         with place.process(TELEMETRY_STATE_MAX_AGE=age) as process:
-            process.business.message_sent(plan="free")
+            chat.of(process).message_sent(plan="free")
         place.sink.status = 200
         result = deliver(place.said[-1], 5.0)
         assert (result.delivered, result.expired) == adopted
@@ -443,7 +446,7 @@ def _state_max_age(place: Place) -> None:
 def _exit_deadline(place: Place) -> None:
     place.sink.hang_seconds = 5.0
     with place.process(TELEMETRY_EXIT_DEADLINE="0.5") as process:
-        process.business.message_sent(plan="free")
+        chat.of(process).message_sent(plan="free")
         began = time.monotonic()
         process.shutdown()
         assert 0.3 < time.monotonic() - began < 2.5
@@ -453,7 +456,7 @@ def _exit_deadline(place: Place) -> None:
 @proves(variables.HISTOGRAM_BUCKETS)
 def _buckets(place: Place) -> None:
     env = {"TELEMETRY_HISTOGRAM_BUCKETS": "http_request_duration_seconds=0.1,2.5"}
-    with testing.capture(Settings.from_environment(env=env)) as captured:
+    with testing.captured(Settings.from_environment(env=env)) as captured:
         captured.telemetry.http.answered("GET", "/x", 200, 1.0)
         assert captured.buckets("http_request_duration_seconds", method="GET", endpoint="/x") == [0, 1, 0]
     wrong = {"TELEMETRY_HISTOGRAM_BUCKETS": "http_request_duration_seconds=2,1"}
@@ -465,7 +468,7 @@ def _prices(place: Place) -> None:
     place.directory.mkdir()
     file = place.directory / "prices.toml"
     file.write_text('[[prices]]\nprovider="own"\nmodel="m"\ninput=2\noutput=8')
-    with testing.capture(Settings.from_environment(env={"TELEMETRY_LLM_PRICES": str(file)})) as captured:
+    with testing.captured(Settings.from_environment(env={"TELEMETRY_LLM_PRICES": str(file)})) as captured:
         with captured.telemetry.llm.request(provider="own", model="m") as call:
             call.usage(prompt_tokens=1_000_000)
         assert captured.total("llm_cost_usd_total") == 2
@@ -477,10 +480,30 @@ def _prices(place: Place) -> None:
 def _pass_uncatalogued(place: Place) -> None:
     for value, counted in (("true", 1), ("false", 0), ("maybe", 0)):
         settings = Settings.from_environment(env={"TELEMETRY_PASS_UNCATALOGUED": value})
-        with testing.capture(settings) as captured:
+        with testing.captured(settings) as captured:
             meter = captured.telemetry.meter_provider.get_meter("opentelemetry.instrumentation.somebody")
             meter.create_counter("somebody.elses.count").add(1)
             assert captured.total("somebody.elses.count") == counted
+
+
+@proves(variables.CATALOGUE)
+def _catalogue(place: Place) -> None:
+    env = {"TELEMETRY_CATALOGUE": "tests.support.chat, tests.support.chat"}
+    assert Settings.from_environment(env=env).catalogue == ("tests.support.chat", "tests.support.chat")
+    assert Settings.from_environment(env={"TELEMETRY_CATALOGUE": "no-module"}).problems
+    finished = run(
+        'telemetry.counter(chat.MESSAGES_SENT).add(1, {"user_plan": "pro"})', place.sink.url, begin=NAMED, **env
+    )
+    assert not finished.errors
+    assert place.sink.total(MESSAGES, user_plan="pro") == 1
+
+
+@proves(variables.PROMETHEUS_CLIENT)
+def _prometheus_client(place: Place) -> None:
+    code = 'from prometheus_client import Counter; Counter("letters", "Sent.").inc(3)'
+    for value, counted in (("false", 0), ("true", 3)):
+        run(code, place.sink.url, TELEMETRY_PROMETHEUS_CLIENT=value)
+        assert place.sink.total("letters_total") == counted
 
 
 @proves(variables.STRICT)
