@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from telemetry import Settings, SettingsError, process, setup
+from telemetry.catalogue import BUILT_IN
 
 WRONG = {
     "OTEL_METRICS_EXPORTER": "carrier-pigeon",
@@ -22,6 +23,8 @@ WRONG = {
     "TELEMETRY_PASS_UNCATALOGUED": "maybe",
     "TELEMETRY_STATE_DIR": "not/absolute",
     "TELEMETRY_STATE_MAX_AGE": "a day",
+    "TELEMETRY_CATALOGUE": "own metrics",
+    "TELEMETRY_PROMETHEUS_CLIENT": "perhaps",
 }
 NUMBERS = (
     "OTEL_METRIC_EXPORT_INTERVAL",
@@ -69,6 +72,14 @@ def test_every_error_at_once() -> None:
         assert "set it to" in found[0] or "write it as" in found[0]
 
 
+def test_module_that_is_no_name_takes_no_other_with_it() -> None:
+    """Of the modules in `TELEMETRY_CATALOGUE` those that are names stay; the others are named."""
+    settings = Settings.from_environment(None, {"TELEMETRY_CATALOGUE": "own.metrics, x y,other"})
+    assert settings.catalogue == ("own.metrics", "other")
+    (problem,) = settings.problems
+    assert "has 'x y': write it as dotted names" in str(problem)
+
+
 def test_wrong_settings_are_data() -> None:
     """Without `TELEMETRY_STRICT` what is wrong holds its default, and is told with setting, value and remedy."""
     settings = Settings.from_environment("api", WRONG)
@@ -85,7 +96,7 @@ def test_wrong_settings_stop_no_service(
     monkeypatch.setattr(process.current, "configured", None)
     for name, value in {**WRONG, "OTEL_METRICS_EXPORTER": "none,smoke", "TELEMETRY_STRICT": strict}.items():
         monkeypatch.setenv(name, value)
-    made = setup._configured(Settings.from_environment("api"), ())
+    made = setup._configured(Settings.from_environment("api"), (), BUILT_IN)
     made.shutdown()
     said = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
     assert len(said) == len(WRONG)
