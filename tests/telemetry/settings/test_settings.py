@@ -96,6 +96,7 @@ def test_wrong_settings_stop_no_service(
     monkeypatch.setattr(process.current, "configured", None)
     for name, value in {**WRONG, "OTEL_METRICS_EXPORTER": "none,smoke", "TELEMETRY_STRICT": strict}.items():
         monkeypatch.setenv(name, value)
+    assert Settings.from_environment("api").exporters == ()
     made = setup._configured(Settings.from_environment("api"), (), BUILT_IN)
     made.shutdown()
     said = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
