@@ -68,7 +68,8 @@ class Own(Generic[L, B]):
             if not self._declared:
                 process.lifetime.configured.subscribe(partial(Own._declare_again, self))
             self._declared[tuple(sorted(labels.items()))] = labels
-        self._bound().declare(labels)
+        if process.current.configured is not None:
+            self._bound().declare(labels)
 
     def _declare_again(self, configured: object) -> None:
         bound = self._bound()

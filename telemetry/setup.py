@@ -71,7 +71,7 @@ class Telemetry:
         self.last_said = ""
         self.catalogue = catalogue
         buckets, wrong = fitting(settings.histogram_buckets, catalogue)
-        _complain(f"histogram_buckets (TELEMETRY_HISTOGRAM_BUCKETS): {problem}" for problem in wrong)
+        _complain(f"TELEMETRY_HISTOGRAM_BUCKETS (histogram_buckets): {problem}" for problem in wrong)
         declared = Declared(catalogue.specs, buckets, views)
         self.meter_provider = MeterProvider(declared.views, clamp_of=declared.clamp_of, owner=_Owner(self))
         self.instruments = Instruments(self.meter_provider.get_meter("telemetry"), declared)
@@ -315,7 +315,7 @@ def _complain(problems: Iterable[str]) -> None:
     if found and guard.is_strict():
         raise SettingsError("; ".join(found))
     for problem in found:
-        _logger.error("%s; telemetry goes on without it", problem)
+        _logger.error("telemetry: %s; it is left out", problem)
 
 
 def _configured(settings: Settings, views: Sequence[View], catalogue: Catalogue) -> Telemetry:

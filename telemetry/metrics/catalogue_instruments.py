@@ -25,6 +25,15 @@ from telemetry.metrics.stream import CataloguedStream
 
 _logger = logging.getLogger("telemetry")
 
+_UNNAMED = (
+    "%s is counted, but no module of the catalogue declares it: name its module in configure(catalogue=[...]) or "
+    "TELEMETRY_CATALOGUE, so that its series begin at 0"
+)
+_NOWHERE = (
+    "telemetry.configure() has not been called: what %s and other metrics of your own count goes nowhere; "
+    "call it where the process starts"
+)
+
 L = TypeVar("L", bound=Mapping[str, object])
 
 
@@ -38,7 +47,7 @@ class Instruments:
         declared: What the meter's provider counts by.
 
     Attributes:
-        is_configured: Whether somebody has chosen what is declared, so that it is worth a word what is not.
+        is_configured: Whether what is counted goes somewhere.
     """
 
     def __init__(self, meter: Meter, declared: Declared) -> None:
@@ -47,6 +56,7 @@ class Instruments:
         self._bound: dict[str, Bound[Any]] = {}
         self._refused: dict[str, Spec[Any]] = {}
         self.is_configured = True
+        self._said = False
 
     def counter(self, spec: CounterSpec[L]) -> BoundCounter[L]:
         """The instrument of a counter."""
@@ -86,11 +96,10 @@ class Instruments:
 
     def _say_that_nobody_named(self, spec: Spec[Any]) -> None:
         if self.is_configured:
-            _logger.warning(
-                "%s is counted, but no module of the catalogue declares it: name its module in "
-                "configure(catalogue=[...]) or TELEMETRY_CATALOGUE, so that its series begin at 0",
-                spec.name,
-            )
+            _logger.warning(_UNNAMED, spec.name)
+        elif not self._said:
+            self._said = True
+            _logger.warning(_NOWHERE, spec.name)
 
     def _silent(self, spec: Spec[Any], other: Spec[Any], make: Callable[[Any], Bound[Any]]) -> Bound[Any]:
         """An instrument that counts for nobody, of a metric whose name is another one's."""

@@ -64,6 +64,9 @@ def _problem(name: str, bounds: tuple[float, ...], catalogue: Catalogue) -> str:
     spec = catalogue.by_name.get(name)
     if not isinstance(spec, HistogramSpec):
         known = ", ".join(sorted(spec.name for spec in catalogue.specs if isinstance(spec, HistogramSpec)))
-        return f"{name!r} is no histogram of the catalogue: write it as one of {known}"
+        return (
+            f"{name!r} is no histogram of the catalogue: name the module that declares it (TELEMETRY_CATALOGUE), "
+            f"or write it as one of {known}"
+        )
     missing = sorted(set(spec.relied_on) - set(bounds))
     return f"{name}={bounds} lacks {missing}, which rules read: write it as bounds with these" if missing else ""

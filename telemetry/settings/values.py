@@ -101,10 +101,12 @@ def names(raw: str) -> frozenset[str]:
 
 def modules(raw: str) -> tuple[str, ...]:
     """Dotted names of modules with commas between them."""
-    found = tuple(name.strip() for name in raw.split(",") if name.strip())
-    if not all(part.isidentifier() for name in found for part in name.split(".")):
-        raise ValueError(raw)
-    return found
+    names = [name.strip() for name in raw.split(",") if name.strip()]
+    usable = tuple(name for name in names if all(part.isidentifier() for part in name.split(".")))
+    if len(usable) < len(names):
+        wrong = ", ".join(repr(name) for name in names if name not in usable)
+        raise WrongValueError(f"has {wrong}: write it as dotted names of modules, as `import` takes them", usable)
+    return usable
 
 
 def exporters(raw: str) -> tuple[Exporter, ...]:

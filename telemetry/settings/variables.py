@@ -328,6 +328,7 @@ CATALOGUE: Variable[tuple[str, ...]] = Variable(
     values.modules,
     "dotted names of modules with commas between them",
     shown="none",
+    wrong="the modules that can be had",
 )
 PROMETHEUS_CLIENT = Variable(
     "TELEMETRY_PROMETHEUS_CLIENT",

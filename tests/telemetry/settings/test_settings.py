@@ -23,6 +23,8 @@ WRONG = {
     "TELEMETRY_PASS_UNCATALOGUED": "maybe",
     "TELEMETRY_STATE_DIR": "not/absolute",
     "TELEMETRY_STATE_MAX_AGE": "a day",
+    "TELEMETRY_CATALOGUE": "own metrics",
+    "TELEMETRY_PROMETHEUS_CLIENT": "perhaps",
 }
 NUMBERS = (
     "OTEL_METRIC_EXPORT_INTERVAL",
@@ -68,6 +70,14 @@ def test_every_error_at_once() -> None:
         found = [error for error in errors if name in error and repr(value) in error]
         assert len(found) == 1
         assert "set it to" in found[0] or "write it as" in found[0]
+
+
+def test_module_that_is_no_name_takes_no_other_with_it() -> None:
+    """Of the modules in `TELEMETRY_CATALOGUE` those that are names stay; the others are named."""
+    settings = Settings.from_environment(None, {"TELEMETRY_CATALOGUE": "own.metrics, x y,other"})
+    assert settings.catalogue == ("own.metrics", "other")
+    (problem,) = settings.problems
+    assert "has 'x y': write it as dotted names" in str(problem)
 
 
 def test_wrong_settings_are_data() -> None:
