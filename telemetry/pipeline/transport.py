@@ -145,10 +145,12 @@ class SdkTransport:
 
     Args:
         exporter: Made by this process, never inherited from its parent.
+        hint: What to check where it fails.
     """
 
-    def __init__(self, exporter: MetricExporter) -> None:
+    def __init__(self, exporter: MetricExporter, hint: str = "") -> None:
         self._exporter = exporter
+        self._hint = hint
 
     def send(self, data: MetricsData, timeout: float, route: str = "") -> Answer:
         """Try once; the exporter may try again by itself within ``timeout``. It has no header for a single export."""
@@ -159,7 +161,11 @@ class SdkTransport:
                 result = self._exporter.export(data, timeout_millis=timeout * 1000)
         except Exception as error:
             return Answer(Outcome.UNANSWERED, f"the exporter failed: {error!r}")
-        return TAKEN if result is MetricExportResult.SUCCESS else Answer(Outcome.UNANSWERED, "the export failed")
+        return (
+            TAKEN
+            if result is MetricExportResult.SUCCESS
+            else Answer(Outcome.UNANSWERED, f"the export failed{self._hint}")
+        )
 
     def close(self) -> None:
         """Release the channel and interrupt a retry that is waiting."""
@@ -279,7 +285,7 @@ def build_transport(destination: Destination) -> Transport:
         timeout=destination.timeout,
         compression=compressions.get(destination.compression, grpc.Compression.NoCompression),
     )
-    return SdkTransport(exporter)
+    return SdkTransport(exporter, hints.of_grpc(destination))
 
 
 def _credentials(grpc: Any, destination: Destination) -> Any:
