@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
@@ -81,7 +81,7 @@ class Pipeline:
         self._way: Way | None = None
         self._starting = self._started = self._closed = self._ended = False
         self._retired: list[Box] = []
-        self._route = secrets.token_bytes(16)
+        self._route = os.urandom(16)
         self._resource: Mapping[str, Any] = {}
         self._began = time.time_ns()
         self._exit_seconds = self.settings.exit_deadline

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import partial
-from hashlib import sha256
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit, urlunsplit
@@ -267,6 +266,8 @@ def target_of(settings: Settings) -> str:
     """Where counts go: who delivers to the same place delivers for the dead of others, with credentials of its own."""
     if settings.sink != "otlp":
         return LOCAL
+    from hashlib import sha256  # which loads OpenSSL
+
     parts = urlsplit(_endpoint() if settings.protocol == "http/protobuf" else _variable("ENDPOINT"))
     address = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
     credentials = sha256(repr((parts.netloc, sorted(_headers().items()))).encode()).hexdigest()[:8]
