@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import partial
-from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -300,6 +299,8 @@ def target_of(settings: Settings) -> str:
     """Where counts go: who delivers to the same place delivers for the dead of others, with credentials of its own."""
     if "otlp" not in settings.exporters:
         return LOCAL
+    from hashlib import sha256  # which loads OpenSSL
+
     destination = settings.destination
     secret = (urlsplit(destination.url).netloc, sorted(destination.headers.items()))
     return f"{destination.protocol} {destination.address} {sha256(repr(secret).encode()).hexdigest()[:8]}"
