@@ -14,6 +14,7 @@ from typing import Any
 
 from docs import rooms
 from docs.accuracy import page as accuracy
+from docs.adopt.page import launchers
 from docs.celery.page import outcomes
 from docs.performance import PARTS
 from grafana.rules import reference as alerts
@@ -100,6 +101,7 @@ GENERATED: dict[str, dict[str, Callable[[], str]]] = {
         "results": accuracy.results,
         "bounds": accuracy.bounds,
     },
+    "docs/adopt.md": {"launchers": launchers},
     "docs/architecture.md": {"rooms": rooms.diagram},
     "docs/celery.md": {"outcomes": outcomes},
     "docs/metrics.md": {

@@ -40,7 +40,7 @@ def begin() -> None:
             _logger.warning("telemetry: %s", mistake)
         if own_process.patches_later():
             found.is_measured = True
-            when_imported("celery.bin.celery")(_configure_late)
+            when_imported(own_process.AFTER_PATCH)(_configure_late)
         else:
             _configure()
 
