@@ -15,6 +15,7 @@ from pathlib import Path
 from app.catalogue import FLEET
 from docs import rooms
 from docs.accuracy import page as accuracy
+from docs.adopt.page import launchers
 from docs.celery.page import outcomes
 from docs.migrate import page as migrate
 from docs.performance import PARTS
@@ -68,6 +69,7 @@ GENERATED: dict[str, dict[str, Callable[[], str]]] = {
         "results": accuracy.results,
         "bounds": accuracy.bounds,
     },
+    "docs/adopt.md": {"launchers": launchers},
     "docs/architecture.md": {"rooms": rooms.diagram},
     "docs/celery.md": {"outcomes": outcomes},
     "docs/metrics.md": {
