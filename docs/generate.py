@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from docs import rooms
+from docs import doctor, rooms
 from docs.accuracy import page as accuracy
 from docs.celery.page import outcomes
 from docs.performance import PARTS
@@ -102,6 +102,7 @@ GENERATED: dict[str, dict[str, Callable[[], str]]] = {
     },
     "docs/architecture.md": {"rooms": rooms.diagram},
     "docs/celery.md": {"outcomes": outcomes},
+    "docs/doctor.md": {"checks": doctor.known},
     "docs/metrics.md": {
         "documented": lambda: reference(DOCUMENTED),
         "additional": lambda: reference(spec for spec in ALL if not spec.documented),

@@ -27,6 +27,7 @@ _logger = logging.getLogger("telemetry")
 
 _DOMAIN = "http"
 _HANDLE = "__telemetry__"
+_EXCLUDED = "__telemetry_excluded__"
 
 
 def instrument_app(app: ASGIApp, excluded: str | Iterable[str] = ()) -> Instrumentation:
@@ -44,12 +45,19 @@ def instrument_app(app: ASGIApp, excluded: str | Iterable[str] = ()) -> Instrume
         exclusions = Exclusions.parse(excluded)
     except ValueError as error:
         raise ValueError(f"instrument(excluded={excluded!r}): {error}") from error
-    return _handle_of(type(app)) or _instrumented(app, exclusions)
+    return handle_of(app) or _instrumented(app, exclusions)
 
 
-def _handle_of(kind: type) -> Instrumentation | None:
-    handle: Instrumentation | None = vars(kind).get(_HANDLE)
+def handle_of(app: object) -> Instrumentation | None:
+    """The handle of an application that is measured."""
+    handle: Instrumentation | None = vars(type(app)).get(_HANDLE)
     return None if handle is None or handle.is_closed else handle
+
+
+def excluded_of(app: object) -> Exclusions:
+    """What is not counted of an application that is measured, beside what the settings exclude."""
+    excluded: Exclusions = getattr(type(app), _EXCLUDED, None) or Exclusions()
+    return excluded
 
 
 def _class_before(app: Any) -> type:
@@ -66,6 +74,7 @@ def _instrumented(app: Any, exclusions: Exclusions) -> Instrumentation:
     own = _class_of_its_own(app, before, measurement)
     handle = Instrumentation(_DOMAIN, partial(_restore, ref(app), before, measurement))
     setattr(own, _HANDLE, handle)
+    setattr(own, _EXCLUDED, exclusions)
     if tells:
         routers.listen()
     _logger.info(

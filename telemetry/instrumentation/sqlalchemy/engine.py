@@ -39,8 +39,8 @@ def instrument_sqlalchemy(
     sync_engine = engine.sync_engine if isinstance(engine, AsyncEngine) else engine
     # An engine with other execution options shares dialect and pool with the one it came from, and may be gone earlier.
     sync_engine = getattr(sync_engine, "_proxied", sync_engine)
-    known: Instrumentation | None = vars(sync_engine.dialect).get(_HANDLE)
-    if known is not None and not known.is_closed:
+    known = handle_of(sync_engine)
+    if known is not None:
         return known
     handle = _instrumented(sync_engine, recorder, pool)
     setattr(sync_engine.dialect, _HANDLE, handle)  # both are garbage together
@@ -51,6 +51,12 @@ def instrument_sqlalchemy(
         _traces(),
     )
     return handle
+
+
+def handle_of(engine: Engine) -> Instrumentation | None:
+    """The handle of an engine that is measured."""
+    handle: Instrumentation | None = vars(engine.dialect).get(_HANDLE)
+    return None if handle is None or handle.is_closed else handle
 
 
 def _instrumented(engine: Engine, recorder: Callable[[], DatabaseRecorder], pool: str) -> Instrumentation:
