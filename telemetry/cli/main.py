@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from telemetry.cli import catalogue, check, deliver
 from telemetry.cli.command import Command
 from telemetry.cli.doctor import command as doctor
+from telemetry.cli.watch import command as watch
 
 COMMANDS: tuple[Command, ...] = (
     doctor.COMMAND,
+    watch.COMMAND,
     catalogue.COMMAND,
     deliver.COMMAND,
     check.COMMAND,

@@ -44,9 +44,11 @@ def _attribute(name: str, labels: Iterable[Label]) -> dict[str, Any]:
     budgets = [label.budget for label in labels if label.budget is not None]
     described: dict[str, Any] = {"key": name, "stability": "stable"}
     if not budgets:
-        values = dict.fromkeys(value for label in labels for value in label.values)
-        members = [{"id": _id(value), "value": value, "stability": "stable"} for value in values]
-        return {**described, "type": {"members": members}, "brief": f"The label `{name}`, one of a closed set."}
+        return {
+            **described,
+            "type": {"members": _members(labels)},
+            "brief": f"The label `{name}`, one of a closed set.",
+        }
     bounds = "; ".join(dict.fromkeys(f"at most {budget.limit}: {budget.bounded_by}" for budget in budgets))
     return {
         **described,
@@ -55,6 +57,18 @@ def _attribute(name: str, labels: Iterable[Label]) -> dict[str, Any]:
         "note": f"{bounds}. Further values become `{budgets[0].overflow}`.",
         "examples": [budgets[0].overflow],
     }
+
+
+def _members(labels: Iterable[Label]) -> list[dict[str, str]]:
+    """Every value of any of them, under an id of its own."""
+    named: dict[str, str] = {}
+    for value in dict.fromkeys(value for label in labels for value in label.values):
+        plain, number = _id(value), 2
+        name = plain
+        while name in named:
+            name, number = f"{plain}_{number}", number + 1
+        named[name] = value
+    return [{"id": name, "value": value, "stability": "stable"} for name, value in named.items()]
 
 
 def _id(value: str) -> str:

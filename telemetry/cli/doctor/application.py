@@ -9,11 +9,17 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-SECONDS = 7.0
+LONGEST = 25.0
+"""Seconds that an import may take which computes, as on a busy machine."""
+_IDLE = 6.0  # seconds; one that waits this long for something else hangs
+_BETWEEN_LOOKS = 0.05
 
 
 @dataclass(frozen=True)
@@ -44,16 +50,47 @@ class Application:
 def imported(target: str) -> Application:
     """Import ``module:attribute`` as its server would, from the working directory."""
     command = [sys.executable, "-m", "telemetry.cli.doctor.inside", target]
+    with tempfile.TemporaryFile("w+") as answer, tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(command, env=_environment(), stdout=answer, stderr=errors)  # noqa: S603 - our own
+        try:
+            if not _ends(process):
+                return Application(failure="slow")
+        finally:
+            process.kill()
+            process.wait()
+        answer.seek(0)
+        errors.seek(0)
+        return _told(answer.read(), errors.read(), process.returncode)
+
+
+def _ends(process: subprocess.Popen[bytes]) -> bool:
+    """Whether it does, before it has waited for too long without computing, or has computed for too long."""
+    began = moved = time.monotonic()
+    used = 0.0
+    while process.poll() is None:
+        now, uses = time.monotonic(), _processor_seconds(process.pid)
+        if uses - used > _BETWEEN_LOOKS:
+            used, moved = uses, now
+        if now - moved > _IDLE or now - began > LONGEST:
+            return False
+        time.sleep(_BETWEEN_LOOKS)
+    return True
+
+
+def _processor_seconds(pid: int) -> float:
+    """What it has used of a processor so far; 0 where the system does not tell."""
     try:
-        done = subprocess.run(  # noqa: S603 - our own module
-            command, env=_environment(), capture_output=True, text=True, timeout=SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return Application(failure="slow")
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return 0.0
+
+
+def _told(answer: str, errors: str, status: int) -> Application:
     try:
-        said: dict[str, Any] = json.loads(done.stdout.rpartition("\n")[2])
+        said: dict[str, Any] = json.loads(answer.rpartition("\n")[2])
     except ValueError:
-        return Application(failure="import", says=_last_line(done.stderr) or f"it ends with status {done.returncode}")
+        return Application(failure="import", says=_last_line(errors) or f"it ends with status {status}")
     return Application(**said)
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import sys
+import textwrap
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -60,9 +63,19 @@ def _lines(findings: Sequence[Finding], case: Case) -> Iterator[str]:
     if not findings:
         yield f"healthy: {_subject(case)}"
     for number, finding in enumerate(findings, 1):
-        yield f"{number}. {finding.severity}: {finding.problem} [{finding.code}]"
-        yield from (f"      {line}" for line in finding.evidence)
-        yield f"   -> {finding.remedy}"
+        yield _wrapped(f"{number}. ", f"{finding.severity}: {finding.problem} [{finding.code}]")
+        yield from (_wrapped("      ", line) for line in finding.evidence)
+        yield _wrapped("   -> ", finding.remedy)
+
+
+def _wrapped(before: str, text: str) -> str:
+    """For a terminal, in lines of its width; a file or a pipe gets one line."""
+    if not sys.stdout.isatty():
+        return before + text
+    width, after = shutil.get_terminal_size().columns, " " * len(before)
+    return textwrap.fill(
+        text, width, initial_indent=before, subsequent_indent=after, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _subject(case: Case) -> str:

@@ -11,8 +11,6 @@ from telemetry.cli.doctor.check import Check
 from telemetry.cli.doctor.finding import Cause, Finding, Severity
 from telemetry.cli.doctor.later import Later, UnfinishedError
 
-SECONDS = 8.0
-
 UNFINISHED = Cause(
     "check-unfinished",
     "A check did not end in time.",
@@ -34,9 +32,9 @@ def examine(case: Case, checks: Sequence[Check]) -> list[Finding]:
         case: What is examined.
         checks: In the order of their causes.
     """
-    deadline = time.monotonic() + SECONDS
+    began = time.monotonic()
     running = [(check, Later(partial(_all, check, case))) for check in checks]
-    found = [finding for check, later in running for finding in _ended(check, later, deadline)]
+    found = [finding for check, later in running for finding in _ended(check, later, began + check.seconds)]
     return ordered(found, checks)
 
 

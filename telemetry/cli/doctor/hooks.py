@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from telemetry.cli.doctor.application import SECONDS, Application
+from telemetry.cli.doctor.application import LONGEST, Application
 from telemetry.cli.doctor.case import Case
 from telemetry.cli.doctor.check import Check
 from telemetry.cli.doctor.finding import Cause, Finding, Severity
@@ -85,7 +85,7 @@ def _run(case: Case) -> Iterator[Finding]:
 
 def _failed(application: Application, target: str) -> Finding:
     if application.failure == "slow":
-        return SLOW.found(f"the import of {target} has not ended after {SECONDS:g} s")
+        return SLOW.found(f"the import of {target} does not end; it waits for something")
     says = {"import": f"{target} cannot be imported", "attribute": f"there is no {target}"}
     return _FAILURES[application.failure].found(f"{says[application.failure]}: {application.says}")
 
@@ -107,4 +107,5 @@ CHECK = Check(
     asks="Is everything of the application measured that could be?",
     causes=(IMPORT, ATTRIBUTE, SLOW, UNCONFIGURED, HTTP, CELERY, DATABASE, EXCLUDED, BROKEN),
     run=_run,
+    seconds=LONGEST + 2,
 )

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from telemetry.cli.doctor import application, examination
-from tests.telemetry.doctor.conftest import Doctor
+from tests.telemetry.cli.conftest import Doctor
 
 _ROOT = Path(__file__).parents[3]
 _MODULE = """
@@ -40,8 +39,6 @@ def most_seconds() -> float:
 def module(service: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The module `own`, where the doctor is run."""
     service.chdir(tmp_path)
-    service.setattr(application, "SECONDS", 50.0)
-    service.setattr(examination, "SECONDS", 55.0)
     service.setenv("PYTHONPATH", str(_ROOT))
     file = tmp_path / "own.py"
     file.write_text(_MODULE)
@@ -58,8 +55,8 @@ def test_measured_application_is_silent(module: Path, doctor: Doctor) -> None:
     [
         ('telemetry.configure("shop")', "not-configured"),
         ("telemetry.instrument(app)", "http-not-measured"),
-        ("telemetry.instrument_celery(celery_app)", "celery-not-measured"),
-        ("telemetry.instrument_sqlalchemy(engine)", "database-not-measured"),
+        pytest.param("telemetry.instrument_celery(celery_app)", "celery-not-measured", marks=pytest.mark.slow),
+        pytest.param("telemetry.instrument_sqlalchemy(engine)", "database-not-measured", marks=pytest.mark.slow),
     ],
 )
 def test_missing_call_is_the_first_finding(module: Path, doctor: Doctor, without: str, code: str) -> None:
@@ -80,7 +77,6 @@ def test_import_that_fails_is_the_first_finding(module: Path, doctor: Doctor) ->
 @pytest.mark.slow
 def test_import_that_hangs_is_the_first_finding(module: Path, doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
     """An import that waits is ended after a few seconds, and named."""
-    monkeypatch.setattr(application, "SECONDS", 5.0)
     module.write_text("import time; time.sleep(60)")
     assert doctor("own:app").first == "app-import-hangs"
 
@@ -92,6 +88,7 @@ def test_process_that_ends_is_the_first_finding(module: Path, doctor: Doctor) ->
     assert doctor("own:app").first == "app-import-fails"
 
 
+@pytest.mark.slow
 def test_missing_attribute_is_the_first_finding(module: Path, doctor: Doctor) -> None:
     """A name that the module does not have is named."""
     assert doctor("own:api").first == "app-not-found"
@@ -105,6 +102,7 @@ def test_exclusion_of_everything_is_the_first_finding(
     assert doctor("own:app").first == "everything-excluded"
 
 
+@pytest.mark.slow
 def test_broken_assumption_is_the_first_finding(module: Path, doctor: Doctor) -> None:
     """A library that lacks what a hook relies on is named."""
     module.write_text(f"{_MODULE}\nimport fastapi.routing\ndel fastapi.routing._route_selected\n")

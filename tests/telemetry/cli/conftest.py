@@ -19,7 +19,7 @@ from support.waiting import eventually
 from telemetry.cli.main import main
 from tests.support.processes import line, started
 from tests.support.prometheus import Prometheus
-from tests.telemetry.doctor.peers import Peer
+from tests.telemetry.cli.peers import Peer
 
 _REPORTS = """
 t.http.declare("GET", "/items/{item}", 200)

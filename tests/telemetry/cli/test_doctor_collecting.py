@@ -6,7 +6,7 @@ import pytest
 
 from telemetry.catalogue import BY_NAME
 from telemetry.cli.doctor.canary import NAME
-from tests.telemetry.doctor.conftest import Doctor, Pages
+from tests.telemetry.cli.conftest import Doctor, Pages
 
 _MIB = 1 << 20
 

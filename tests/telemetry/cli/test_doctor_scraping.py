@@ -15,8 +15,8 @@ from support.ports import closed_url, free_port
 from support.waiting import eventually
 from telemetry.cli.prometheus_api import Prometheus as Api
 from tests.support.prometheus import Prometheus
-from tests.telemetry.doctor.conftest import Doctor, has_scraped, job, jobs
-from tests.telemetry.doctor.peers import Peer
+from tests.telemetry.cli.conftest import Doctor, has_scraped, job, jobs
+from tests.telemetry.cli.peers import Peer
 
 Patch = pytest.MonkeyPatch
 Jobs = list[dict[str, Any]]

@@ -15,8 +15,8 @@ from support.ports import closed_url, free_port
 from telemetry.cli.doctor import exporter, state, versions
 from telemetry.cli.doctor.state import _LEAST_SPACE
 from tests.support.processes import line, started
-from tests.telemetry.doctor.conftest import Doctor, Pages
-from tests.telemetry.doctor.peers import Peer, listening
+from tests.telemetry.cli.conftest import Doctor, Pages
+from tests.telemetry.cli.peers import Peer, listening
 
 Patch = pytest.MonkeyPatch
 _ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
