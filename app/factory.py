@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 import telemetry
-from app import errors, facts
+from app import catalogue, errors, facts
 from app.body_limit import BodyLimit
 from app.resources import open_resources
 from app.routes import ROUTERS
@@ -29,7 +29,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def create_app(settings: Settings) -> FastAPI:
     """Return the app, ready to be served."""
-    telemetry.configure(service_name="chat-app")
+    telemetry.configure(service_name="chat-app", catalogue=catalogue.MODULES)
     made = FastAPI(title="Chat backend", version="1", lifespan=_lifespan, docs_url="/docs", redoc_url=None)
     made.state.settings = settings
     for router in ROUTERS:

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 import telemetry
 from app.models import Conversation, User, now
 from app.plans import Plan
+from app.recorders import business, storage
 from app.resources import Resources
 from app.settings import Settings
 
@@ -51,19 +52,19 @@ async def read_once(resources: Resources) -> None:
     except Exception as error:  # whatever fails, the readings are forgotten and the app goes on
         log.warning("facts could not be read: %s", error)
         telemetry.get().errors.occurred(error, component="database")
-        telemetry.get().business.forget_readings()
-        telemetry.get().storage.forget_readings()
+        business.forget_readings()
+        storage.forget_readings()
         return
-    telemetry.get().business.observe_users_active(users)
-    telemetry.get().business.observe_conversations_active(conversations)
-    telemetry.get().storage.observe_quota_used(stored)
+    business.observe_users_active(users)
+    business.observe_conversations_active(conversations)
+    storage.observe_quota_used(stored)
 
 
-async def _users_active(session: AsyncSession, settings: Settings) -> dict[str, int]:
+async def _users_active(session: AsyncSession, settings: Settings) -> dict[Plan, int]:
     since = now() - timedelta(hours=settings.user_active_hours)
     by_plan = select(User.plan, func.count()).where(User.last_seen_at >= since).group_by(User.plan)
     active: dict[Plan, int] = {row[0]: row[1] for row in await session.execute(by_plan)}
-    return {plan.value: active.get(plan, 0) for plan in Plan}
+    return {plan: active.get(plan, 0) for plan in Plan}
 
 
 async def _conversations_active(session: AsyncSession, settings: Settings) -> int:
@@ -71,6 +72,6 @@ async def _conversations_active(session: AsyncSession, settings: Settings) -> in
     return await session.scalar(select(func.count()).where(Conversation.updated_at >= since)) or 0
 
 
-async def _storage_used(session: AsyncSession) -> list[tuple[str, str, int]]:
+async def _storage_used(session: AsyncSession) -> list[storage.Usage]:
     used = select(User.id, User.plan, User.storage_used).where(User.storage_used > 0)
-    return [(user_id, plan.value, size) for user_id, plan, size in await session.execute(used)]
+    return [(user_id, plan, size) for user_id, plan, size in await session.execute(used)]

@@ -13,9 +13,10 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, S3Store
 
-import telemetry
+from app.catalogue.storage import Operation
 from app.faults import STORAGE_DOWN, AppError
 from app.process import PerProcess
+from app.recorders import storage as recorder
 from app.settings import get_settings
 
 USER_FILES: Final = "user-files"
@@ -88,7 +89,7 @@ class Storage:
 
 
 @contextmanager
-def _operation(name: str, bucket: str) -> Iterator[_Transfer]:
+def _operation(name: Operation, bucket: str) -> Iterator[_Transfer]:
     """Count an operation that worked, and say what one that failed means."""
     transfer = _Transfer()
     try:
@@ -97,7 +98,7 @@ def _operation(name: str, bucket: str) -> Iterator[_Transfer]:
         raise ObjectMissing(str(error)) from error
     except (BaseError, OSError) as error:
         raise AppError(STORAGE_DOWN) from error
-    telemetry.get().storage.operation(name, bucket=bucket, transferred_bytes=transfer.size)
+    recorder.operation(name, bucket=bucket, transferred_bytes=transfer.size)
 
 
 @contextmanager

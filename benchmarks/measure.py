@@ -100,7 +100,7 @@ def in_a_box() -> setup.Telemetry:
     if process.current.configured is None:
         directory = Path(tempfile.mkdtemp(prefix="telemetry-benchmark-", dir=MEMORY))
         atexit.register(shutil.rmtree, directory)
-        made = setup.Telemetry(Settings(sink="otlp", state_dir=directory))
+        made = setup.Telemetry(Settings(exporters=("otlp",), state_dir=directory))
         made.pipeline._started = True  # noqa: SLF001
         process.current.configured = made
     return process.current.configured

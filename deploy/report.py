@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.catalogue import FLEET
 from deploy.settings import FleetSettings
-from telemetry.catalogue import DOCUMENTED
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def read(settings: FleetSettings) -> list[Line]:
     families: dict[str, Metric] = {}
     for setting in ("OTELCOL_TOTALS_PORT", "OTELCOL_LEVELS_PORT"):
         families |= _families(settings.url(setting, "/metrics"))
-    return [_line(spec.name, spec.kind, families) for spec in DOCUMENTED]
+    return [_line(spec.name, spec.kind, families) for spec in FLEET.documented]
 
 
 def missing(lines: Iterable[Line]) -> list[str]:

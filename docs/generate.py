@@ -8,62 +8,22 @@ Usage: ``python -m docs.generate [--check]``
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
+from app.catalogue import FLEET
 from docs import doctor, rooms
 from docs.accuracy import page as accuracy
 from docs.celery.page import outcomes
 from docs.performance import PARTS
+from docs.variables import variables, without_effect
 from grafana.rules import reference as alerts
-from telemetry.catalogue import ALL, DOCUMENTED, HistogramSpec, Label, Spec
+from telemetry.catalogue import HistogramSpec
+from telemetry.catalogue.reference import overview, sections
 from telemetry.instrumentation.bridge import RULES, Rule
+from telemetry.settings.variables import OWN, STANDARD
 
 ROOT = Path(__file__).parent.parent
-PROMETHEUS_TYPE = {"counter": "Counter", "histogram": "Histogram", "level": "Gauge", "fact": "Gauge"}
-MEANING = {
-    "counter": "summed over the fleet",
-    "histogram": "summed over the fleet",
-    "level": "one series per process (`instance`), gone 60 s after its death",
-    "fact": "one truth for the fleet, the last report wins",
-}
-
-
-def overview(specs: Iterable[Spec[Any]]) -> str:
-    """A table with a row for each metric."""
-    rows = ["| Metric | Type | Labels | Meaning |", "|---|---|---|---|"]
-    for spec in specs:
-        labels = ", ".join(spec.documented_labels)
-        rows.append(f"| `{spec.name}` | {PROMETHEUS_TYPE[spec.kind]} | {labels} | {spec.help} |")
-    return "\n".join(rows)
-
-
-def reference(specs: Iterable[Spec[Any]]) -> str:
-    """A section for each metric: how it aggregates, its label values and bounds, its buckets."""
-    return "\n\n".join(_section(spec) for spec in specs)
-
-
-def _section(spec: Spec[Any]) -> str:
-    lines = [
-        f"### `{spec.name}`",
-        "",
-        f"{spec.help} {PROMETHEUS_TYPE[spec.kind]}, {MEANING[spec.kind]}; unit `{spec.unit or 'none'}`.",
-        "",
-        "| Label | Values |",
-        "|---|---|",
-        *(f"| `{label.name}` | {_values(label)} |" for label in spec.label_set()),
-        "| `environment` | `deployment.environment.name` of the sender |",
-    ]
-    if isinstance(spec, HistogramSpec):
-        lines += ["", "Buckets: " + ", ".join(f"{bound:g}" for bound in spec.buckets) + "."]
-    return "\n".join(lines)
-
-
-def _values(label: Label) -> str:
-    if label.budget is None:
-        return ", ".join(f"`{value}`" for value in label.values)
-    return f"at most {label.budget.limit} ({label.budget.bounded_by}), then `{label.overflow}`"
 
 
 def translations(rules: Mapping[str, Rule]) -> str:
@@ -83,18 +43,23 @@ def known_totals() -> str:
         f"      {spec.name}: {{bounds: [{', '.join(f'{bound:g}' for bound in spec.buckets)}]}}"
         if isinstance(spec, HistogramSpec)
         else f"      {spec.name}: {{}}"
-        for spec in ALL
+        for spec in FLEET.specs
         if spec.kind in {"counter", "histogram"}
     )
 
 
 def known_names(*kinds: str) -> str:
     """The names of these kinds as a list of the collector's configuration."""
-    return "\n".join(f"      - {spec.name}" for spec in ALL if spec.kind in kinds)
+    return "\n".join(f"      - {spec.name}" for spec in FLEET.specs if spec.kind in kinds)
+
+
+def code(path: str) -> str:
+    """A file of an example as a block of code."""
+    return f"```python\n{(ROOT / path).read_text().rstrip()}\n```"
 
 
 GENERATED: dict[str, dict[str, Callable[[], str]]] = {
-    "README.md": {"metrics": lambda: overview(DOCUMENTED)},
+    "README.md": {"metrics": lambda: overview(FLEET.documented)},
     "docs/accuracy.md": {
         "measured": accuracy.measured,
         "results": accuracy.results,
@@ -104,12 +69,22 @@ GENERATED: dict[str, dict[str, Callable[[], str]]] = {
     "docs/celery.md": {"outcomes": outcomes},
     "docs/doctor.md": {"checks": doctor.known},
     "docs/metrics.md": {
-        "documented": lambda: reference(DOCUMENTED),
-        "additional": lambda: reference(spec for spec in ALL if not spec.documented),
+        "documented": lambda: sections(FLEET.documented),
+        "additional": lambda: sections(spec for spec in FLEET.specs if not spec.documented),
+    },
+    "docs/own-metrics.md": {
+        "declaration": lambda: code("examples/own_metrics/metrics.py"),
+        "shop": lambda: code("examples/own_metrics/shop.py"),
+        "tests": lambda: code("examples/own_metrics/test_shop.py"),
     },
     "docs/alerts.md": {"alerts": alerts.overview, "guide": alerts.comparison},
     "docs/recording.md": {"bridge": lambda: translations(RULES)},
     "docs/performance.md": dict(PARTS),
+    "docs/settings.md": {
+        "standard": lambda: variables(STANDARD),
+        "ignored": lambda: without_effect(STANDARD),
+        "own": lambda: variables(OWN),
+    },
     "otel-collector.durable.yaml": {
         "totals": known_totals,
         "other": lambda: known_names("level", "fact"),

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from telemetry.extras import needed
 from telemetry.instrumentation.handle import Instrumentation
 from telemetry.instrumentation.llm.decorator import llm_call
+from telemetry.own import counter, fact, histogram, level
 from telemetry.process import get
-from telemetry.settings.settings import Settings, SettingsError
+from telemetry.settings.problems import SettingsError
+from telemetry.settings.settings import Settings
 from telemetry.setup import Telemetry, configure, shutdown
 
 if TYPE_CHECKING:
+    __version__: str
     from celery import Celery
     from sqlalchemy import Engine
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -22,16 +26,32 @@ __all__ = [
     "Settings",
     "SettingsError",
     "Telemetry",
+    "__version__",
     "configure",
+    "counter",
+    "fact",
     "get",
+    "histogram",
     "instrument",
     "instrument_celery",
     "instrument_sqlalchemy",
+    "level",
     "llm_call",
     "prometheus_asgi_app",
     "prometheus_wsgi_app",
     "shutdown",
 ]
+
+
+if not TYPE_CHECKING:  # a type checker would take every name for one of the package
+
+    def __getattr__(name: str) -> str:
+        """``__version__``, read when it is asked for."""
+        if name == "__version__":
+            from telemetry.version import own_version
+
+            return own_version()
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def instrument(app: ASGIApp, *, excluded: str | Iterable[str] = ()) -> Instrumentation:
@@ -52,7 +72,8 @@ def instrument(app: ASGIApp, *, excluded: str | Iterable[str] = ()) -> Instrumen
         ValueError: If an entry of ``excluded`` is wrong, naming it and the remedy.
         TypeError: If ``app`` is a function, or no application; the remedy is named.
     """
-    from telemetry.instrumentation.fastapi.application import instrument_app
+    with needed("fastapi", "telemetry.instrument()"):
+        from telemetry.instrumentation.fastapi.application import instrument_app
 
     return instrument_app(app, excluded)
 
@@ -68,7 +89,8 @@ def instrument_celery(app: Celery) -> Instrumentation:
     Returns:
         What ends the measurement by ``close()``, or with a ``with`` block. A second call returns the same.
     """
-    from telemetry.instrumentation.celery.application import instrument_celery as instrument_app
+    with needed("celery", "telemetry.instrument_celery()"):
+        from telemetry.instrumentation.celery.application import instrument_celery as instrument_app
 
     return instrument_app(app)
 
@@ -83,7 +105,8 @@ def instrument_sqlalchemy(engine: Engine | AsyncEngine, pool: str = "main") -> I
     Returns:
         What ends the measurement by ``close()``, or with a ``with`` block. A second call returns the same.
     """
-    from telemetry.instrumentation.sqlalchemy.engine import instrument_sqlalchemy as instrument_engine
+    with needed("sqlalchemy", "telemetry.instrument_sqlalchemy()"):
+        from telemetry.instrumentation.sqlalchemy.engine import instrument_sqlalchemy as instrument_engine
 
     return instrument_engine(engine, lambda: get().database, pool)
 
@@ -93,14 +116,16 @@ def prometheus_asgi_app() -> Callable[..., Any]:
 
     Whichever process answers shows the totals of every process that shares ``TELEMETRY_STATE_DIR``, living and dead.
     """
-    from telemetry.pipeline.prometheus import asgi_app
+    with needed("prometheus", "telemetry.prometheus_asgi_app()"):
+        from telemetry.pipeline.prometheus import asgi_app
 
     return asgi_app(_endpoint)
 
 
 def prometheus_wsgi_app() -> Callable[..., Sequence[bytes]]:
     """The same as a WSGI application."""
-    from telemetry.pipeline.prometheus import wsgi_app
+    with needed("prometheus", "telemetry.prometheus_wsgi_app()"):
+        from telemetry.pipeline.prometheus import wsgi_app
 
     return wsgi_app(_endpoint)
 

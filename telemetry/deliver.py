@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from telemetry.pipeline.adoption import Adopted, Adoption
 from telemetry.pipeline.delivery import Delivery
+from telemetry.pipeline.sums import keeper
 from telemetry.pipeline.transport import build_transport, target_of
 from telemetry.settings.settings import Settings
 from telemetry.setup import Telemetry
@@ -26,10 +27,11 @@ def deliver(settings: Settings, timeout: float) -> Adopted:
     Returns:
         What became of their boxes.
     """
-    silent = Telemetry(replace(settings, sink="none"))
-    delivery = Delivery(build_transport(settings), silent.instruments, threading.RLock())
+    silent = Telemetry(replace(settings, exporters=()))
+    delivery = Delivery(build_transport(settings.destination), silent.instruments, threading.RLock())
     target, most_age = target_of(settings), settings.state_max_age
-    adoption = Adoption(settings.box_directory, target, delivery, most_age, silent.instruments, silent.settle_for)
+    directory, keep = settings.box_directory, keeper(settings.box_directory)
+    adoption = Adoption(directory, target, delivery, most_age, silent.instruments, silent.settle_for, keep)
     route, deadline = secrets.token_bytes(16), time.monotonic() + timeout
     total = Adopted()
     while True:

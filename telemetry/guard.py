@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 
+from telemetry.extras import MissingExtraError
+
 _logger = logging.getLogger("telemetry")
 _LOGGED_AT_MOST = 20
 
@@ -40,6 +42,11 @@ def on_failure(listener: Callable[[BaseException], None] | None) -> None:
     _State.listener = listener
 
 
+def is_strict() -> bool:
+    """Whether ``TELEMETRY_STRICT`` is set: what would be logged is raised."""
+    return os.environ.get(STRICT_VARIABLE, "").strip().lower() in {"1", "true"}
+
+
 def swallow(error: BaseException, doing: str) -> None:
     """Report an exception of our own code without letting it reach the host.
 
@@ -50,7 +57,7 @@ def swallow(error: BaseException, doing: str) -> None:
     Raises:
         BaseException: ``error`` itself, if it is the host's, or where ``TELEMETRY_STRICT`` is set (our tests).
     """
-    if is_the_hosts(error) or os.environ.get(STRICT_VARIABLE):
+    if is_the_hosts(error) or is_strict():
         raise error
     if getattr(_State.reporting, "now", False):
         return  # reporting a failure failed: once is enough
@@ -90,10 +97,17 @@ def _report(error: BaseException, doing: str) -> None:
     _State.failures += 1
     if _State.failures <= _LOGGED_AT_MOST:
         with _ignored():  # what a log handler of the host's raises
-            _logger.warning("telemetry failed while %s; the application goes on", doing, exc_info=error)
+            _log(error, doing)
     if _State.listener is not None:
         with _ignored():
             _State.listener(error)
+
+
+def _log(error: BaseException, doing: str) -> None:
+    if isinstance(error, MissingExtraError):  # it says all there is to know
+        _logger.error("telemetry: %s", error)
+    else:
+        _logger.warning("telemetry failed while %s; the application goes on", doing, exc_info=error)
 
 
 @contextmanager

@@ -86,6 +86,7 @@ class Lifetime:
     Attributes:
         configured: ``configure()`` was called; subscribers get the ``Telemetry``.
         collecting: The metrics are about to be collected, in whichever thread does so.
+        forking: This process is about to fork; the thread that does so is the one that is told.
         forked: This process is a child that was just forked; no other code of it has run.
         ending: This process ends normally: the last moment to record something.
         ended: It does, and nothing more will be recorded.
@@ -94,6 +95,7 @@ class Lifetime:
     def __init__(self) -> None:
         self.configured = Event("configured")
         self.collecting = Event("collecting")
+        self.forking = Event("forking")
         self.forked = Event("forked")
         self.ending = Event("ending", last_first=True)
         self.ended = Event("ended", last_first=True)
@@ -104,7 +106,7 @@ class Lifetime:
         Children of multiprocessing leave by ``os._exit``: their finalizers run, no ``atexit`` handler. A starting child
         clears the finalizers it inherited, and then runs the after-fork callbacks, which is where it gets its own.
         """
-        os.register_at_fork(after_in_child=self.forked.fire)
+        os.register_at_fork(before=self.forking.fire, after_in_child=self.forked.fire)
         atexit.register(self._end)
         util.register_after_fork(self, Lifetime._end_with_finalizers)
         if multiprocessing_process.parent_process() is not None:

@@ -57,6 +57,8 @@ class Process:
         lock: Held while one of them is made.
         make_silent: Makes the one that measures for nobody.
         measured: What hooks of ours measure.
+        told: What was said in the log once and is not said again.
+        left_to_parent: What a forked child inherited and must neither use nor close.
     """
 
     def __init__(self) -> None:
@@ -65,6 +67,8 @@ class Process:
         self.make_silent: Callable[[], Telemetry]
         self._silent: Telemetry | None = None
         self.measured = Measured()
+        self.told: set[object] = set()
+        self.left_to_parent: list[object] = []
 
     def silent(self) -> Telemetry:
         """The one that measures for nobody."""

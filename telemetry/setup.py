@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from opentelemetry import metrics
 from opentelemetry.sdk.metrics.view import View
 
 from telemetry import guard, process
 from telemetry.box.box import Box
-from telemetry.domains.business import BusinessRecorder
+from telemetry.catalogue import BUILT_IN, Catalogue
+from telemetry.catalogue.loading import Module, Modules, each, including, of_entry_points
 from telemetry.domains.celery import CeleryRecorder
 from telemetry.domains.database import DatabaseRecorder
 from telemetry.domains.errors import ErrorsRecorder
 from telemetry.domains.http import HttpRecorder
-from telemetry.domains.storage import StorageRecorder
 from telemetry.instrumentation.bridge import Bridge
 from telemetry.instrumentation.llm.billing import LlmBilling
 from telemetry.instrumentation.llm.calls import LlmCalls
+from telemetry.instrumentation.registry import Registry
 from telemetry.metrics.catalogue_instruments import Instruments
-from telemetry.metrics.catalogued import catalogue_views, clamp_of
+from telemetry.metrics.catalogued import Declared
 from telemetry.metrics.provider import MeterProvider
 from telemetry.pipeline.pipeline import Pipeline
+from telemetry.settings.buckets import fitting
+from telemetry.settings.problems import SettingsError
 from telemetry.settings.settings import Settings
 
 _logger = logging.getLogger("telemetry")
@@ -35,34 +38,43 @@ class Telemetry:
     Args:
         settings: How metrics leave the process.
         views: Of the application's own instruments, beside those of the catalogue.
+        catalogue: What is declared; it may grow.
 
     Attributes:
+        catalogue: What is declared.
         meter_provider: What counts: for auto-instrumentors, whose metrics land on the documented series, and for an
             application's own instruments.
         http: Requests and responses.
         celery: Tasks, queues and workers.
         llm: Calls to LLM vendors.
         database: Pools and queries.
-        business: Users, conversations, messages, images, audio.
-        storage: Object store operations and quotas.
         errors: Errors and rate limits.
     """
 
-    def __init__(self, settings: Settings, views: Sequence[View] = ()) -> None:
+    def __init__(self, settings: Settings, views: Sequence[View] = (), catalogue: Catalogue = BUILT_IN) -> None:
         self.settings = settings
-        all_views = [*catalogue_views(settings.histogram_buckets), *views]
-        self.meter_provider = MeterProvider(all_views, clamp_of=clamp_of, owner=_Owner(self))
-        self.instruments = Instruments(self.meter_provider.get_meter("telemetry"))
+        self.catalogue = catalogue
+        buckets, wrong = fitting(settings.histogram_buckets, catalogue)
+        _complain(f"histogram_buckets (TELEMETRY_HISTOGRAM_BUCKETS): {problem}" for problem in wrong)
+        declared = Declared(catalogue.specs, buckets, views)
+        self.meter_provider = MeterProvider(declared.views, clamp_of=declared.clamp_of, owner=_Owner(self))
+        self.instruments = Instruments(self.meter_provider.get_meter("telemetry"), declared)
         self._billing = LlmBilling(self.instruments, self.meter_provider, settings.llm_prices)
         self.pipeline = Pipeline(settings, self.meter_provider, self.instruments, self.observe, self.settle_for)
+        self._registry = _registry(self.meter_provider, declared) if settings.prometheus_client else None
         self.errors = ErrorsRecorder(self.instruments)
         self.http = HttpRecorder(self.instruments, self.errors)
         self.celery = CeleryRecorder(self.instruments, self.errors)
         self.llm = LlmCalls(self.instruments, self.errors, self._billing)
         self.database = DatabaseRecorder(self.instruments, self.errors)
-        self.business = BusinessRecorder(self.instruments)
-        self.storage = StorageRecorder(self.instruments)
+        process.lifetime.forking.subscribe(self.before_fork)
         process.lifetime.forked.subscribe(self.after_fork_in_child)
+
+    def include(self, catalogue: Catalogue) -> None:
+        """Count what this catalogue declares, too; the zero series of what is new are there from now on."""
+        self.catalogue = self.catalogue.including(*catalogue.modules)
+        self.instruments.include(self.catalogue.specs)
+        self.instruments.declare_closed()
 
     @property
     def own_sources(self) -> frozenset[str]:
@@ -74,7 +86,13 @@ class Telemetry:
         process.lifetime.collecting.fire()
         with guard.guarded("pricing noted LLM calls"):
             self._billing.collecting()
+        self._collect_registry()
         self.meter_provider.collect()
+
+    def _collect_registry(self) -> None:
+        with guard.guarded("reading the metrics of prometheus_client"):
+            if self._registry is not None:
+                self._registry.collect()
 
     def start(self) -> None:
         """Start the pipeline of this process where it does not run yet; never raises."""
@@ -94,6 +112,7 @@ class Telemetry:
         """Export what is left, within the exit deadline; safe to call more than once."""
         if not self.pipeline.has_heir():
             self.settle()
+        self._collect_registry()
         self.pipeline.shutdown()
 
     def settle(self) -> None:
@@ -105,10 +124,27 @@ class Telemetry:
         """Do what a dead process had put off, in its own box; whether that worked."""
         return self._billing.settle_for(box)
 
+    def before_fork(self) -> None:
+        """Remember what a child must not count again."""
+        if self._registry is not None:
+            self._registry.before_fork()
+
     def after_fork_in_child(self) -> None:
         """Forget what the parent recorded; the first event in the child starts a pipeline of its own."""
         self._billing.after_fork_in_child()
         self.pipeline.after_fork_in_child()
+        if self._registry is not None:  # what it counts is no event that we see
+            self._registry.after_fork_in_child()
+            self.start()
+
+
+def _registry(provider: MeterProvider, declared: Declared) -> Registry | None:
+    try:
+        from prometheus_client import REGISTRY
+    except ImportError:
+        _complain(["TELEMETRY_PROMETHEUS_CLIENT: there is no prometheus_client: pip install prometheus-client"])
+        return None
+    return Registry(provider, declared.takes, REGISTRY)
 
 
 class _Owner:
@@ -138,7 +174,11 @@ class _Owner:
 
 
 def configure(
-    service_name: str | None = None, *, settings: Settings | None = None, views: Sequence[View] = ()
+    service_name: str | None = None,
+    *,
+    settings: Settings | None = None,
+    views: Sequence[View] = (),
+    catalogue: Modules = (),
 ) -> Telemetry:
     """Configure telemetry for this process; the first call wins, later calls return its result.
 
@@ -148,22 +188,61 @@ def configure(
         service_name: Used where ``OTEL_SERVICE_NAME`` is not set.
         settings: Instead of the environment's.
         views: The SDK's, for the application's own instruments: names, attributes and buckets.
+        catalogue: Modules that declare metrics of the application's own, or their dotted names; of later calls, too.
+            Those of ``TELEMETRY_CATALOGUE`` and of entry points in the group ``telemetry_catalogue`` come on top.
 
     Returns:
         The recorders of this process.
 
     Raises:
-        SettingsError: If a setting is wrong, naming every wrong setting, its value and the remedy.
+        SettingsError: With ``TELEMETRY_STRICT=true``, if a setting is wrong: every wrong one, its value and the remedy.
+            Without, each is an error in the log, and its default holds. The same is true of what is wrong with the
+            catalogue.
     """
     with process.current.lock:
         if process.current.configured is None:
-            process.current.configured = _configured(settings or Settings.from_environment(service_name), views)
+            settings = settings or Settings.from_environment(service_name)
+            loaded = _loaded(BUILT_IN, [*_given(catalogue), *_installed(settings)])
+        else:
+            loaded = _loaded(process.current.configured.catalogue, _given(catalogue))
+        if process.current.configured is None:  # a module of the catalogue may configure when it is imported
+            process.current.configured = _configured(settings or Settings(), views, loaded)
             process.lifetime.configured.fire(process.current.configured)
+        elif loaded != process.current.configured.catalogue:
+            process.current.configured.include(loaded)
         return process.current.configured
 
 
-def _configured(settings: Settings, views: Sequence[View]) -> Telemetry:
-    telemetry = Telemetry(settings, views)
+def _given(catalogue: Modules) -> Iterator[tuple[Module, str]]:
+    """The modules of an argument, each with who names it."""
+    return ((module, "configure(catalogue=…)") for module in each(catalogue))
+
+
+def _installed(settings: Settings) -> Iterator[tuple[Module, str]]:
+    """Those of the environment and of installed distributions."""
+    for name in settings.catalogue:
+        yield name, f"TELEMETRY_CATALOGUE={','.join(settings.catalogue)!r}"
+    yield from of_entry_points()
+
+
+def _loaded(catalogue: Catalogue, named: Iterable[tuple[Module, str]]) -> Catalogue:
+    loaded, wrong = including(catalogue, named)
+    _complain(wrong)
+    return loaded
+
+
+def _complain(problems: Iterable[str]) -> None:
+    """Say what is left out and why; where that is strict, do not go on."""
+    found = list(problems)
+    if found and guard.is_strict():
+        raise SettingsError("; ".join(found))
+    for problem in found:
+        _logger.error("%s; telemetry goes on without it", problem)
+
+
+def _configured(settings: Settings, views: Sequence[View], catalogue: Catalogue) -> Telemetry:
+    _report_problems(settings)
+    telemetry = Telemetry(settings, views, catalogue)
     guard.on_failure(lambda error: telemetry.errors.occurred(error, component="telemetry"))
     telemetry.instruments.declare_closed()
     telemetry.start()
@@ -173,11 +252,18 @@ def _configured(settings: Settings, views: Sequence[View]) -> Telemetry:
         "telemetry: service=%s environment=%s exporter=%s interval=%gs pid=%d",
         settings.service_name,
         settings.environment,
-        settings.sink,
+        ",".join(settings.exporters) or "none",
         settings.export_interval,
         os.getpid(),
     )
     return telemetry
+
+
+def _report_problems(settings: Settings) -> None:
+    for problem in settings.problems:
+        _logger.error("telemetry: %s", problem)
+    for problem in settings.ignored:
+        _logger.warning("telemetry: %s", problem)
 
 
 def _set_globally(provider: MeterProvider) -> None:

@@ -11,6 +11,21 @@ import pytest
 
 from support.memory import MEMORY
 from telemetry import guard, testing
+from tests.support import chat
+
+# They start whole fleets: one at a time, and first, so that none is left over at the end.
+FLEETS = ("tests/fleet/", "tests/grafana/")
+# One collector and one Prometheus for all of their files.
+TOGETHER = ("tests/telemetry/cli/",)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several processes share the tests, a file's stay together, and those of fleets, and of a folder."""
+    paths = {item: item.path.relative_to(item.config.rootpath).as_posix() for item in items}
+    for item, path in paths.items():
+        together = next((folder for folder in TOGETHER if path.startswith(folder)), path)
+        item.add_marker(pytest.mark.xdist_group("fleets" if path.startswith(FLEETS) else together))
+    items.sort(key=lambda item: not paths[item].startswith(FLEETS))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -18,6 +33,7 @@ def _boxes_of_this_session() -> Iterator[None]:
     """Processes that tests start keep their boxes where no other session looks."""
     directory = tempfile.mkdtemp(prefix="telemetry-tests-", dir=MEMORY)
     os.environ["TELEMETRY_STATE_DIR"] = directory
+    os.environ.setdefault("OTEL_METRICS_EXPORTER", "none")  # this process configures itself in some tests
     yield
     shutil.rmtree(directory)
 
@@ -31,5 +47,5 @@ def _strict(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def captured() -> Iterator[testing.Captured]:
     """What the test records, in memory."""
-    with testing.capture() as recorded:
+    with testing.captured(catalogue=chat) as recorded:
         yield recorded

@@ -15,6 +15,7 @@ from worker import transport
 QUEUES: Final = ("high", "medium", "low")
 SOFT_TIME_LIMIT_SECONDS: Final = 120
 TIME_LIMIT_SECONDS: Final = 150
+METRICS: Final = ("app.catalogue.business", "app.catalogue.storage")  # by name: only what runs tasks needs them
 
 
 def results_at(url: str) -> str:
@@ -76,5 +77,5 @@ celery_app = make_celery_app()
 # Flower and `celery inspect` load this module too; only what runs or publishes tasks is measured.
 # The app reports as chat-app and instruments `celery_app` itself.
 if {"worker", "beat"} & set(sys.argv[1:]):
-    telemetry.configure(service_name="chat-worker")
+    telemetry.configure(service_name="chat-worker", catalogue=METRICS)
     telemetry.instrument_celery(celery_app)

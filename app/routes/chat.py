@@ -7,10 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-import telemetry
 from app.auth import CurrentUser, Db
 from app.faults import AppError
 from app.models import User
+from app.recorders import business
 from app.resources import Held, Resources
 from app.routes.tasks import poll_url
 from app.schemas import (
@@ -72,7 +72,7 @@ async def stream_reply(
     """Add a message and stream the reply: events `delta` {text}, then `done` or `error`."""
     conversation = await conversations.get(session, user, conversation_id)
     exchange = await conversations.add(session, user, conversation, body.message, with_job=False)
-    telemetry.get().business.message_sent(plan=user.plan.value)
+    business.message_sent(user.plan)
     done = {"conversation_id": conversation.id, "message_id": exchange.reply.id}
     return await begin(held.streamer.stream(exchange), done)
 
@@ -92,7 +92,7 @@ async def _send(exchange: Exchange, user: User, session: Db, held: Resources) ->
     except AppError:
         await conversations.undo(session, exchange)
         raise
-    telemetry.get().business.message_sent(plan=user.plan.value)
+    business.message_sent(user.plan)
     return MessageAccepted(
         task_id=exchange.job.id,
         poll_url=poll_url(exchange.job.id),

@@ -7,10 +7,10 @@ from typing import Any
 from sqlalchemy import CursorResult
 from sqlalchemy.orm import Session
 
-import telemetry
 from app.db import sync_session
 from app.llm import media_vendor
 from app.models import File, Job, User
+from app.recorders import business
 from app.services import jobs, maintenance, quota
 from app.settings import get_settings
 from app.storage import AUDIO, IMAGES, ObjectMissing, storage
@@ -30,7 +30,7 @@ def generate_image(job_id: str, prompt: str) -> dict[str, Any]:
     with sync_session() as session:
         session.execute(quota.finish(file.id))
         jobs.succeed(session, job_id, result)
-    telemetry.get().business.image_generated(model=model, count=1)
+    business.image_generated(model)
     return result
 
 
@@ -64,7 +64,7 @@ def transcribe(job_id: str, key: str, name: str) -> dict[str, Any]:
     result = {"text": heard.text, "language": heard.language, "seconds": heard.seconds}
     with sync_session() as session:
         jobs.succeed(session, job_id, result)
-    telemetry.get().business.audio_transcribed(seconds=heard.seconds, provider=vendor.provider, language=heard.language)
+    business.audio_transcribed(seconds=heard.seconds, provider=vendor.provider, language=heard.language)
     return result
 
 

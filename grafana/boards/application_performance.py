@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from app.catalogue import business, storage
 from grafana.boards import promql
 from grafana.boards.panels import ORANGE, RED, Board, Panel, Row, bars, choice, line, number
 from grafana.boards.promql import fact, increase, level, or_zero, quantile, rate, ratio
 from grafana.rules import slo
-from telemetry.catalogue import business, database, errors, http, llm, storage
+from telemetry.catalogue import database, errors, http, llm
 
 _ENDPOINT = ('endpoint=~"$endpoint"',)
 _MODEL = ('model=~"$model"',)

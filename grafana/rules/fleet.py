@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from telemetry.catalogue import ALL, HistogramSpec, Spec
+from app.catalogue import FLEET
+from telemetry.catalogue import HistogramSpec, Spec
 
 Rule = dict[str, Any]
 WHOSE = ("environment", "service_namespace")  # of every series; one without a namespace stays without
@@ -12,7 +13,7 @@ WHOSE = ("environment", "service_namespace")  # of every series; one without a n
 
 def group() -> dict[str, Any]:
     """The rule group; a new metric of the catalogue is in it without being told."""
-    return {"name": "fleet", "interval": "30s", "rules": [rule for spec in ALL for rule in _rules(spec)]}
+    return {"name": "fleet", "interval": "30s", "rules": [rule for spec in FLEET.specs for rule in _rules(spec)]}
 
 
 def _rules(spec: Spec[Any]) -> list[Rule]:

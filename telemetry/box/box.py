@@ -17,6 +17,9 @@ from telemetry.steps import complete
 
 _logger = logging.getLogger("telemetry")
 
+SHOWN = "shown"
+"""What a process says of itself where an endpoint shows what it counts, beside a collector."""
+
 # A pool may start hundreds of processes that die with a few series each, in the 64 MB of a container's /dev/shm.
 _SIZES = (16 * 1024, 64 * 1024)
 _LARGEST = 128 * 1024
@@ -168,6 +171,11 @@ class Box:
         return self._segments[0].header.sender
 
     @property
+    def made_at(self) -> int:
+        """When it began, in Unix nanoseconds."""
+        return self._segments[0].header.made_at
+
+    @property
     def alive_at(self) -> int:
         """When its process last said that it lives, in Unix nanoseconds."""
         return self._segments[0].header.alive_at
@@ -189,10 +197,26 @@ class Box:
         stored = self._segments[: self._in_storage] if self.path is not None else []
         return [moved for segment in self.totals if segment not in stored for moved in segment.undelivered()]
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether an endpoint shows its totals, too: who removes it adds them to those of the dead before."""
+        return bool(self.process.get(SHOWN))
+
     def is_done(self) -> bool:
-        """Whether nobody needs it any more: the collector has everything, and nothing was put off."""
+        """Whether nobody needs it any more: the collector has everything, nothing was put off, no endpoint shows it."""
+        return not self.is_shown and self.is_delivered()
+
+    def is_delivered(self) -> bool:
+        """Whether the collector has everything, and nothing was put off."""
         put_off = any(moved.amounts[0] for moved in self.standing(Role.NOTES))
         return not put_off and all(segment.is_delivered() for segment in self.totals)
+
+    def give_up(self) -> None:
+        """Let nothing be owed to the collector any more."""
+        for segment in self.totals:
+            for _ in range(2):  # what was on its way, then the rest of it
+                if segment.prepare(segment.header.route):
+                    segment.acknowledge()
 
     def revoke(self) -> None:
         """Let nobody count here any more; what was counted can still be exported."""

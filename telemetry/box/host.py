@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -60,17 +60,17 @@ class Host:
         settle: Comes back to the notes of a dead process.
     """
 
-    def __init__(self, directory: Path, group_of: Group, settle: Callable[[Box], object] = lambda box: None) -> None:
+    def __init__(self, directory: Path, group_of: Group, settle: Callable[[Box], object] = lambda box: True) -> None:
         self._directory = directory
         self._group_of = group_of
         self._settle = settle
         self._known: dict[Path, list[Segment]] = {}
 
-    def read(self, own: Path | None = None) -> list[Standing]:
+    def read(self, own: Collection[Path] = ()) -> list[Standing]:
         """What every process of the directory says, each once.
 
         Args:
-            own: A box to leave out.
+            own: Boxes to leave out.
 
         Raises:
             OSError: If it cannot be read now.
@@ -79,7 +79,9 @@ class Host:
             return []
         with locks.directory_locked(self._directory, shared=True, timeout=LOCK_SECONDS):
             sums = self._all(self._paths(SUM))
-            absorbed = {name for standing in sums for name in standing.process["absorbed"]} | {own and own.name}
+            absorbed = {name for standing in sums for name in standing.process["absorbed"]} | {
+                path.name for path in own
+            }
             boxes = self._all(path for path in self._paths(SUFFIX) if path.name not in absorbed)
             self._known = {path: known for path, known in self._known.items() if path.exists()}
             return [*sums, *(standing for standing in boxes if self._group_of(standing.process) is not None)]
@@ -116,7 +118,7 @@ class Host:
         return standing
 
     def absorb(self) -> int:
-        """Add up what dead processes counted, and remove their boxes; how many there were.
+        """Add up what dead processes counted that owe nothing to a collector, and remove their boxes; how many.
 
         Raises:
             OSError: If there is no room, or the directory cannot be read now.
@@ -124,20 +126,36 @@ class Host:
         if not self._directory.is_dir():
             return 0
         with locks.directory_locked(self._directory, shared=False, timeout=LOCK_SECONDS):
-            groups: dict[str, list[Box]] = defaultdict(list)
+            taken: list[Box] = []
             try:
                 for box in dead_boxes(self._directory):
-                    group = self._group_of(box.process)
-                    if group is None:
+                    if box.is_shown or self._group_of(box.process) is None:
                         box.leave()
                     else:
-                        groups[group].append(box)
-                for group, boxes in groups.items():
-                    self._add(group, boxes)
+                        taken.append(box)
+                self._add_all(taken)
             finally:
-                for box in (box for boxes in groups.values() for box in boxes):
+                for box in taken:
                     box.leave()
-            return sum(map(len, groups.values()))
+            return len(taken)
+
+    def keep(self, boxes: Iterable[Box]) -> None:
+        """Add up what dead processes counted whose boxes the caller has taken, and remove them; then to be left.
+
+        Raises:
+            OSError: If there is no room, or the directory cannot be read now.
+        """
+        with locks.directory_locked(self._directory, shared=False, timeout=LOCK_SECONDS):
+            self._add_all(boxes)
+
+    def _add_all(self, boxes: Iterable[Box]) -> None:
+        groups: dict[str, list[Box]] = defaultdict(list)
+        for box in boxes:
+            group = self._group_of(box.process)
+            if group is not None:
+                groups[group].append(box)
+        for group, of_group in groups.items():
+            self._add(group, of_group)
 
     def _add(self, group: str, boxes: list[Box]) -> None:
         path = self._directory / f"{sha256(group.encode()).hexdigest()[:16]}{SUM}"
@@ -154,7 +172,8 @@ class Host:
                 totals.add(box.standing(Role.TOTALS))
         if not settled:
             return
-        process = {**settled[0].process, "absorbed": [box.path.name for box in settled if box.path is not None]}
+        there = {name for name in done if (self._directory / name).exists()}  # somebody died before it was removed
+        process = {**settled[0].process, "absorbed": sorted(there | {box.path.name for box in settled if box.path})}
         totals.write(path, process)
         for box in settled:
             box.remove()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from telemetry.fork_lock import ForkLock
 
 try:
     import fcntl
@@ -18,25 +19,12 @@ _BETWEEN_TRIES = 0.002
 _LONGEST_WAIT = 1.0  # of a fork, for a thread that is between opening and noting a file
 
 # A lock belongs to the description of an open file, which a fork shares: a child that kept it would keep its parent's
-# box from being adopted. So no fork may fall between opening a file and noting it here. It is re-entrant for signal
-# handlers, and a fork that has waited long enough goes on.
-_opening = threading.RLock()
+# box from being adopted. So no fork may fall between opening a file and noting it here.
+_opening = ForkLock(_LONGEST_WAIT)
 _files: set[int] = set()
-_held_for_fork = threading.local()
 
 
-def _before_fork() -> None:
-    _held_for_fork.now = _opening.acquire(timeout=_LONGEST_WAIT)
-
-
-def _after_fork_in_parent() -> None:
-    if _held_for_fork.now:
-        _opening.release()
-
-
-def _after_fork_in_child() -> None:
-    global _opening  # noqa: PLW0603 - another thread may hold it for ever
-    _opening = threading.RLock()
+def _leave_to_parent() -> None:
     for file in _files:
         with suppress(OSError):
             os.close(file)  # closed, not unlocked: the lock is the parent's
@@ -44,7 +32,7 @@ def _after_fork_in_child() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
+    os.register_at_fork(after_in_child=_leave_to_parent)
 
 
 def open_locked(path: Path, flags: int = 0) -> int:
@@ -60,7 +48,7 @@ def open_locked(path: Path, flags: int = 0) -> int:
     if fcntl is None:
         raise OSError("this system has no locks of files")
     flags |= os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-    with _opening:
+    with _opening.lock:
         file = os.open(path, flags, 0o600)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -85,7 +73,7 @@ def directory_locked(path: Path, *, shared: bool, timeout: float) -> Iterator[No
     """
     if fcntl is None:
         raise OSError("this system has no locks of files")
-    with _opening:
+    with _opening.lock:
         file = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         _files.add(file)
     try:
@@ -109,7 +97,7 @@ def _wait_for(file: int, kind: int, deadline: float) -> None:
 
 def unlock(file: int) -> None:
     """Close a file of ``open_locked``; in a forked child, which does not have it, nothing happens."""
-    with _opening:
+    with _opening.lock:
         if file in _files:
             _files.discard(file)
             os.close(file)
@@ -121,7 +109,7 @@ def is_locked(path: Path) -> bool:
         return False
     file = -1
     try:
-        with _opening:
+        with _opening.lock:
             file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
             _files.add(file)
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

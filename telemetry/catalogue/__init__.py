@@ -1,11 +1,14 @@
-"""Every metric of the product, in documented order; how they are measured is in ``telemetry.domains``."""
+"""What is measured: the vocabulary that metrics are declared in, and those that hooks of ours measure.
+
+A user declares metrics of an application's own in a module of the same form, and names it to ``telemetry.configure``:
+docs/own-metrics.md. How metrics are measured is in ``telemetry.domains``.
+"""
 
 from __future__ import annotations
 
-from types import ModuleType
-from typing import Any
-
-from telemetry.catalogue import business, celery, database, errors, http, llm, storage, telemetry
+from telemetry.catalogue import celery, database, errors, http, llm, telemetry
+from telemetry.catalogue._catalogue import Catalogue, CatalogueError
+from telemetry.catalogue._labels import NoLabels
 from telemetry.catalogue._spec import (
     Budget,
     CounterSpec,
@@ -17,34 +20,17 @@ from telemetry.catalogue._spec import (
 )
 
 __all__ = [
-    "ALL",
-    "BY_NAME",
-    "DOCUMENTED",
-    "DOMAINS",
+    "BUILT_IN",
     "Budget",
+    "Catalogue",
+    "CatalogueError",
     "CounterSpec",
     "FactSpec",
     "HistogramSpec",
     "Label",
     "LevelSpec",
+    "NoLabels",
     "Spec",
 ]
 
-DOMAINS: tuple[ModuleType, ...] = (http, celery, llm, database, business, storage, errors, telemetry)
-
-
-def _declared() -> tuple[Spec[Any], ...]:
-    return tuple(value for module in DOMAINS for value in vars(module).values() if isinstance(value, Spec))
-
-
-def _by_name(specs: tuple[Spec[Any], ...]) -> dict[str, Spec[Any]]:
-    names = [spec.name for spec in specs]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ImportError(f"declared twice in the catalogue: {', '.join(twice)}")
-    return dict(zip(names, specs, strict=True))
-
-
-ALL: tuple[Spec[Any], ...] = _declared()
-BY_NAME: dict[str, Spec[Any]] = _by_name(ALL)
-DOCUMENTED: tuple[Spec[Any], ...] = tuple(spec for spec in ALL if spec.documented)
+BUILT_IN = Catalogue((http, celery, llm, database, errors, telemetry))

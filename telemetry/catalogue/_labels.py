@@ -11,11 +11,11 @@ Endpoint = Annotated[
     str, Budget(500, "route templates beyond those that the application declares; `unmatched` for no route")
 ]
 StatusCode = Annotated[str, Budget(100, "HTTP status codes; 499 when the client left first")]
-Plan = Literal["free", "pro", "enterprise", "other"]
 TaskName = Annotated[str, Budget(200, "tasks registered with Celery")]
 Queue = Annotated[str, Budget(50, "queues declared in the Celery application")]
 Provider = Annotated[str, Budget(20, "LLM vendors the application calls")]
 Model = Annotated[str, Budget(100, "models the application calls")]
+Plan = Annotated[str, Budget(50, "plans that the application sells")]
 Pool = Annotated[str, Budget(20, "database engines of the process")]
 
 

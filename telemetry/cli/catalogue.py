@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from telemetry.cli.command import DONE, Command, say
+from telemetry.cli.command import DONE, Command, refuse, say
 
 if TYPE_CHECKING:
-    from telemetry.catalogue import Label, Spec
+    from telemetry.catalogue import Spec
 
 Specs = Sequence["Spec[Any]"]
 
-PROMETHEUS_TYPE = {"counter": "counter", "histogram": "histogram", "level": "gauge", "fact": "gauge"}
-
 
 def _add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "modules", nargs="*", metavar="MODULE", help="only what these modules of yours declare, by their dotted names"
+    )
     parser.add_argument(
         "--format",
         choices=sorted(FORMATS),
@@ -27,15 +27,25 @@ def _add_arguments(parser: ArgumentParser) -> None:
 
 
 def _run(given: Namespace) -> int:
-    from telemetry.catalogue import ALL
+    from telemetry.catalogue import BUILT_IN
+    from telemetry.catalogue.loading import including
+    from telemetry.cli.known import known
 
-    say(FORMATS[given.format](ALL))
+    named = [(name, f"module {name}") for name in given.modules]
+    catalogue, wrong = including(BUILT_IN if given.modules else known(), named)
+    if wrong:
+        return refuse("\n".join(wrong))
+    built_in = set() if not given.modules else set(BUILT_IN.specs)
+    say(FORMATS[given.format]([spec for spec in catalogue.specs if spec not in built_in]))
     return DONE
 
 
 def _table(specs: Specs) -> str:
+    from telemetry.catalogue.reference import PROMETHEUS_TYPE
+
     rows = [
-        (spec.name, PROMETHEUS_TYPE[spec.kind], spec.unit or "-", ", ".join(spec.documented_labels)) for spec in specs
+        (spec.name, PROMETHEUS_TYPE[spec.kind].lower(), spec.unit or "-", ", ".join(spec.documented_labels))
+        for spec in specs
     ]
     head = ("METRIC", "TYPE", "UNIT", "LABELS")
     widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
@@ -43,36 +53,15 @@ def _table(specs: Specs) -> str:
 
 
 def _markdown(specs: Specs) -> str:
-    rows = ["| Metric | Type | Unit | Labels | Meaning |", "|---|---|---|---|---|"]
-    for spec in specs:
-        labels = ", ".join(f"`{label}`" for label in spec.documented_labels)
-        rows.append(f"| `{spec.name}` | {PROMETHEUS_TYPE[spec.kind]} | {spec.unit} | {labels} | {spec.help} |")
-    return "\n".join(rows)
+    from telemetry.catalogue.reference import overview, sections
+
+    return f"{overview(specs)}\n\n{sections(specs)}"
 
 
 def _json(specs: Specs) -> str:
-    return json.dumps({"metrics": [_described(spec) for spec in specs]}, indent=2)
+    from telemetry.catalogue.reference import as_json
 
-
-def _described(spec: Spec[Any]) -> dict[str, Any]:
-    described: dict[str, Any] = {
-        "name": spec.name,
-        "kind": spec.kind,
-        "type": PROMETHEUS_TYPE[spec.kind],
-        "unit": spec.unit,
-        "help": spec.help,
-        "documented": spec.documented,
-        "labels": [*map(_label, spec.label_set()), {"name": "environment"}],
-    }
-    buckets: Iterable[float] = getattr(spec, "buckets", ())
-    return {**described, "buckets": list(buckets)} if buckets else described
-
-
-def _label(label: Label) -> dict[str, Any]:
-    if label.budget is None:
-        return {"name": label.name, "values": list(label.values)}
-    budget = label.budget
-    return {"name": label.name, "budget": budget.limit, "bounded_by": budget.bounded_by, "overflow": budget.overflow}
+    return as_json(specs)
 
 
 def _semconv(specs: Specs) -> str:
@@ -91,7 +80,8 @@ FORMATS: dict[str, Callable[[Specs], str]] = {
 COMMAND = Command(
     name="catalogue",
     help="print the reference of every metric",
-    description="Print every metric with its type, unit, labels and meaning.",
+    description="Print every metric with its type, unit, labels and meaning: ours, those of the modules that "
+    "TELEMETRY_CATALOGUE and installed distributions name, or those of the modules that are given.",
     add_arguments=_add_arguments,
     run=_run,
 )

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from telemetry.settings.settings import MAX_PORT
-
+_MAX_PORT = 65535
 _PORTS = {"OTELCOL_TOTALS_PORT": 8889, "OTELCOL_LEVELS_PORT": 8890, "OTELCOL_METRICS_PORT": 8888}
 
 
@@ -49,6 +48,6 @@ def pages_of(collector: str, env: Mapping[str, str]) -> CollectorAddress:
 
 def _port(name: str, env: Mapping[str, str]) -> int:
     raw = env.get(name, "").strip() or str(_PORTS[name])
-    if not raw.isdecimal() or not 0 < int(raw) <= MAX_PORT:
-        raise AddressError(f"{name}={raw!r} is not valid: set it to a port from 1 to {MAX_PORT}")
+    if not raw.isdecimal() or not 0 < int(raw) <= _MAX_PORT:
+        raise AddressError(f"{name}={raw!r} is not valid: set it to a port from 1 to {_MAX_PORT}")
     return int(raw)

@@ -18,14 +18,18 @@ def _add_arguments(parser: ArgumentParser) -> None:
 
 def _run(given: Namespace) -> int:
     from telemetry.deliver import deliver
-    from telemetry.settings.settings import Settings, SettingsError
+    from telemetry.settings.problems import SettingsError
+    from telemetry.settings.settings import Settings
 
     try:
         settings = Settings.from_environment()
     except SettingsError as error:
         return refuse(str(error))
-    if settings.sink != "otlp":
-        return refuse(f"OTEL_METRICS_EXPORTER={settings.sink!r} delivers nowhere: set it to otlp")
+    if settings.problems:
+        return refuse("\n".join(map(str, settings.problems)))
+    if "otlp" not in settings.exporters:
+        exporters = ",".join(settings.exporters) or "none"
+        return refuse(f"OTEL_METRICS_EXPORTER={exporters!r} delivers nowhere: set it to otlp")
     adopted = deliver(settings, given.timeout)
     for line in _lines(adopted, settings):
         say(line)

@@ -6,15 +6,18 @@ import argparse
 import logging
 from collections.abc import Sequence
 
-from telemetry.cli import catalogue, check, deliver
+from telemetry.cli import catalogue, check, collector, deliver, files
 from telemetry.cli.command import Command
 from telemetry.cli.doctor import command as doctor
 from telemetry.cli.watch import command as watch
+from telemetry.version import DISTRIBUTION, own_version
 
 COMMANDS: tuple[Command, ...] = (
     doctor.COMMAND,
     watch.COMMAND,
     catalogue.COMMAND,
+    files.COMMAND,
+    collector.COMMAND,
     deliver.COMMAND,
     check.COMMAND,
 )
@@ -37,8 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="fleet-telemetry", description="What can be asked of telemetry from outside its processes."
+        prog=DISTRIBUTION, description="What can be asked of telemetry from outside its processes."
     )
+    parser.add_argument("--version", action="version", version=f"{DISTRIBUTION} {own_version()}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in COMMANDS:
         added = commands.add_parser(command.name, help=command.help, description=command.description)

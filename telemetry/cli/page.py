@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
+from telemetry import extras
 from telemetry.cli import web
 
 
@@ -85,7 +86,8 @@ def parse(text: str) -> list[Sample]:
     Raises:
         ValueError: If it is not in Prometheus' format.
     """
-    from prometheus_client.parser import text_string_to_metric_families
+    with extras.needed("prometheus", "reading a page of metrics"):
+        from prometheus_client.parser import text_string_to_metric_families
 
     families = text_string_to_metric_families(text)
     return [Sample(each.name, each.labels, each.value) for family in families for each in family.samples]

@@ -7,17 +7,15 @@ from functools import partial
 from itertools import product
 from typing import Any, cast
 
-from telemetry.catalogue import FactSpec
 from telemetry.catalogue import celery as catalogue
 from telemetry.catalogue.celery import HeldLabels, TaskLabels, WorkerLabels
 from telemetry.domains.celery_beat import BeatRecorder
+from telemetry.domains.celery_broker import BrokerRecorder
 from telemetry.domains.celery_task import TaskInstruments, TaskSeries
 from telemetry.domains.errors import ErrorsRecorder
 from telemetry.metrics.bound import BoundCounter, Reading
 from telemetry.metrics.catalogue_instruments import Instruments
 from telemetry.metrics.stream import MOST_SERIES
-
-_OVERFLOW = "other"
 
 
 class CeleryRecorder:
@@ -25,18 +23,14 @@ class CeleryRecorder:
 
     def __init__(self, instruments: Instruments, errors: ErrorsRecorder) -> None:
         self.beat = BeatRecorder(instruments)
+        self.broker = BrokerRecorder(instruments)
         self._tasks = TaskInstruments(instruments)
         self._series: dict[tuple[str, str], TaskSeries] = {}
         self._priorities = instruments.counter(catalogue.PRIORITIES)
-        self._oldest = instruments.fact(catalogue.OLDEST)
-        self._unacked = instruments.fact(catalogue.UNACKED)
-        self._broker = instruments.fact(catalogue.BROKER)
         self._held = instruments.observed_level(catalogue.HELD)
         self._pool_size = instruments.observed_level(catalogue.POOL_SIZE)
         self._prefetch = instruments.observed_level(catalogue.PREFETCH)
         self._lost = instruments.counter(catalogue.LOST)
-        self._queue_length = instruments.fact(catalogue.QUEUE_LENGTH)
-        self._active_workers = instruments.fact(catalogue.ACTIVE_WORKERS)
         self._errors = errors
 
     def task(self, task_name: str, queue: str) -> TaskSeries:
@@ -86,30 +80,6 @@ class CeleryRecorder:
         for ended_by in ("SIGKILL", "SIGSEGV"):
             self._lost.declare({"hostname": hostname, "ended_by": ended_by})
 
-    def observe_queue_lengths(self, lengths: Mapping[str, int]) -> None:
-        """How many tasks wait in each queue of the broker; replaces the last reading."""
-        shown: dict[str, int] = {}
-        for place, (queue, length) in enumerate(lengths.items()):
-            name = queue if place < _budget(catalogue.QUEUE_LENGTH) else _OVERFLOW
-            shown[name] = shown.get(name, 0) + length
-        self._queue_length.set_all([({"queue": queue}, length) for queue, length in shown.items()])
-
-    def observe_workers(self, alive: Mapping[str, bool]) -> None:
-        """Which of the known worker nodes are alive; replaces the last reading."""
-        living_first = sorted(alive.items(), key=lambda item: not item[1])
-        living_first = living_first[: _budget(catalogue.ACTIVE_WORKERS)]
-        self._active_workers.set_all([({"hostname": name}, float(up)) for name, up in living_first])
-
-    def observe_backlog(self, unacked: int | None, oldest: Mapping[str, float]) -> None:
-        """What workers hold unacknowledged and how old each queue's head is; replaces the last reading."""
-        self._unacked.set_all([] if unacked is None else [({}, unacked)])
-        shown = list(oldest.items())[: _budget(catalogue.OLDEST)]
-        self._oldest.set_all([({"queue": queue}, max(0.0, age)) for queue, age in shown])
-
-    def observe_broker(self, fingerprint: str | None) -> None:
-        """Which broker the other readings are of, where it has a fingerprint; replaces the last reading."""
-        self._broker.set_all([] if fingerprint is None else [({"fingerprint": fingerprint}, 1)])
-
     def read_worker_from(
         self,
         hostname: str,
@@ -132,17 +102,7 @@ class CeleryRecorder:
             self._prefetch.read_from(partial(read_number, prefetch)),
         ]
 
-    def forget_readings(self) -> None:
-        """This process has no reading of queues and workers: absent, which is not 0."""
-        for fact in (self._queue_length, self._active_workers, self._oldest, self._unacked, self._broker):
-            fact.forget()
-
-    def broker_unreachable(self, error: BaseException) -> None:
-        """Queues and workers could not be read from the broker."""
-        self.forget_readings()
+    def broker_unreachable(self, reader: object, error: BaseException) -> None:
+        """A reader could not read queues and workers from its broker."""
+        self.broker.forget(reader)
         self._errors.occurred(error, component="celery")
-
-
-def _budget(spec: FactSpec[Any]) -> int:
-    budget = spec.label_set()[0].budget
-    return budget.limit if budget else 0

@@ -12,10 +12,9 @@ from collections.abc import Iterable
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from telemetry.process import get
+from telemetry.process import current, get
 
 _logger = logging.getLogger("telemetry")
-_told: set[Assumption] = set()
 _ABSENT = object()
 
 
@@ -75,9 +74,9 @@ def check(library: str, assumptions: Iterable[Assumption], consequence: str) -> 
         consequence: What is measured instead, or is not measured.
     """
     broken = [assumption for assumption in assumptions if not assumption.holds()]
-    news = [assumption for assumption in broken if assumption not in _told]
+    news = [assumption for assumption in broken if assumption not in current.told]
     if news:
-        _told.update(news)
+        current.told.update(news)
         names = ", ".join(f"{assumption.owner}.{assumption.attribute}" for assumption in news)
         _logger.error("telemetry: %s has no %s: %s", library, names, consequence)
         get().errors.occurred(MissingAssumptionError(names), component="telemetry")

@@ -39,10 +39,12 @@ class Instrumentation:
     Args:
         domain: What it measures: ``http``, ``database``, ``celery``.
         undo: Takes the hooks away; called once.
+        found: Whether nobody asked for it: zero code found what is measured.
     """
 
-    def __init__(self, domain: str, undo: Callable[[], None]) -> None:
+    def __init__(self, domain: str, undo: Callable[[], None], *, found: bool = False) -> None:
         self.domain = domain
+        self.found = found
         self._undo: Callable[[], None] | None = undo
         process.current.measured.opened(self)
 
@@ -50,6 +52,16 @@ class Instrumentation:
     def is_closed(self) -> bool:
         """Whether nothing is measured by it any more."""
         return self._undo is None
+
+    def gives_way(self, *, found: bool) -> bool:
+        """Whether another call for the same takes its place: what a program asks for goes before what was found.
+
+        Args:
+            found: Whether that call is not the program's own either.
+        """
+        if self.found and not found:
+            self.close()
+        return self.is_closed
 
     def close(self) -> None:
         """Stop measuring and take the hooks away; a second call does nothing."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import product
+from math import prod
 from typing import Any, Generic, TypeVar, cast
 
 from opentelemetry.metrics import CallbackOptions, Observation
@@ -12,6 +14,10 @@ from telemetry import guard
 from telemetry.catalogue import Spec
 from telemetry.metrics.series import CounterSeries, HistogramSeries, LevelSeries
 from telemetry.metrics.stream import CataloguedStream
+
+_logger = logging.getLogger("telemetry")
+
+MOST_ZEROS = 1000
 
 L = TypeVar("L", bound=Mapping[str, object])
 Callback = Callable[[], Iterable[tuple[L, float]]]
@@ -65,11 +71,19 @@ class BoundCounter(Bound[L]):
         return cast("CounterSeries", self._stream.bind(labels))
 
     def declare_closed(self) -> None:
-        """Declare every series of a metric whose labels are all closed sets."""
-        labels = self.spec.label_set()
-        if all(label.values for label in labels):
-            for values in product(*([v for v in label.values if v != label.overflow] for label in labels)):
-                self.declare(cast("L", dict(zip(self.spec.label_keys, values, strict=True))))
+        """Declare every series of a metric whose labels are all closed sets, where they are not too many."""
+        sets = [[value for value in label.values if value != label.overflow] for label in self.spec.label_set()]
+        if not all(sets):
+            return
+        if prod(map(len, sets)) > MOST_ZEROS:
+            _logger.warning(
+                "%s has more than %d series: they do not exist at 0, but begin at their first event",
+                self.spec.name,
+                MOST_ZEROS,
+            )
+            return
+        for values in product(*sets):
+            self.declare(cast("L", dict(zip(self.spec.label_keys, values, strict=True))))
 
 
 class BoundHistogram(Bound[L]):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar, cast
 
 from opentelemetry.metrics import Meter
 
-from telemetry.catalogue import ALL, CounterSpec, FactSpec, HistogramSpec, LevelSpec, Spec
+from telemetry.catalogue import CounterSpec, FactSpec, HistogramSpec, LevelSpec, Spec
 from telemetry.catalogue import telemetry as own
 from telemetry.metrics.bound import (
     Bound,
@@ -18,7 +19,11 @@ from telemetry.metrics.bound import (
     ObservableLevel,
     Readings,
 )
+from telemetry.metrics.catalogued import Declared
+from telemetry.metrics.provider import MeterProvider
 from telemetry.metrics.stream import CataloguedStream
+
+_logger = logging.getLogger("telemetry")
 
 L = TypeVar("L", bound=Mapping[str, object])
 
@@ -26,13 +31,18 @@ L = TypeVar("L", bound=Mapping[str, object])
 class Instruments:
     """The instruments of the catalogue, each made when it is first asked for.
 
+    A metric that is asked for and is in no module of the catalogue counts by its own declaration; the log says so.
+
     Args:
         meter: Makes them.
+        declared: What the meter's provider counts by.
     """
 
-    def __init__(self, meter: Meter) -> None:
+    def __init__(self, meter: Meter, declared: Declared) -> None:
         self._meter = meter
+        self._declared = declared
         self._bound: dict[str, Bound[Any]] = {}
+        self._refused: dict[str, Spec[Any]] = {}
 
     def counter(self, spec: CounterSpec[L]) -> BoundCounter[L]:
         """The instrument of a counter."""
@@ -56,9 +66,37 @@ class Instruments:
 
     def _made(self, spec: Spec[Any], make: Callable[[Any], Bound[Any]]) -> Bound[Any]:
         made = self._bound.get(spec.name)
-        if made is None:
-            made = self._bound[spec.name] = make(spec)
+        if made is None or not spec.is_same_as(made.spec):
+            return self._make(spec, make)
         return made
+
+    def _make(self, spec: Spec[Any], make: Callable[[Any], Bound[Any]]) -> Bound[Any]:
+        other = self._declared.clashing(spec)
+        if other is not None:
+            return self._silent(spec, other, make)
+        if self._declared.get(spec.name) is None:
+            _logger.warning(
+                "%s is counted, but no module of the catalogue declares it: name its module in "
+                "configure(catalogue=[...]) or TELEMETRY_CATALOGUE, so that its series begin at 0",
+                spec.name,
+            )
+            self._declared.add(spec)
+        made = self._bound[spec.name] = make(spec)
+        return made
+
+    def _silent(self, spec: Spec[Any], other: Spec[Any], make: Callable[[Any], Bound[Any]]) -> Bound[Any]:
+        """An instrument that counts for nobody, of a metric whose name is another one's."""
+        if self._refused.get(spec.name) is not spec:
+            self._refused[spec.name] = spec
+            _logger.error(
+                "%s is not counted: %s (%s) takes the same name in Prometheus; rename one of them",
+                spec.name,
+                other.name,
+                other.help,
+            )
+        nobodys = Declared([spec])
+        provider = MeterProvider(nobodys.views, clamp_of=nobodys.clamp_of)
+        return cast("Bound[Any]", getattr(Instruments(provider.get_meter("refused"), nobodys), make.__name__)(spec))
 
     def _counter(self, spec: CounterSpec[Any]) -> Bound[Any]:
         return BoundCounter(spec, _stream(self._meter.create_counter(spec.name, spec.unit, spec.help)))
@@ -77,9 +115,15 @@ class Instruments:
     def _fact(self, spec: FactSpec[Any]) -> Bound[Any]:
         return BoundFact(spec, _stream(self._meter.create_gauge(spec.name, spec.unit, spec.help)))
 
+    def include(self, specs: Iterable[Spec[Any]]) -> None:
+        """Count these metrics, too, where none that is declared takes one of their names."""
+        for spec in specs:
+            if self._declared.clashing(spec) is None:
+                self._declared.add(spec)
+
     def declare_closed(self) -> None:
         """Declare the zero series of every counter whose label values are known from the catalogue."""
-        for spec in ALL:
+        for spec in self._declared.specs():
             if isinstance(spec, CounterSpec):
                 self.counter(spec).declare_closed()
 

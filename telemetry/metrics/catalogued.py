@@ -2,22 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
 
-from telemetry.catalogue import ALL, BY_NAME, HistogramSpec, Spec
+from telemetry.catalogue import HistogramSpec, Spec
 from telemetry.metrics.clamp import LabelClamp
 
 
-def catalogue_views(buckets: Mapping[str, tuple[float, ...]] | None = None) -> list[View]:
-    """The views that give the catalogue's metrics their labels and buckets.
+class Declared:
+    """The declarations that a process counts by. More can be added; none is taken back.
 
     Args:
-        buckets: Upper bounds by the name of a histogram, instead of the catalogue's.
+        specs: What is declared at first.
+        buckets: Upper bounds by the name of a histogram, instead of the declared ones.
+        views: Of the application's own instruments, which are not declared.
+
+    Attributes:
+        views: What gives every metric its labels and buckets; it grows with the declarations.
     """
-    return [_view(spec, buckets or {}) for spec in ALL]
+
+    def __init__(
+        self,
+        specs: Iterable[Spec[Any]] = (),
+        buckets: Mapping[str, tuple[float, ...]] | None = None,
+        views: Sequence[View] = (),
+    ) -> None:
+        self.views: list[View] = list(views)
+        self._buckets = buckets or {}
+        self._specs: dict[str, Spec[Any]] = {}
+        for spec in specs:
+            self.add(spec)
+
+    def get(self, name: str) -> Spec[Any] | None:
+        """The declaration of a metric; ``None`` for a metric that has none."""
+        return self._specs.get(name)
+
+    def add(self, spec: Spec[Any]) -> None:
+        """Count this metric, too, as it is declared, from the next instrument of its name on."""
+        if spec.name not in self._specs:
+            self._specs[spec.name] = spec
+            self.views.append(_view(spec, self._buckets))
+
+    def clashing(self, spec: Spec[Any]) -> Spec[Any] | None:
+        """A declaration that takes a name of this one and is not the same."""
+        taken = (other for other in list(self._specs.values()) if other.page_names() & spec.page_names())
+        return next((other for other in taken if not other.is_same_as(spec)), None)
+
+    def takes(self, name: str) -> bool:
+        """Whether a declaration takes this name on a Prometheus page."""
+        return any(name in spec.page_names() for spec in self.specs())
+
+    def specs(self) -> list[Spec[Any]]:
+        """Every declaration."""
+        return list(self._specs.values())
+
+    def clamp_of(self, name: str) -> LabelClamp | None:
+        """What is allowed as labels of a metric; ``None`` for a metric that is not declared."""
+        spec = self._specs.get(name)
+        return None if spec is None else LabelClamp(spec)
 
 
 def _view(spec: Spec[Any], buckets: Mapping[str, tuple[float, ...]]) -> View:
@@ -25,9 +69,3 @@ def _view(spec: Spec[Any], buckets: Mapping[str, tuple[float, ...]]) -> View:
     if isinstance(spec, HistogramSpec):
         aggregation = ExplicitBucketHistogramAggregation(buckets.get(spec.name, spec.buckets))
     return View(instrument_name=spec.name, attribute_keys=set(spec.label_keys), aggregation=aggregation)
-
-
-def clamp_of(name: str) -> LabelClamp | None:
-    """What the catalogue allows as labels of a metric; ``None`` for a metric that is not its."""
-    spec = BY_NAME.get(name)
-    return None if spec is None else LabelClamp(spec)

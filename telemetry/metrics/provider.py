@@ -23,7 +23,7 @@ from telemetry.metrics.attributes import canonical
 from telemetry.metrics.clamp import LabelClamp
 from telemetry.metrics.meter import Meter
 from telemetry.metrics.series import GaugeSeries, LevelSeries, Series
-from telemetry.metrics.stream import CataloguedStream, FreeStream, Stream
+from telemetry.metrics.stream import MOST_SERIES, CataloguedStream, FreeStream, Stream
 from telemetry.steps import complete
 
 _logger = logging.getLogger("telemetry")
@@ -130,7 +130,7 @@ class MeterProvider(api.MeterProvider):
 
     def notes(self, name: str) -> Stream:
         """A stream of this code's own, which no exporter sees: what has to be come back to, also after a death."""
-        return FreeStream(Identity(name, Kind.NOTE), self)
+        return FreeStream(Identity(name, Kind.NOTE), self, most=MOST_SERIES)
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
         """Export what is recorded now; whether everything was acknowledged in time."""

@@ -10,7 +10,7 @@ import functools
 import sys
 import time
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from math import nan
 from typing import Any, Protocol
@@ -152,6 +152,13 @@ class HistogramSeries(Series):
             return
 
     update = record
+
+    def grow(self, counts: Sequence[float], amount: float) -> None:
+        """Add what somebody else has recorded: values by bucket, and their sum. It has its cells, and keeps them."""
+        cells = self.cells
+        for index, count in enumerate(counts, self.slot):
+            cells[index] += count
+        cells[self.total] += amount
 
     def standing(self) -> float:
         """How many values were recorded in this process."""

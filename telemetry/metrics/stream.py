@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from operator import itemgetter
@@ -13,8 +14,11 @@ from telemetry.metrics.attributes import canonical
 from telemetry.metrics.clamp import LabelClamp
 from telemetry.metrics.series import LARGEST, CounterSeries, GaugeSeries, HistogramSeries, LevelSeries, Series
 
+_logger = logging.getLogger("telemetry")
+
 OVERFLOW = "otel.metric.overflow"
 MOST_SERIES = 10_000
+MOST_FREE_SERIES = 2_000  # OpenTelemetry's default cardinality limit
 _TYPED = object()  # equal to no value of an attribute
 
 _SERIES: Mapping[Kind, type[Series]] = {
@@ -190,7 +194,7 @@ class FreeStream(Stream):
     """
 
     def __init__(
-        self, identity: Identity, home: Home, allowed: frozenset[str] | None = None, most: int = MOST_SERIES
+        self, identity: Identity, home: Home, allowed: frozenset[str] | None = None, most: int = MOST_FREE_SERIES
     ) -> None:
         super().__init__(identity, home)
         self._allowed = allowed
@@ -236,6 +240,14 @@ class FreeStream(Stream):
         if series is None and len(self._series) >= self._most - 1:
             self._home.label_overflowed(self.identity.name)
             series, keys, values = self._overflow, (OVERFLOW,), (True,)
+            if series is None:
+                _logger.warning(
+                    "%s has %d series in this process, as many as one instrument may have: what is beyond counts in "
+                    "the series %s=true, and in telemetry_label_overflows_total; use attributes with fewer values",
+                    self.identity.name,
+                    self._most - 1,
+                    OVERFLOW,
+                )
         if series is None:
             series = self._make(self, keys, values)
             if keys == (OVERFLOW,):

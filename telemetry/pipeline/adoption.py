@@ -48,6 +48,7 @@ class Adoption:
         most_age: Seconds after which what a process counted is old news, and dropped with an error in the log.
         listener: Who counts what is dropped.
         settle: Comes back to the notes of a box; whether it could.
+        keep: Has to have what an endpoint shows, too, before a box goes.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Adoption:
         most_age: float,
         listener: ExportListener,
         settle: Settle = lambda box: True,
+        keep: Callable[[list[Box]], object] = lambda boxes: None,
     ) -> None:
         self._directory = directory
         self._target = target
@@ -65,6 +67,7 @@ class Adoption:
         self._most_age = most_age
         self._listener = listener
         self._settle = settle
+        self._keep = keep
 
     def adopt(self, route: bytes, timeout: float) -> Adopted:
         """Deliver for every dead process; one that dies in the middle of this leaves it to the next one.
@@ -79,6 +82,7 @@ class Adoption:
             try:
                 if time.monotonic() < deadline and self._deliver(boxes, route, deadline):
                     adopted.delivered += len(boxes)
+                    self._keep_shown(boxes)
                 else:
                     adopted.kept += len(boxes)
             finally:
@@ -104,7 +108,7 @@ class Adoption:
 
     def _is_ours(self, box: Box, adopted: Adopted) -> bool:
         target = str(box.process.get("target", ""))
-        age = (time.time_ns() - box.alive_at) / 1e9
+        age = _age(box)
         if age > self._most_age and target != LOCAL:
             adopted.expired += 1
             self._drop(box, age)
@@ -118,16 +122,37 @@ class Adoption:
         adopted.kept += 1
         return False
 
+    def _keep_shown(self, boxes: list[Box]) -> None:
+        shown = [box for box in boxes if box.is_shown]
+        if shown:
+            with guard.guarded("adding up what dead processes counted"):
+                self._keep(shown)
+
+    def expire(self) -> None:
+        """Drop what is too old, also while nothing can be delivered."""
+        for box in dead_boxes(self._directory):
+            try:
+                age = _age(box)
+                if age > self._most_age and box.process.get("target") != LOCAL:
+                    self._drop(box, age)
+            finally:
+                box.leave()
+
     def _drop(self, box: Box, age: float) -> None:
         lost = amounts_of(box.undelivered())
-        self._listener.given_up(lost)
-        _logger.error(
-            "%s was left %.0f hours ago, which is longer than TELEMETRY_STATE_MAX_AGE; dropped: %s",
-            box.path,
-            age / 3600,
-            listed(lost) or "nothing",
-        )
-        box.remove()
+        if lost or not box.is_shown:
+            self._listener.given_up(lost)
+            _logger.error(
+                "%s was left %.0f hours ago, which is longer than TELEMETRY_STATE_MAX_AGE; dropped: %s",
+                box.path,
+                age / 3600,
+                listed(lost) or "nothing",
+            )
+        if box.is_shown:
+            box.give_up()
+            self._keep_shown([box])
+        else:
+            box.remove()
 
     def _deliver(self, boxes: list[Box], route: bytes, deadline: float) -> bool:
         """First what was on its way when a process died, then the rest of it."""
@@ -141,6 +166,11 @@ class Adoption:
             if not self._delivery.send(exports, deadline - time.monotonic()):
                 return False
         return True
+
+
+def _age(box: Box) -> float:
+    """Seconds since its process last said that it lives."""
+    return (time.time_ns() - box.alive_at) / 1e9
 
 
 def exports_of(box: Box, route: bytes, *, announce: bool = False) -> tuple[list[Export], bool]:

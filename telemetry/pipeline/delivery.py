@@ -96,7 +96,7 @@ class Delivery:
         self._lock = lock
         self._clock = clock
         self._last = Answer(Outcome.TAKEN)
-        self._in_doubt = False
+        self._in_doubt = self._has_delivered = False
         self._outage = Outage(clock)
         self._refused_before: set[str] = set()
 
@@ -111,6 +111,11 @@ class Delivery:
     def is_failing(self) -> bool:
         """Whether the last exports were not acknowledged."""
         return self._outage.failures > 0
+
+    @property
+    def has_delivered(self) -> bool:
+        """Whether the last exports were acknowledged, and there were any."""
+        return self._has_delivered and not self.is_failing
 
     def is_worth_another_try(self) -> bool:
         """Whether a failed export may succeed within seconds: something answers, or did until a moment ago."""
@@ -139,6 +144,7 @@ class Delivery:
             return True
         if self._send_all(requests, deadline):
             self._outage.ended()
+            self._has_delivered = True
             return True
         self._outage.failed(self._last)
         return False

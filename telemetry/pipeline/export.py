@@ -21,6 +21,7 @@ _logger = logging.getLogger("telemetry")
 
 FIRST_EXPORT = 1.0
 ANNOUNCE_EVERY = 30.0
+EXPIRE_EVERY = 600.0  # while nothing can be delivered
 LONGEST_OBSERVATION = 5.0
 CLOSING = 0.2
 LEAVING = 1.0
@@ -86,6 +87,7 @@ class PeriodicExport:
         self._stopping = self._leaving = False
         self._exit_at = float("inf")
         self._announced_at: float | None = None
+        self._expires_at = float("-inf")
         self._thread = threading.Thread(target=self._run, name="telemetry-export", daemon=True)
 
     def start(self) -> None:
@@ -118,7 +120,7 @@ class PeriodicExport:
         Returns:
             Whether everything was acknowledged; what was not is logged with its totals.
         """
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + (min(timeout, CLOSING) if self._owes_nothing() else timeout)
 
         def export() -> bool:
             return self.force_flush(deadline - time.monotonic())
@@ -135,6 +137,8 @@ class PeriodicExport:
         """Export what is left within the deadline; what stays undelivered is logged with its totals."""
         if self._stopping:
             return
+        if self._owes_nothing():
+            timeout = min(timeout, CLOSING)
         closing = min(CLOSING, timeout / 4)
         self._exit_at = time.monotonic() + timeout - closing
         self._stopping = True
@@ -146,6 +150,10 @@ class PeriodicExport:
         self._delivery.close()
         self._thread_ends(closing)
         self._report_undelivered("the exit")
+
+    def _owes_nothing(self) -> bool:
+        """Whether nothing was counted that a collector lacks which does not answer: an exit does not wait for zeros."""
+        return not self._delivery.has_delivered and not any(box.undelivered() for box in self._source.boxes())
 
     def leave(self) -> None:
         """Stop without another export: somebody else delivers what is in the box.
@@ -206,14 +214,21 @@ class PeriodicExport:
             delivered = self._export_totals(deadline)
             if self._leaving:
                 return delivered
-            if delivered and self._adoption is not None:
-                self._adoption.adopt(self._source.route(), deadline - time.monotonic())
+            if self._adoption is not None:
+                self._look_after_the_dead(self._adoption, deadline, delivered=delivered)
             if delivered:
                 self._export_levels(deadline)
         except Exception as error:
             guard.swallow(error, "exporting metrics")
             return False
         return delivered
+
+    def _look_after_the_dead(self, adoption: Adoption, deadline: float, *, delivered: bool) -> None:
+        if delivered:
+            adoption.adopt(self._source.route(), deadline - time.monotonic())
+        elif not self._stopping and time.monotonic() >= self._expires_at:
+            self._expires_at = time.monotonic() + EXPIRE_EVERY
+            adoption.expire()
 
     def _export_totals(self, deadline: float) -> bool:
         announces = self._announces()

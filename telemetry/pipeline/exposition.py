@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
 
 from prometheus_client import Metric
 from prometheus_client.utils import floatToGoString
 
 from telemetry.box.host import Standing
 from telemetry.box.identity import Entry, Identity, Kind
+from telemetry.pipeline.sums import Labels, resource_labels
 
 _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_:]")
 _TYPES = {Kind.HISTOGRAM: "histogram", Kind.LEVEL: "gauge", Kind.GAUGE: "gauge"}
-
-Labels = tuple[tuple[str, str], ...]
 
 
 @dataclass
@@ -37,14 +35,6 @@ class _Family:
     numbers: dict[Labels, float] = field(default_factory=dict)
     since: dict[Labels, float] = field(default_factory=dict)
     buckets: dict[Labels, tuple[tuple[float, ...], list[float], float]] = field(default_factory=dict)
-
-
-def resource_labels(process: Mapping[str, Any]) -> Labels:
-    """The labels that everything has that a process counted: its environment, and its namespace where it has one."""
-    resource = process.get("resource", {})
-    environment = str(resource.get("deployment.environment.name") or "dev")
-    namespace = str(resource.get("service.namespace") or "")
-    return ("environment", environment), *([("service_namespace", namespace)] if namespace else [])
 
 
 def families(host: Iterable[Standing]) -> Iterator[Metric]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -20,6 +21,8 @@ from opentelemetry.sdk.metrics.export import (
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
+from telemetry.box.box import Box
+from telemetry.box.header import Role
 from telemetry.box.identity import Entry, Identity, Kind, Scope, attributes_of
 from telemetry.box.segment import Moved, Segment
 from telemetry.metrics.series import Series
@@ -47,6 +50,20 @@ def export_of(segment: Segment, carried: Iterable[Entry], resource: Mapping[str,
     return _resource_metrics({**resource, **who}, points)
 
 
+def standing_of(
+    boxes: Iterable[Box], standing: Iterable[Series], resource: Mapping[str, Any], began: int
+) -> MetricsData:
+    """Everything as it stands: totals since each box began, and levels, for people."""
+    now, resources = time.time_ns(), []
+    for box in boxes:
+        points: dict[Identity, list[Any]] = {}
+        for moved in box.standing(Role.TOTALS):
+            points.setdefault(moved.entry.identity, []).append(_point(moved, box.made_at, now))
+        resources.append(_resource_metrics(box.process.get("resource", {}), points, _CUMULATIVE))
+    levels = levels_of(standing, resource, began, now)
+    return MetricsData([*resources, *(levels.resource_metrics if levels else ())])
+
+
 def levels_of(
     standing: Iterable[Series],
     resource: Mapping[str, Any],
@@ -61,29 +78,31 @@ def levels_of(
     return MetricsData([_resource_metrics(resource, points)]) if points else None
 
 
-def _resource_metrics(resource: Mapping[str, Any], points: Mapping[Identity, list[Any]]) -> ResourceMetrics:
-    return ResourceMetrics(Resource(resource), list(_scopes(points)), schema_url="")
+def _resource_metrics(
+    resource: Mapping[str, Any], points: Mapping[Identity, list[Any]], totals: AggregationTemporality = _DELTA
+) -> ResourceMetrics:
+    return ResourceMetrics(Resource(resource), list(_scopes(points, totals)), schema_url="")
 
 
-def _scopes(points: Mapping[Identity, list[Any]]) -> Iterator[ScopeMetrics]:
+def _scopes(points: Mapping[Identity, list[Any]], totals: AggregationTemporality) -> Iterator[ScopeMetrics]:
     by_scope: dict[Scope, list[Metric]] = {}
     for identity, of_metric in points.items():
-        metric = Metric(identity.name, identity.description, identity.unit, _data(identity.kind, of_metric))
+        metric = Metric(identity.name, identity.description, identity.unit, _data(identity.kind, of_metric, totals))
         by_scope.setdefault(identity.scope, []).append(metric)
     for scope, metrics in by_scope.items():
         said = InstrumentationScope(scope.name, scope.version, scope.schema_url, dict(scope.attributes))
         yield ScopeMetrics(said, metrics, scope.schema_url or "")
 
 
-def _data(kind: Kind, points: list[Any]) -> Sum | Histogram | Gauge:
+def _data(kind: Kind, points: list[Any], totals: AggregationTemporality) -> Sum | Histogram | Gauge:
     match kind:
         case Kind.HISTOGRAM:
-            return Histogram(points, _DELTA)
+            return Histogram(points, totals)
         case Kind.GAUGE:
             return Gauge(points)
         case Kind.LEVEL:
             return Sum(points, _CUMULATIVE, is_monotonic=False)
-    return Sum(points, _DELTA, is_monotonic=True)
+    return Sum(points, totals, is_monotonic=True)
 
 
 def _point(moved: Moved, began: int, ended: int) -> NumberDataPoint | HistogramDataPoint:

@@ -1,8 +1,9 @@
-"""The way of one process's counts out of it: its box, its export thread, and what a fork and an exit mean to them."""
+"""The ways of one process's counts out of it: its box, its threads, and what a fork and an exit mean to them."""
 
 from __future__ import annotations
 
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
@@ -11,19 +12,21 @@ from typing import Any, Protocol
 
 from opentelemetry.sdk.metrics.export import MetricsData
 
-from telemetry import guard
+from telemetry import extras, guard
 from telemetry.box import locks
-from telemetry.box.box import Box
+from telemetry.box.box import SHOWN, Box
 from telemetry.box.own import new_box
 from telemetry.metrics.provider import MeterProvider
 from telemetry.metrics.series import Series
 from telemetry.pipeline.adoption import Adoption, Settle, exports_of
 from telemetry.pipeline.delivery import Delivery, Export, ExportListener
 from telemetry.pipeline.export import PeriodicExport
-from telemetry.pipeline.otlp import levels_of
+from telemetry.pipeline.otlp import levels_of, standing_of
 from telemetry.pipeline.resource import build_resource, is_forked_child
+from telemetry.pipeline.sums import keeper
 from telemetry.pipeline.transport import build_transport, target_of
 from telemetry.settings.settings import Settings
+from telemetry.settings.values import Exporter
 
 _LEAST_EXIT_SECONDS = 0.5
 
@@ -51,7 +54,7 @@ class Way(Protocol):
 
 
 class Pipeline:
-    """What one process exports, and by which way. It starts at the first event, in a forked child again.
+    """What one process exports, and by which ways. It starts at the first event, in a forked child again.
 
     Args:
         settings: How metrics leave the process.
@@ -73,12 +76,13 @@ class Pipeline:
         self._provider = provider
         self._listener = listener
         self._settle = settle
-        self.observe = observe
+        self._observe = observe
         self._heir: Path | None = None
         self._begin()
 
     def _begin(self) -> None:
-        self._way: Way | None = None
+        self._ways: dict[Exporter, Way] = {}
+        self._observing = threading.Lock()
         self._starting = self._started = self._closed = self._ended = False
         self._retired: list[Box] = []
         self._route = secrets.token_bytes(16)
@@ -97,41 +101,58 @@ class Pipeline:
             if self._started or self._starting:
                 return
             self._starting = True
-            with guard.guarded("starting the metrics pipeline"):
-                self._way = self._build()
-                if self._way is not None:
-                    self._way.start()
+            for exporter in self.settings.exporters:
+                self._start_one(exporter)
             self._started = True
 
-    def _build(self) -> Way | None:
-        if self.settings.sink == "otlp":
-            return self._build_export()
-        if self.settings.sink == "prometheus":
-            from telemetry.pipeline.prometheus import PrometheusEndpoint
+    def _start_one(self, exporter: Exporter) -> None:
+        with guard.guarded(f"starting the exporter {exporter}"):
+            self._ways[exporter] = way = self._build(exporter)
+            way.start()
 
-            return PrometheusEndpoint(self.settings, self, self._settle)
-        return None
+    def _build(self, exporter: Exporter) -> Way:
+        match exporter:
+            case "otlp":
+                return self._build_export()
+            case "prometheus":
+                with extras.needed("prometheus", "OTEL_METRICS_EXPORTER='prometheus'"):
+                    from telemetry.pipeline.prometheus import PrometheusEndpoint
+
+                return PrometheusEndpoint(self.settings, self, self._settle)
+            case "console":
+                from telemetry.pipeline.console import Console
+
+                return Console(self, self.settings.export_interval)
 
     def _build_export(self) -> PeriodicExport:
         _import_what_exports_import_lazily()
         settings = self.settings
-        delivery = Delivery(build_transport(settings), self._listener, self._provider.lock)
+        delivery = Delivery(build_transport(settings.destination), self._listener, self._provider.lock)
         adoption = Adoption(
-            settings.box_directory, target_of(settings), delivery, settings.state_max_age, self._listener, self._settle
+            settings.box_directory,
+            target_of(settings),
+            delivery,
+            settings.state_max_age,
+            self._listener,
+            self._settle,
+            keeper(settings.box_directory),
         )
         return PeriodicExport(self, delivery, adoption, settings.export_interval, settings.export_timeout)
 
     def force_flush(self, timeout: float) -> bool:
         """Export what is recorded now; whether everything was acknowledged within ``timeout`` seconds."""
-        return True if self._way is None else self._way.force_flush(timeout)
+        deadline = time.monotonic() + timeout
+        flushed = [way.force_flush(max(0.0, deadline - time.monotonic())) for way in self._ways.values()]
+        return all(flushed)
 
     def deliver_before_exit(self) -> None:
         """Export what is recorded, for servers that end without exit handlers; ``shutdown()`` waits no second time."""
         begun = time.monotonic()
-        if self._way is None or self.has_heir():
+        if not self._ways or self.has_heir():
             return
         with guard.guarded("delivering what a server recorded before its end"):
-            if not self._way.deliver_before_exit(self.settings.exit_deadline):
+            delivered = [way.deliver_before_exit(self.settings.exit_deadline) for way in self._ways.values()]
+            if not all(delivered):
                 left = self.settings.exit_deadline - (time.monotonic() - begun)
                 self._exit_seconds = max(left, min(_LEAST_EXIT_SECONDS, self.settings.exit_deadline))
 
@@ -148,11 +169,12 @@ class Pipeline:
             return
         self._closed = True
         with guard.guarded("delivering the last metrics"):
-            if self._way is not None:
-                if self.has_heir():
-                    self._way.leave()
+            has_heir = self.has_heir()
+            for way in self._ways.values():
+                if has_heir:
+                    way.leave()
                 else:
-                    self._way.shutdown(self._exit_seconds)
+                    way.shutdown(self._exit_seconds)
         with guard.guarded("closing the box"), self._provider.lock:
             self._ended = True
             current = self._provider.renew()
@@ -170,22 +192,23 @@ class Pipeline:
         self._heir = path or self._heir
         for box in self._retired:
             box.leave()
-        if self._way is not None:
-            self._way.after_fork_in_child()
+        for way in self._ways.values():
+            way.after_fork_in_child()
         self._provider.after_fork_in_child()
         self._begin()
 
     def endpoint(self) -> Any:
         """The Prometheus endpoint, where that is the way of this process; ``None`` elsewhere."""
-        return self._way if self.settings.sink == "prometheus" else None
+        return self._ways.get("prometheus")
 
     # --- what there is to export --------------------------------------------------------------------------------------
 
     def make_box(self) -> Box:
         """The box of this process; in memory where nobody would ever deliver what is left in a file."""
         self._resource = dict(build_resource(self.settings).attributes)
-        is_exported = self.settings.sink != "none" and not self._ended
-        process = {"resource": self._resource, "target": target_of(self.settings)}
+        exporters = {"otlp", "prometheus"}.intersection(self.settings.exporters)
+        is_exported = bool(exporters) and not self._ended
+        process = {"resource": self._resource, "target": target_of(self.settings), SHOWN: len(exporters) > 1}
         return new_box(self.settings.box_directory if is_exported else None, process)
 
     def boxes(self) -> list[Box]:
@@ -235,6 +258,16 @@ class Pipeline:
         """Every level and gauge."""
         return self._provider.standing()
 
+    def observe(self) -> None:
+        """Ask the application, for one way at a time."""
+        with self._observing:
+            self._observe()
+
+    def standing(self) -> MetricsData:
+        """Everything as it stands."""
+        with self._provider.lock:
+            return standing_of(self.boxes(), self.series(), self._resource, self._began)
+
     def levels(self) -> MetricsData | None:
         """Every level and gauge as an export."""
         return levels_of(self.series(), self._resource, self._began, time.time_ns())
@@ -242,5 +275,13 @@ class Pipeline:
 
 def _import_what_exports_import_lazily() -> None:
     """A fork while the export thread imports a module leaves that module's import lock held in the child for ever."""
-    for name in ("encodings.idna", "netrc", "requests", "stringprep"):
+    for name in (
+        "encodings.idna",
+        "netrc",
+        "opentelemetry.exporter.otlp.proto.common.metrics_encoder",
+        "opentelemetry.instrumentation.utils",
+        "opentelemetry.proto.collector.metrics.v1.metrics_service_pb2",
+        "requests",
+        "stringprep",
+    ):
         import_module(name)

@@ -27,9 +27,9 @@ from telemetry.box.host import Host, Standing
 from telemetry.box.identity import Entry, Identity, Kind, ReadEntry
 from telemetry.metrics.series import GaugeSeries, Series
 from telemetry.pipeline.adoption import Settle
-from telemetry.pipeline.exposition import families, resource_labels
+from telemetry.pipeline.exposition import families
 from telemetry.pipeline.observation import Observation
-from telemetry.pipeline.transport import LOCAL
+from telemetry.pipeline.sums import group_of
 from telemetry.settings.settings import Settings
 
 _logger = logging.getLogger("telemetry")
@@ -78,7 +78,7 @@ class PrometheusEndpoint:
     def __init__(self, settings: Settings, source: Source, settle: Settle) -> None:
         self._settings = settings
         self._source = source
-        self._host = Host(settings.box_directory, _group, settle)
+        self._host = Host(settings.box_directory, group_of, settle)
         self._observation = Observation(source.observe)
         self._reading = threading.RLock()
         self._server: WSGIServer | None = None
@@ -156,7 +156,7 @@ class PrometheusEndpoint:
             boxes = self._source.boxes()
             own = [Standing(box.process, list(box.standing(Role.TOTALS))) for box in boxes]
             own[0].page = list(self._rows())
-            host = [*self._host.read(boxes[0].path), *own]
+            host = [*self._host.read([box.path for box in boxes if box.path]), *own]
             return list(families(map(_without_own_rows, host)))
 
     def page(self, accept: str, accept_encoding: str) -> Page:
@@ -267,18 +267,12 @@ def asgi_app(endpoint: Callable[[], PrometheusEndpoint | None]) -> Callable[...,
 
 def _page_of(endpoint: PrometheusEndpoint | None, accept: str, accept_encoding: str) -> Page:
     if endpoint is None:
-        return _unavailable("OTEL_METRICS_EXPORTER is not 'prometheus': the metrics of this process are not shown here")
+        return _unavailable("OTEL_METRICS_EXPORTER has no 'prometheus': the metrics of this process are not shown here")
     return endpoint.page(accept, accept_encoding)
 
 
 def _unavailable(sentence: str) -> Page:
     return Page("503 Service Unavailable", [("Content-Type", "text/plain; charset=utf-8")], f"{sentence}\n".encode())
-
-
-def _group(process: Any) -> str | None:
-    if process.get("target") != LOCAL:
-        return None
-    return "\0".join(value for _, value in resource_labels(process))
 
 
 def _without_own_rows(standing: Standing) -> Standing:

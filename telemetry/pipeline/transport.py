@@ -7,7 +7,6 @@ when an answer is lost, and logs every attempt.
 from __future__ import annotations
 
 import gzip
-import os
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,28 +14,28 @@ from enum import Enum, auto
 from functools import partial
 from hashlib import sha256
 from http import HTTPStatus
-from typing import Protocol
-from urllib.parse import urlsplit, urlunsplit
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from typing import Protocol as Interface
+from urllib.parse import urlsplit
 
-import requests
-import urllib3.exceptions
-from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
-from opentelemetry.instrumentation.utils import suppress_instrumentation
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, MetricsData
-from opentelemetry.util.re import parse_env_headers
 
+from telemetry import extras
+from telemetry.pipeline import hints
+from telemetry.settings.destination import Compression, Destination, Protocol
 from telemetry.settings.settings import Settings
+
+if TYPE_CHECKING:
+    import requests
+    from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 EMPTY = MetricsData(resource_metrics=[])
 
 ROUTE_HEADER = "Telemetry-Sender-Id"
 
-_DEFAULT_ENDPOINT = "http://localhost:4318"
-_PATH = "/v1/metrics"
 _REFUSED_FOR_GOOD = {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY}
 _IN_DOUBT = {HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT}  # a proxy that did not get the collector's answer
-_MISTAKES = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}
 
 
 class Outcome(Enum):
@@ -72,7 +71,7 @@ class Answer:
 TAKEN = Answer(Outcome.TAKEN)
 
 
-class Transport(Protocol):
+class Transport(Interface):
     """A way to a collector."""
 
     def send(self, data: MetricsData, timeout: float, route: str = "") -> Answer:
@@ -93,27 +92,37 @@ class HttpTransport:
 
     So a connection that cannot be made is known not to have delivered anything, no socket is shared over a fork, and
     exports spread over the collectors behind one address.
+
+    Args:
+        destination: Where to.
     """
 
-    def __init__(self) -> None:
-        self._url = _endpoint()
-        self._compress, encoding = _compression()
-        self._headers = {"Content-Type": "application/x-protobuf", "Connection": "close", **encoding, **_headers()}
-        self._verify = _variable("CERTIFICATE") or True
-        certificate, key = _variable("CLIENT_CERTIFICATE"), _variable("CLIENT_KEY")
+    def __init__(self, destination: Destination) -> None:
+        import requests
+
+        self._destination = destination
+        self._encode, content_type = _ENCODINGS[destination.protocol]
+        self._compress, encoding = _COMPRESSIONS[destination.compression]
+        self._headers = {"Content-Type": content_type, "Connection": "close", **encoding, **destination.headers}
+        self._verify = destination.certificate or True
+        certificate, key = destination.client_certificate, destination.client_key
         self._session = requests.Session()
         self._session.cert = (certificate, key) if certificate and key else certificate or None
 
     def send(self, data: MetricsData, timeout: float, route: str = "") -> Answer:
         """Try once, for at most ``timeout`` seconds of silence; never raises."""
+        from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
+        from opentelemetry.instrumentation.utils import suppress_instrumentation
+
+        timeout = min(timeout, self._destination.timeout)
         try:
-            body = self._compress(encode_metrics(data).SerializeToString())
+            body = self._compress(self._encode(encode_metrics(data)))
         except Exception as error:
             return Answer(Outcome.REFUSED, f"it cannot be encoded: {error!r}")
         try:
             with suppress_instrumentation():
                 response = self._session.post(
-                    self._url,
+                    self._destination.url,
                     body,
                     headers={**self._headers, ROUTE_HEADER: route} if route else self._headers,
                     timeout=timeout,
@@ -121,10 +130,10 @@ class HttpTransport:
                     verify=self._verify,  # the session's would give way to REQUESTS_CA_BUNDLE
                 )
         except Exception as error:
-            return _failed(error, timeout)
+            return _failed(error, timeout, self._destination)
         finally:
             self._session.close()  # a server that does not announce its close would leave a dead connection in the pool
-        return _answered(response)
+        return _answered(response, self._destination)
 
     def close(self) -> None:
         """Release what is open."""
@@ -143,6 +152,8 @@ class SdkTransport:
 
     def send(self, data: MetricsData, timeout: float, route: str = "") -> Answer:
         """Try once; the exporter may try again by itself within ``timeout``. It has no header for a single export."""
+        from opentelemetry.instrumentation.utils import suppress_instrumentation
+
         try:
             with suppress_instrumentation():
                 result = self._exporter.export(data, timeout_millis=timeout * 1000)
@@ -155,39 +166,52 @@ class SdkTransport:
         self._exporter.shutdown()
 
 
-def _answered(response: requests.Response) -> Answer:
+def _answered(response: requests.Response, destination: Destination) -> Answer:
     status = response.status_code
     reason = f"it answers {status} {response.reason or ''}".rstrip()
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
-        return Answer(Outcome.TAKEN, _partly(response.content))
+        return Answer(Outcome.TAKEN, _partly(response, destination))
+    hint = hints.of_answer(destination, status, response.text[:200])
     if status in _REFUSED_FOR_GOOD:
-        return Answer(Outcome.REFUSED, f"{reason}: {response.text[:200]}")
-    if status in _MISTAKES:
-        reason += " (check OTEL_EXPORTER_OTLP_ENDPOINT and OTEL_EXPORTER_OTLP_HEADERS)"
+        return Answer(Outcome.REFUSED, f"{reason}: {response.text[:200]}{hint}")
     outcome = Outcome.UNANSWERED if status in _IN_DOUBT else Outcome.BUSY
-    return Answer(outcome, reason, _retry_after(response.headers))
+    return Answer(outcome, reason + hint, _retry_after(response.headers))
 
 
-def _partly(body: bytes) -> str:
+def _partly(response: requests.Response, destination: Destination) -> str:
     """What a collector says that took an export but for some points; the protocol forbids to send those again."""
+    from google.protobuf import json_format
+    from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
+
     try:
-        partial = ExportMetricsServiceResponse.FromString(body).partial_success
+        said = ExportMetricsServiceResponse()
+        if destination.protocol == "http/json":
+            json_format.Parse(response.content, said, ignore_unknown_fields=True)
+        else:
+            said.ParseFromString(response.content)
     except Exception:
         return ""
+    partial = said.partial_success
     if not partial.rejected_data_points:
         return ""
     return f"it rejected {partial.rejected_data_points} data points: {partial.error_message[:200]}"
 
 
-def _failed(error: Exception, timeout: float) -> Answer:
+def _failed(error: Exception, timeout: float, destination: Destination) -> Answer:
+    import requests
+
     if _was_never_connected(error):
-        return Answer(Outcome.UNREACHABLE, f"no connection ({_root(error)})")
+        hint = hints.of_no_connection(destination, is_tls=isinstance(error, requests.exceptions.SSLError))
+        return Answer(Outcome.UNREACHABLE, f"no connection ({_root(error)}){hint}")
     if isinstance(error, requests.Timeout):
         return Answer(Outcome.UNANSWERED, f"no answer within {timeout:.3g} s")
-    return Answer(Outcome.UNANSWERED, f"no answer ({_root(error)})")
+    return Answer(Outcome.UNANSWERED, f"no answer ({_root(error)}){hints.of_no_answer(destination)}")
 
 
 def _was_never_connected(error: Exception) -> bool:
+    import requests
+    import urllib3.exceptions
+
     if isinstance(error, requests.ConnectionError | ValueError):
         reason = getattr(error.args[0] if error.args else None, "reason", None)
         kinds = requests.ConnectTimeout | requests.exceptions.SSLError | requests.exceptions.ProxyError | ValueError
@@ -209,47 +233,58 @@ def _retry_after(headers: Mapping[str, str]) -> float:
         return 0.0
 
 
-def _variable(name: str) -> str:
-    return (
-        os.environ.get(f"OTEL_EXPORTER_OTLP_METRICS_{name}") or os.environ.get(f"OTEL_EXPORTER_OTLP_{name}") or ""
-    ).strip()
+def _protobuf(request: ExportMetricsServiceRequest) -> bytes:
+    return bytes(request.SerializeToString())
 
 
-def _endpoint() -> str:
-    exact = os.environ.get("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "").strip()
-    base = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "").strip() or _DEFAULT_ENDPOINT
-    return exact or base.rstrip("/") + _PATH
+def _json(request: ExportMetricsServiceRequest) -> bytes:
+    """As OTLP has it: enumerations are numbers, names in camel case, 64-bit integers texts."""
+    from google.protobuf import json_format
+
+    return str(json_format.MessageToJson(request, use_integers_for_enums=True, indent=None)).encode()
 
 
-def _headers() -> Mapping[str, str]:
-    return parse_env_headers(_variable("HEADERS"), liberal=True)
+def _plain(body: bytes) -> bytes:
+    return body
 
 
-def _compression() -> tuple[Callable[[bytes], bytes], dict[str, str]]:
-    match _variable("COMPRESSION").lower():
-        case "gzip":
-            return partial(gzip.compress, mtime=0), {"Content-Encoding": "gzip"}
-        case "deflate":
-            return zlib.compress, {"Content-Encoding": "deflate"}
-    return lambda body: body, {}
+_ENCODINGS: Mapping[Protocol, tuple[Callable[[ExportMetricsServiceRequest], bytes], str]] = {
+    "http/protobuf": (_protobuf, "application/x-protobuf"),
+    "http/json": (_json, "application/json"),
+}
+_COMPRESSIONS: Mapping[Compression, tuple[Callable[[bytes], bytes], Mapping[str, str]]] = {
+    "none": (_plain, {}),
+    "gzip": (partial(gzip.compress, mtime=0), {"Content-Encoding": "gzip"}),
+    "deflate": (zlib.compress, {"Content-Encoding": "deflate"}),
+}
 
 
-def build_transport(settings: Settings) -> Transport:
-    """The way to the collector by the chosen protocol; endpoint, headers and certificates come from ``OTEL_*``.
+def build_transport(destination: Destination) -> Transport:
+    """The way to the collector by the chosen protocol.
 
     Raises:
-        ImportError: Where ``grpc`` is asked for and its exporter is not installed, naming what to install.
+        MissingExtraError: Where ``grpc`` is asked for and its exporter is not installed, naming what to install.
     """
-    if settings.protocol == "http/protobuf":
-        return HttpTransport()
-    try:
+    if destination.protocol != "grpc":
+        return HttpTransport(destination)
+    with extras.needed("grpc", "OTEL_EXPORTER_OTLP_PROTOCOL='grpc'"):
+        import grpc
         from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
-    except ImportError as error:
-        raise ImportError(
-            "OTEL_EXPORTER_OTLP_PROTOCOL='grpc' needs the package opentelemetry-exporter-otlp-proto-grpc: "
-            "install it, or set http/protobuf"
-        ) from error
-    return SdkTransport(OTLPMetricExporter())
+    compressions = {"gzip": grpc.Compression.Gzip, "deflate": grpc.Compression.Deflate}
+    exporter = OTLPMetricExporter(
+        endpoint=destination.url,
+        insecure=destination.insecure,
+        credentials=None if destination.insecure else _credentials(grpc, destination),
+        headers=dict(destination.headers),
+        timeout=destination.timeout,
+        compression=compressions.get(destination.compression, grpc.Compression.NoCompression),
+    )
+    return SdkTransport(exporter)
+
+
+def _credentials(grpc: Any, destination: Destination) -> Any:
+    files = (destination.certificate, destination.client_key, destination.client_certificate)
+    return grpc.ssl_channel_credentials(*(Path(file).read_bytes() if file else None for file in files))
 
 
 LOCAL = "this host"
@@ -257,9 +292,8 @@ LOCAL = "this host"
 
 def target_of(settings: Settings) -> str:
     """Where counts go: who delivers to the same place delivers for the dead of others, with credentials of its own."""
-    if settings.sink != "otlp":
+    if "otlp" not in settings.exporters:
         return LOCAL
-    parts = urlsplit(_endpoint() if settings.protocol == "http/protobuf" else _variable("ENDPOINT"))
-    address = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-    credentials = sha256(repr((parts.netloc, sorted(_headers().items()))).encode()).hexdigest()[:8]
-    return f"{settings.protocol} {address} {credentials}"
+    destination = settings.destination
+    secret = (urlsplit(destination.url).netloc, sorted(destination.headers.items()))
+    return f"{destination.protocol} {destination.address} {sha256(repr(secret).encode()).hexdigest()[:8]}"

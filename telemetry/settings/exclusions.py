@@ -8,6 +8,9 @@ An entry is ``[METHOD] [PATH]``. A path is one of
   ones are taken.
 
 A method alone leaves out its requests to every path. A WebSocket has no method: only entries without one leave it out.
+
+``OTEL_PYTHON_*_EXCLUDED_URLS`` have another syntax, that of OpenTelemetry's instrumentors: regular expressions that are
+searched in ``http://host:port/path``.
 """
 
 from __future__ import annotations
@@ -65,13 +68,17 @@ class Exclusions:
 
     Args:
         entries: Parsed ones.
+        urls: Expressions that are searched in URLs.
 
     Attributes:
         has_templates: Whether a route can be left out that its path does not tell.
+        has_urls: Whether more than the path of a request decides.
     """
 
-    def __init__(self, entries: Iterable[Exclusion] = ()) -> None:
+    def __init__(self, entries: Iterable[Exclusion] = (), urls: Iterable[re.Pattern[str]] = ()) -> None:
         self._entries = tuple(entries)
+        self._urls = tuple(urls)
+        self.has_urls = bool(self._urls)
         self._templates = tuple(entry for entry in self._entries if "{" in (entry.path or ""))
         self.has_templates = bool(self._templates)
         self._paths = tuple(entry for entry in self._entries if entry not in self._templates)
@@ -86,21 +93,33 @@ class Exclusions:
         texts = split(entries) if isinstance(entries, str) else entries
         return cls(_parsed(text.strip()) for text in texts)
 
+    @classmethod
+    def of_urls(cls, expressions: Iterable[str]) -> Exclusions:
+        """Expressions of ``OTEL_PYTHON_*_EXCLUDED_URLS``.
+
+        Raises:
+            InvalidExclusionError: Naming the first wrong one.
+        """
+        return cls(urls=map(searched, expressions))
+
     def __bool__(self) -> bool:
-        return bool(self._entries)
+        return bool(self._entries or self._urls)
 
     def __add__(self, others: Exclusions) -> Exclusions:
-        return Exclusions((*self._entries, *others._entries))
+        return Exclusions((*self._entries, *others._entries), (*self._urls, *others._urls))
 
-    def cover(self, method: str | None, path: str, root_path: str = "") -> bool:
+    def cover(self, method: str | None, path: str, root_path: str = "", origin: str = "") -> bool:
         """Whether a request is left out by its path; that of its route is another question, of ``cover_template()``.
 
         Args:
             method: As sent; ``None`` for a WebSocket.
             path: URL path.
             root_path: What a proxy or server put before the application's paths; entries match with it and without it.
+            origin: What comes before the path in the URL: ``http://host:port``.
         """
-        return any(entry.covers(method, said) for said in _spellings(path, root_path) for entry in self._paths)
+        return any(entry.covers(method, said) for said in _spellings(path, root_path) for entry in self._paths) or any(
+            expression.search(origin + path, 0, LOOKED_AT) for expression in self._urls
+        )
 
     def cover_template(self, method: str | None, template: str) -> bool:
         """Whether a request is left out by the full template of the route it takes: by an entry that is a template."""
@@ -108,9 +127,32 @@ class Exclusions:
 
     def cover_route(self, method: str | None, template: str, root_path: str = "") -> bool:
         """Whether every request to the route with this full template is left out; arguments as for ``cover()``."""
-        return self.cover_template(method, template) or any(
-            entry.covers_route(method, said) for said in _spellings(template, root_path) for entry in self._paths
+        return (
+            self.cover_template(method, template)
+            or any(
+                entry.covers_route(method, said) for said in _spellings(template, root_path) for entry in self._paths
+            )
+            or any(_covers_urls(expression, template) for expression in self._urls)
         )
+
+
+def searched(expression: str) -> re.Pattern[str]:
+    """An expression that is ready to be searched in URLs.
+
+    Raises:
+        InvalidExclusionError: Naming it and what is wrong.
+    """
+    try:
+        compiled(rf"[\s\S]*?(?:{expression.removeprefix('^').removeprefix('.*')})")  # it is tried at every place
+        return compiled(expression)
+    except UnusableExpressionError as error:
+        raise InvalidExclusionError(f"{expression!r} {error}") from error
+
+
+def _covers_urls(expression: re.Pattern[str], template: str) -> bool:
+    """Whether an expression is found in every URL of a route, whatever its parameters are."""
+    before_parameters = template.partition("{")[0]
+    return all(expression.search(f"http://localhost{path}") for path in (template, before_parameters))
 
 
 def split(entries: str) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
@@ -98,6 +97,8 @@ def read(path: Path) -> tuple[Override, ...]:
 
 
 def _entries(path: Path) -> list[Any]:
+    import tomllib
+
     loads = {".toml": tomllib.loads, ".json": json.loads}.get(path.suffix)
     if loads is None:
         raise PricesError("set it to the path of a file that ends in .toml or .json")

@@ -1,32 +1,26 @@
-"""Reads the standard ``OTEL_*`` variables (and the few of ours) once, and reports every error at once."""
+"""What a user sets: the variables of ``variables.py`` as one object, with what is wrong with them."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, TypeVar, cast
-from urllib.parse import unquote
+from typing import Any
 
 from telemetry.box.directory import default_directory
-from telemetry.settings import buckets, exclusions, llm_prices
-
-T = TypeVar("T")
-
-Sink = Literal["otlp", "prometheus", "none"]
-Protocol = Literal["http/protobuf", "grpc"]
+from telemetry.settings import buckets, llm_prices, variables
+from telemetry.settings.destination import Destination
+from telemetry.settings.destination import read as read_destination
+from telemetry.settings.exclusions import Exclusions, InvalidExclusionError
+from telemetry.settings.problems import Problem, SettingsError
+from telemetry.settings.reader import Reader
+from telemetry.settings.values import Exporter
+from telemetry.settings.variables import Variable
 
 DEFAULT_ENVIRONMENT = "dev"
-DEFAULT_INTERVAL = 15.0  # the SDK's 60 s would let levels and facts expire in the collector between two reports
-DEFAULT_MAX_AGE = 86_400.0
-MAX_PORT = 65535
-_MILLISECONDS_FROM = 1000
-
-
-class SettingsError(ValueError):
-    """One or more settings are wrong; the message names each setting, its value and the remedy."""
+DEFAULT_NAME = "unknown_service"
 
 
 @dataclass(frozen=True)
@@ -36,19 +30,26 @@ class Settings:
     Attributes:
         service_name: ``OTEL_SERVICE_NAME``, else the name given in code.
         environment: ``deployment.environment.name`` of ``OTEL_RESOURCE_ATTRIBUTES``; ``dev`` when it is not set.
-        sink: ``OTEL_METRICS_EXPORTER``: ``otlp`` (a collector), ``prometheus`` (one process) or ``none``.
-        protocol: ``OTEL_EXPORTER_OTLP_METRICS_PROTOCOL`` or ``OTEL_EXPORTER_OTLP_PROTOCOL``.
+        exporters: Where metrics go, ``OTEL_METRICS_EXPORTER``: ``otlp`` (a collector), ``prometheus`` (an endpoint of
+            the host), ``console``; nowhere unless it is said here, but ``otlp`` for ``from_environment``.
+        destination: Where exports to a collector go, ``OTEL_EXPORTER_OTLP_*``; the environment's by default.
         export_interval: Seconds between exports, from ``OTEL_METRIC_EXPORT_INTERVAL`` (milliseconds); 15 s when it is
             not set. The collector forgets a level or a fact 60 s after its last report.
-        export_timeout: Seconds one export may take, ``OTEL_EXPORTER_OTLP_TIMEOUT``: seconds as the Python SDK reads it,
-            1000 and more are milliseconds as the specification has it.
+        export_timeout: Seconds one export may take with all its requests, ``OTEL_METRIC_EXPORT_TIMEOUT``.
         exit_deadline: Seconds the exit of a process may take for its last export, ``TELEMETRY_EXIT_DEADLINE``.
         prometheus_host: ``OTEL_EXPORTER_PROMETHEUS_HOST``.
         prometheus_port: ``OTEL_EXPORTER_PROMETHEUS_PORT``.
+        disabled_instrumentations: Which libraries are not measured without code,
+            ``OTEL_PYTHON_DISABLED_INSTRUMENTATIONS``.
+        excluded_urls: What HTTP metrics of an application leave out, by the library it is made with (``fastapi``,
+            ``starlette``): ``OTEL_PYTHON_FASTAPI_EXCLUDED_URLS`` and so on.
         excluded_paths: What HTTP metrics leave out, ``TELEMETRY_EXCLUDED_PATHS``: exact paths, route templates, regular
             expressions and methods, as ``exclusions.py`` has them.
         histogram_buckets: Upper bounds of histograms of the catalogue instead of its own, by name,
             ``TELEMETRY_HISTOGRAM_BUCKETS``: the same in the whole fleet, as ``buckets.py`` has it.
+        catalogue: Dotted names of modules that declare metrics of the application's own, ``TELEMETRY_CATALOGUE``.
+        prometheus_client: Let the metrics of the default registry of ``prometheus_client`` leave with ours,
+            ``TELEMETRY_PROMETHEUS_CLIENT``.
         pass_uncatalogued: Let what instrumentors of OpenTelemetry measure beyond the catalogue leave the process,
             ``TELEMETRY_PASS_UNCATALOGUED``. What an application measures itself always does.
         state_dir: Where counts are kept that outlive their process, ``TELEMETRY_STATE_DIR``: a directory of this user
@@ -58,29 +59,37 @@ class Settings:
         service_namespace: ``service.namespace`` of ``OTEL_RESOURCE_ATTRIBUTES``: the label ``service_namespace`` of
             every series; empty when it is not set, and then there is no such label.
         llm_prices: Negotiated prices of LLM vendors, from the file that ``TELEMETRY_LLM_PRICES`` names.
+        problems: Wrong values of the environment; what holds instead is in the other attributes.
+        ignored: Legal values of the environment that have no effect.
     """
 
-    service_name: str = "unknown_service"
+    service_name: str = DEFAULT_NAME
     environment: str = DEFAULT_ENVIRONMENT
-    sink: Sink = "none"
-    protocol: Protocol = "http/protobuf"
-    export_interval: float = DEFAULT_INTERVAL
-    export_timeout: float = 10.0
-    exit_deadline: float = 5.0
-    prometheus_host: str = "localhost"
-    prometheus_port: int = 9464
+    exporters: tuple[Exporter, ...] = ()
+    destination: Destination = field(default_factory=Destination.from_environment)
+    export_interval: float = variables.INTERVAL.default
+    export_timeout: float = variables.EXPORT_TIMEOUT.default
+    exit_deadline: float = variables.EXIT_DEADLINE.default
+    prometheus_host: str = variables.PROMETHEUS_HOST.default
+    prometheus_port: int = variables.PROMETHEUS_PORT.default
+    disabled_instrumentations: frozenset[str] = field(default_factory=frozenset)
+    excluded_urls: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     excluded_paths: frozenset[str] = field(default_factory=frozenset)
     histogram_buckets: buckets.Buckets = field(default_factory=dict)
+    catalogue: tuple[str, ...] = ()
+    prometheus_client: bool = False
     pass_uncatalogued: bool = False
     state_dir: Path | None = None
-    state_max_age: float = DEFAULT_MAX_AGE
+    state_max_age: float = variables.STATE_MAX_AGE.default
     service_namespace: str = ""
     llm_prices: tuple[llm_prices.Override, ...] = ()
+    problems: tuple[Problem, ...] = field(default=(), compare=False)
+    ignored: tuple[Problem, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         try:
             _ = self.exclusions
-        except exclusions.InvalidExclusionError as error:
+        except InvalidExclusionError as error:
             raise SettingsError(f"excluded_paths: {error}") from error
         try:
             for name, bounds in self.histogram_buckets.items():
@@ -89,9 +98,9 @@ class Settings:
             raise SettingsError(f"histogram_buckets: {error}") from error
 
     @cached_property
-    def exclusions(self) -> exclusions.Exclusions:
+    def exclusions(self) -> Exclusions:
         """The excluded paths, ready to be asked."""
-        return exclusions.Exclusions.parse(sorted(self.excluded_paths))
+        return Exclusions.parse(sorted(self.excluded_paths))
 
     @property
     def fleet(self) -> str:
@@ -103,155 +112,80 @@ class Settings:
         """The state directory; ``/dev/shm/telemetry-<user id>`` of whoever the process is now, where none is set."""
         return self.state_dir or default_directory()
 
+    def exclusions_of(self, library: str) -> Exclusions:
+        """The same and the excluded URLs, for an application made with ``fastapi`` or ``starlette``."""
+        return self.exclusions + Exclusions.of_urls(self.excluded_urls.get(library, ()))
+
+    def measures(self, instrumentation: str) -> bool:
+        """Whether a library is measured without code, by the name of its instrumentation: ``celery``, ``fastapi``."""
+        return self.disabled_instrumentations.isdisjoint({"*", instrumentation})
+
     @classmethod
     def from_environment(cls, service_name: str | None = None, env: Mapping[str, str] | None = None) -> Settings:
-        """Settings from environment variables.
+        """Settings from environment variables. Where one is wrong the rest of it or its default holds.
 
         Args:
             service_name: Used where ``OTEL_SERVICE_NAME`` is not set.
             env: The variables; ``os.environ`` by default.
 
         Raises:
-            SettingsError: Naming every wrong setting, its value and the remedy.
+            SettingsError: With ``TELEMETRY_STRICT=true``, naming every wrong setting, its value and the remedy.
         """
-        reader = _Reader(os.environ if env is None else env)
+        reader = Reader(os.environ if env is None else env)
+        is_strict = reader.read(variables.STRICT)
         settings = _read(reader, service_name)
-        if reader.errors:
-            raise SettingsError("; ".join(reader.errors))
+        if settings.problems and is_strict:
+            raise SettingsError("; ".join(map(str, settings.problems)))
         return settings
 
 
-class _Reader:
-    """Reads typed values and collects the errors instead of raising the first."""
-
-    def __init__(self, env: Mapping[str, str]) -> None:
-        self.env = env
-        self.errors: list[str] = []
-
-    def read(self, name: str, default: T, convert: Callable[[str], T], remedy: str) -> T:
-        raw = self.env.get(name, "").strip()
-        if not raw:
-            return default
-        try:
-            return convert(raw)
-        except (exclusions.InvalidExclusionError, buckets.InvalidBucketsError) as error:
-            self.errors.append(f"{name}={raw!r} is not valid: {error}")
-        except ValueError:
-            self.errors.append(f"{name}={raw!r} is not valid: set it to {remedy}")
-        return default
-
-    def milliseconds(self, name: str, default: float) -> float:
-        return self.read(name, default, lambda raw: _positive(raw) / 1000, "a number of milliseconds above 0")
-
-
-def _read(reader: _Reader, service_name: str | None) -> Settings:
-    attributes = _resource_attributes(reader)
-    disabled = reader.env.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
-    sink = reader.read(
-        "OTEL_METRICS_EXPORTER", "none", _one_of("otlp", "prometheus", "none"), "otlp, prometheus or none"
-    )
+def _read(reader: Reader, service_name: str | None) -> Settings:
+    read = reader.read
+    attributes = read(variables.RESOURCE_ATTRIBUTES)
+    exporters = read(variables.EXPORTERS)
+    for variable in _WITHOUT_EFFECT:
+        read(variable)
     return Settings(
-        service_name=reader.env.get("OTEL_SERVICE_NAME")
-        or attributes.get("service.name")
-        or service_name
-        or "unknown_service",
+        service_name=read(variables.SERVICE_NAME) or attributes.get("service.name") or service_name or DEFAULT_NAME,
         environment=attributes.get("deployment.environment.name")
         or attributes.get("deployment.environment")
         or DEFAULT_ENVIRONMENT,
         service_namespace=attributes.get("service.namespace", ""),
-        sink=cast("Sink", "none" if disabled else sink),
-        protocol=cast(
-            "Protocol",
-            reader.read(
-                _metrics_variable(reader, "PROTOCOL"),
-                "http/protobuf",
-                _one_of("http/protobuf", "grpc"),
-                "http/protobuf or grpc",
-            ),
-        ),
-        export_interval=reader.milliseconds("OTEL_METRIC_EXPORT_INTERVAL", DEFAULT_INTERVAL),
-        export_timeout=reader.read(
-            _metrics_variable(reader, "TIMEOUT"), 10.0, _seconds, "a number of seconds above 0, or of milliseconds"
-        ),
-        exit_deadline=reader.read("TELEMETRY_EXIT_DEADLINE", 5.0, _positive, "a number of seconds above 0"),
-        prometheus_host=reader.env.get("OTEL_EXPORTER_PROMETHEUS_HOST") or "localhost",
-        prometheus_port=reader.read("OTEL_EXPORTER_PROMETHEUS_PORT", 9464, _port, "a port from 1 to 65535"),
-        excluded_paths=reader.read("TELEMETRY_EXCLUDED_PATHS", frozenset(), _excluded, exclusions.REMEDY),
-        histogram_buckets=reader.read("TELEMETRY_HISTOGRAM_BUCKETS", {}, buckets.parse, buckets.REMEDY),
-        pass_uncatalogued=reader.read("TELEMETRY_PASS_UNCATALOGUED", False, _boolean, "true or false"),
-        state_dir=reader.read("TELEMETRY_STATE_DIR", None, _absolute, "an absolute path"),
-        state_max_age=reader.read("TELEMETRY_STATE_MAX_AGE", DEFAULT_MAX_AGE, _positive, "a number of seconds above 0"),
-        llm_prices=_llm_prices(reader, "TELEMETRY_LLM_PRICES"),
+        exporters=() if read(variables.DISABLED) else exporters,
+        destination=read_destination(reader),
+        export_interval=read(variables.INTERVAL),
+        export_timeout=read(variables.EXPORT_TIMEOUT),
+        exit_deadline=read(variables.EXIT_DEADLINE),
+        prometheus_host=read(variables.PROMETHEUS_HOST),
+        prometheus_port=read(variables.PROMETHEUS_PORT),
+        disabled_instrumentations=read(variables.DISABLED_INSTRUMENTATIONS),
+        excluded_urls=_excluded_urls(reader),
+        excluded_paths=read(variables.EXCLUDED_PATHS),
+        histogram_buckets=read(variables.HISTOGRAM_BUCKETS),
+        catalogue=read(variables.CATALOGUE),
+        prometheus_client=read(variables.PROMETHEUS_CLIENT),
+        pass_uncatalogued=read(variables.PASS_UNCATALOGUED),
+        state_dir=read(variables.STATE_DIR),
+        state_max_age=read(variables.STATE_MAX_AGE),
+        llm_prices=read(variables.LLM_PRICES),
+        problems=tuple(reader.problems),
+        ignored=tuple(reader.ignored),
     )
 
 
-def _llm_prices(reader: _Reader, name: str) -> tuple[llm_prices.Override, ...]:
-    raw = reader.env.get(name, "").strip()
-    try:
-        return llm_prices.read(Path(raw)) if raw else ()
-    except llm_prices.PricesError as error:
-        reader.errors.append(f"{name}={raw!r} is not valid: {error}")
-        return ()
+_WITHOUT_EFFECT: tuple[Variable[Any], ...] = (
+    variables.TEMPORALITY,
+    variables.AGGREGATION,
+    variables.EXEMPLARS,
+    variables.CONFIG_FILE,
+    variables.EXPERIMENTAL_CONFIG_FILE,
+)
+"""Read for what is to be said of them."""
 
 
-def _resource_attributes(reader: _Reader) -> dict[str, str]:
-    pairs = [pair for pair in reader.env.get("OTEL_RESOURCE_ATTRIBUTES", "").split(",") if pair.strip()]
-    attributes = {}
-    for pair in pairs:
-        key, separator, value = pair.partition("=")
-        if not separator or not key.strip():
-            reader.errors.append(f"OTEL_RESOURCE_ATTRIBUTES has {pair!r}: write it as key=value,key=value")
-        attributes[key.strip()] = unquote(value.strip())
-    return attributes
-
-
-def _metrics_variable(reader: _Reader, name: str) -> str:
-    """The variable for metrics where it is set, else the one for all signals."""
-    own = f"OTEL_EXPORTER_OTLP_METRICS_{name}"
-    return own if reader.env.get(own, "").strip() else f"OTEL_EXPORTER_OTLP_{name}"
-
-
-def _seconds(raw: str) -> float:
-    value = _positive(raw)
-    return value / 1000 if value >= _MILLISECONDS_FROM else value
-
-
-def _positive(raw: str) -> float:
-    value = float(raw)
-    if not 0 < value < float("inf"):
-        raise ValueError(raw)
-    return value
-
-
-def _port(raw: str) -> int:
-    port = int(raw)
-    if not 0 < port <= MAX_PORT:
-        raise ValueError(raw)
-    return port
-
-
-def _boolean(raw: str) -> bool:
-    if raw.lower() not in {"true", "false", "1", "0"}:
-        raise ValueError(raw)
-    return raw.lower() in {"true", "1"}
-
-
-def _excluded(raw: str) -> frozenset[str]:
-    exclusions.Exclusions.parse(raw)
-    return frozenset(exclusions.split(raw))
-
-
-def _absolute(raw: str) -> Path:
-    path = Path(raw).expanduser()
-    if not path.is_absolute():
-        raise ValueError(raw)
-    return path
-
-
-def _one_of(*allowed: str) -> Callable[[str], str]:
-    def convert(raw: str) -> str:
-        if raw not in allowed:
-            raise ValueError(raw)
-        return raw
-
-    return convert
+def _excluded_urls(reader: Reader) -> dict[str, tuple[str, ...]]:
+    of_all = reader.read(variables.URLS)
+    own = {"fastapi": variables.FASTAPI_URLS, "starlette": variables.STARLETTE_URLS}
+    return {
+        library: reader.read(variable) if reader.said(variable).raw else of_all for library, variable in own.items()
+    }

@@ -190,7 +190,7 @@ class Counts:
 @pytest.fixture
 def counts() -> Iterator[Counts]:
     """Real telemetry of this test alone."""
-    with testing.capture() as captured:
+    with testing.captured() as captured:
         yield Counts(captured)
 
 

@@ -9,7 +9,7 @@ import httpx
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from telemetry.catalogue import DOCUMENTED
+from app.catalogue import FLEET
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -41,7 +41,7 @@ class Endpoint:
 
     def shape(self) -> str:
         """Name, type, label names and buckets of every documented family: what the contract fixes."""
-        documented = {spec.name for spec in DOCUMENTED}
+        documented = {spec.name for spec in FLEET.documented}
         shapes = (_shape(name, family) for name, family in self.families().items() if name in documented)
         return "\n".join(sorted(shapes)) + "\n"
 

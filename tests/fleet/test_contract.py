@@ -9,9 +9,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.catalogue import FLEET
 from deploy.fleet import Fleet
 from support.waiting import eventually
-from telemetry.catalogue import BY_NAME, DOCUMENTED, HistogramSpec
+from telemetry.catalogue import HistogramSpec
 from tests.fleet import queries
 from tests.fleet.client import ChatClient
 from tests.fleet.endpoint import Endpoint, families_at
@@ -24,7 +25,7 @@ Query = Callable[[str], list[dict[str, object]]]
 @pytest.fixture(scope="module")
 def complete(actions: ChatClient, endpoint: Endpoint) -> Endpoint:
     """The endpoint once every documented metric is there."""
-    names = {spec.name for spec in DOCUMENTED}
+    names = {spec.name for spec in FLEET.documented}
     missing = eventually(lambda: names - set(endpoint.families()), wanted=lambda left: not left)
     assert not missing
     return endpoint
@@ -41,7 +42,7 @@ def test_shape_is_golden(complete: Endpoint) -> None:
 def test_labels_are_the_catalogue(complete: Endpoint) -> None:
     """Every series carries exactly the declared labels and `environment`; a level also says whose it is."""
     for name, family in complete.families().items():
-        spec = BY_NAME[name]
+        spec = FLEET.by_name[name]
         level = {"instance"} if spec.kind == "level" else set()
         assert family.type == TYPES[spec.kind], name
         for sample in family.samples:
@@ -54,13 +55,13 @@ def test_labels_are_the_catalogue(complete: Endpoint) -> None:
 def test_front_door_shows_the_fleet(complete: Endpoint, fleet: Fleet) -> None:
     """`GET :8100/metrics` answers with all documented metrics of the whole fleet."""
     url = fleet.settings.url("NGINX_PORT", "/metrics")
-    assert {spec.name for spec in DOCUMENTED} <= set(families_at(url))
+    assert {spec.name for spec in FLEET.documented} <= set(families_at(url))
     assert httpx.get(url).headers["content-type"].startswith("text/plain")
 
 
 def test_series_do_not_grow_with_replicas(complete: Endpoint) -> None:
     """Totals have one series per label set, whoever counted it."""
-    for spec in DOCUMENTED:
+    for spec in FLEET.documented:
         if spec.kind in {"counter", "histogram"}:
             keys = list(complete.series(spec.name))
             assert len(keys) == len(set(keys))

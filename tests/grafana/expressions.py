@@ -9,23 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
+from telemetry.testing.files import Expression, filled_in, rules
 
 ROOT = Path(__file__).parents[2]
 GRAFANA = ROOT / "grafana"
 RULE_FILES = sorted((GRAFANA / "alerts").glob("*.yaml"))
 DASHBOARD_FILES = sorted((GRAFANA / "dashboards").glob("*.json"))
-# What Grafana puts in for these; any value that parses does.
-BUILT_IN = {"__rate_interval": "1m", "__interval": "15s", "__range": "1h"}
-ALL = ".*"
-
-
-@dataclass(frozen=True)
-class Expression:
-    """One expression and where it stands, for the message of a failing test."""
-
-    where: str
-    text: str
 
 
 @dataclass(frozen=True)
@@ -66,28 +55,6 @@ def variables(board: str) -> dict[str, str]:
     """Name and query of the variables whose values come from the data source."""
     listed = dashboards()[board]["templating"]["list"]
     return {variable["name"]: variable["query"] for variable in listed if variable["type"] == "query"}
-
-
-def filled_in(query: str, values: Mapping[str, str] = {}, built_in: Mapping[str, str] = BUILT_IN) -> str:
-    """The query as Grafana sends it: variables replaced, chosen values escaped as its Prometheus data source does."""
-
-    def value(match: re.Match[str]) -> str:
-        name = match[1]
-        if name in built_in:
-            return built_in[name]
-        return escaped(values[name]) if name in values else ALL
-
-    return re.sub(r"\$(\w+)", value, query)
-
-
-def escaped(value: str) -> str:
-    """A chosen value inside a quoted regular expression; ``prometheusSpecialRegexEscape`` in Grafana."""
-    return re.sub(r"[$^*{}\[\]\'+?.()|]", r"\\\\\g<0>", value.replace("\\", "\\\\\\\\"))
-
-
-def rules(path: Path) -> list[dict[str, Any]]:
-    """The rules of a file, alerts and recordings."""
-    return [rule for group in yaml.safe_load(path.read_text())["groups"] for rule in group["rules"]]
 
 
 def alerts() -> dict[str, dict[str, Any]]:

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from telemetry.catalogue import BY_NAME
+from app.catalogue import FLEET
+from telemetry.testing.series import OF_OFFICIAL, OF_OTHERS
 from tests.fleet.actions import AUDIO_SECONDS, FILE, FILES, IMAGES_ALLOWED
 from tests.grafana import expressions
 from tests.grafana.another_environment import EACH, READING, SECONDS, label_sets
 from tests.grafana.live import OTHERS, PLANS, WINDOW_SECONDS, Prometheus, busy_fleet
-from tests.grafana.series import OF_OFFICIAL, OF_OTHERS
 
 CELERY, APPLICATION, HEALTH = "celery-monitoring", "application-performance", "telemetry-health"
 Truth = dict[str, Any]
@@ -179,7 +179,7 @@ def test_other_environments_are_true(environment: str, prometheus: Prometheus) -
     """The environments beside prod show their own counts, exactly."""
 
     def of(metric: str) -> float:
-        return EACH * len(list(label_sets(BY_NAME[metric])))
+        return EACH * len(list(label_sets(FLEET.by_name[metric])))
 
     expected = {
         (APPLICATION, "Messages in the time range"): of("messages_sent_total"),

@@ -7,17 +7,21 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from own_metrics import metrics as own_metrics
 
+from app.catalogue import FLEET
+from grafana.rules.slo import FAST_ENOUGH
+from telemetry.catalogue import http
+from telemetry.testing.promql import Linter, check, labels_of
+from telemetry.testing.series import OF_OTHERS, Series, of_catalogue
 from tests.grafana import expressions
 from tests.grafana.expressions import ROOT, Expression
-from tests.grafana.linter import Linter, check, labels_of
-from tests.grafana.series import OF_OTHERS, Series, of_catalogue
 
 
 @cache
 def known() -> dict[str, Series]:
     """Series that exist: measured, of others, recorded; recordings may build on earlier ones."""
-    found = of_catalogue() | OF_OTHERS
+    found = of_catalogue(FLEET.including(own_metrics), ("dev", "stage", "prod")) | OF_OTHERS
     for name, expression in expressions.recordings().items():
         found[name] = Series("gauge", labels_of(expression, found))
     return found
@@ -59,6 +63,11 @@ def test_panel_filters_and_names(panel: expressions.Panel) -> None:
                 assert {"environment", "service_namespace"} <= named, (
                     f"{panel.name}: the legend does not say whose it is"
                 )
+
+
+def test_rules_read_what_buckets_keep() -> None:
+    """Every bound that the rules read by value is one that other buckets have to have."""
+    assert [f'le="{bound:g}"' for bound in http.DURATION.relied_on] == [FAST_ENOUGH]
 
 
 @pytest.mark.parametrize("title", expressions.custom_queries())

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from app.catalogue import FLEET
 from support.collector import CONFIG, DURABLE, running
 from support.waiting import eventually
-from telemetry.catalogue import ALL, HistogramSpec
+from telemetry.catalogue import HistogramSpec
 from tests.grafana import expressions
 from tests.grafana.another_environment import EACH, READING, label_sets
 from tests.grafana.live import Prometheus, as_of_last_scrape, process_of, prometheus_of, scraping
@@ -51,7 +52,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
         yield complete
 
 
-@pytest.mark.parametrize("spec", ALL, ids=lambda spec: spec.name)
+@pytest.mark.parametrize("spec", FLEET.specs, ids=lambda spec: spec.name)
 def test_recording_is_the_fleets(spec: Any, prometheus: Prometheus) -> None:
     """`fleet:…` has each label set once: counters and levels of both processes, facts as they are."""
     name = f"fleet:{spec.name.removesuffix('_total')}"
@@ -81,7 +82,11 @@ def test_recording_is_the_fleets(spec: Any, prometheus: Prometheus) -> None:
 )
 def test_panel_is_the_fleets(board: str, title: str, expected: float | None, prometheus: Prometheus) -> None:
     """Panels of facts, levels and totals, none of them doubled by the second collector."""
-    levels = 2 * READING * len(list(label_sets(next(spec for spec in ALL if spec.name == "http_requests_in_progress"))))
+    levels = (
+        2
+        * READING
+        * len(list(label_sets(next(spec for spec in FLEET.specs if spec.name == "http_requests_in_progress"))))
+    )
     assert prometheus.value(board, title) == pytest.approx(levels if expected is None else expected, rel=EXTRAPOLATION)
 
 

@@ -20,8 +20,9 @@ ROOT = Path(__file__).parents[2]
 BEGIN = """
 import multiprocessing, os, signal, sys, threading, time
 import telemetry
-t = telemetry.configure("test")
-def message(plan="free"): t.business.message_sent(plan=plan)
+from tests.support import chat
+t = telemetry.configure("test", catalogue=chat)
+def message(plan="free"): chat.of(t).message_sent(plan=plan)
 def timed(seconds=0.1): t.http.answered("GET", "/x", 200, seconds)
 def say(*words): print(*words, flush=True)
 """

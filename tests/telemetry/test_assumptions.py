@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from telemetry import testing
+from telemetry import process, testing
 from telemetry.instrumentation import assumptions
 from telemetry.instrumentation.assumptions import Assumption
 
@@ -19,7 +19,7 @@ def test_miss_is_one_line_and_one_error(
     captured: testing.Captured, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a new version of a library has moved is named once, with the consequence, and counted once."""
-    monkeypatch.setattr(assumptions, "_told", set())
+    monkeypatch.setattr(process.current, "told", set())
     moved = (
         Assumption("celery:Celery", "send_task"),
         Assumption("celery.nowhere:Thing", "x"),

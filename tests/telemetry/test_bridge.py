@@ -102,7 +102,7 @@ def test_instrumentors_add_nothing_unasked(captured: testing.Captured) -> None:
 
 def test_one_setting_lets_instrumentors_add() -> None:
     """`TELEMETRY_PASS_UNCATALOGUED` lets it out, but for what is in the table."""
-    with testing.capture(telemetry.Settings(pass_uncatalogued=True)) as captured:
+    with testing.captured(telemetry.Settings(pass_uncatalogued=True)) as captured:
         _record_beyond_the_table(captured)
         assert captured.total("somebody.elses.count", user="7") == captured.total("somebody.elses.time") == 1
         assert captured.total("http.server.active_requests") == 0
@@ -115,7 +115,7 @@ from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from opentelemetry.trace import NoOpTracerProvider
 from telemetry import testing
 
-with testing.capture() as captured:
+with testing.captured() as captured:
     app, router = FastAPI(), APIRouter(prefix="/api")
     router.get("/items/{item}")(lambda item: item)
     app.include_router(router)

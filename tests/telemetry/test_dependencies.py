@@ -18,6 +18,8 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "telemetry"
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
+ALSO_OF = {"pipeline/exposition": "prometheus"}  # what the file of that name is made of
+PROGRAMS = {"fleet-telemetry-collector"}  # looked for when it is run
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -52,11 +54,13 @@ class _Imports(ast.NodeVisitor):
 
     Attributes:
         needed: When the file or a function of it runs.
+        extra: Where an extra is asked for (``with needed("celery", …):``), by extra.
         typing: For a type checker only.
     """
 
     def __init__(self, path: Path) -> None:
         self.needed: set[str] = set()
+        self.extra: dict[str, set[str]] = {}
         self.typing: set[str] = set()
         self._into = self.needed
         self.visit(ast.parse(path.read_text()))
@@ -75,11 +79,25 @@ class _Imports(ast.NodeVisitor):
         self.generic_visit(node)
         self._into = before
 
+    def visit_With(self, node: ast.With) -> None:
+        before, asked = self._into, [_asked_for(item.context_expr) for item in node.items]
+        if asked[0]:
+            self._into = self.extra.setdefault(asked[0], set())
+        self.generic_visit(node)
+        self._into = before
+
     def visit_Try(self, node: ast.Try) -> None:
         """What a handler of ImportError stands for is optional: whoever lacks it is served otherwise."""
         names = {name.id for handler in node.handlers for name in ast.walk(handler) if isinstance(name, ast.Name)}
         if "ImportError" not in names:
             self.generic_visit(node)
+
+
+def _asked_for(expression: ast.expr) -> str | None:
+    """The extra of ``needed(extra, …)``."""
+    if isinstance(expression, ast.Call) and ast.unparse(expression.func).endswith("needed"):
+        return str(ast.literal_eval(expression.args[0]))
+    return None
 
 
 def _foreign(modules: set[str]) -> Iterator[tuple[str, str]]:
@@ -95,8 +113,9 @@ def _declared(*lists: list[str]) -> set[str]:
 
 
 def _rooms(path: Path) -> list[list[str]]:
-    """The extras of the library that a file's folder is named after."""
-    return [EXTRAS[part] for part in path.relative_to(PACKAGE).parts if part in EXTRAS]
+    """The extras of the library that a file or its folder is named after."""
+    own = path.relative_to(PACKAGE).with_suffix("")
+    return [EXTRAS[part] for part in (*own.parts, ALSO_OF.get(str(own), "")) if part in EXTRAS]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -106,19 +125,23 @@ def test_imports_are_declared(path: Path) -> None:
     base, room = PROJECT["dependencies"], _rooms(path)
     undeclared = [f"{d} ({m})" for m, d in _foreign(imports.needed) if d not in _declared(base, *room)]
     undeclared += [f"{d} ({m})" for m, d in _foreign(imports.typing) if d not in _declared(base, *EXTRAS.values())]
+    for extra, modules in imports.extra.items():
+        undeclared += [f"{d} ({m})" for m, d in _foreign(modules) if d not in _declared(base, *room, EXTRAS[extra])]
     assert not undeclared
 
 
 def test_dependencies_are_imported() -> None:
     """No dependency is declared that no file imports."""
-    imported = {d for path in FILES for _, d in _foreign(_Imports(path).needed | _Imports(path).typing)}
-    assert _declared(PROJECT["dependencies"], *EXTRAS.values()) <= imported
+    found = [_Imports(path) for path in FILES]
+    modules = [modules for each in found for modules in (each.needed, each.typing, *each.extra.values())]
+    imported = {distribution for each in modules for _, distribution in _foreign(each)}
+    assert _declared(PROJECT["dependencies"], *EXTRAS.values()) - PROGRAMS <= imported
 
 
 def test_imports_without_extras() -> None:
     """`import telemetry` and `configure()` need the dependencies only, none of the extras."""
     optional = _declared(*EXTRAS.values()) - _declared(PROJECT["dependencies"])
-    tops = sorted({module.partition(".")[0] for module, owner in OWNERS.items() if owner in optional})
-    code = f"import sys\nfor top in {tops}: sys.modules[top] = None\nimport telemetry\ntelemetry.configure('test')"
+    modules = sorted(module for module, owner in OWNERS.items() if owner in optional)
+    code = f"import sys\nfor module in {modules}: sys.modules[module] = None\nimport telemetry\ntelemetry.configure('test')"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -13,9 +13,10 @@ from sqlalchemy.exc import OperationalError
 
 import telemetry
 from telemetry import guard, testing
-from telemetry.catalogue import ALL, BY_NAME
 from telemetry.metrics.clamp import MAX_LENGTH
 from telemetry.metrics.stream import MOST_SERIES as MAX_SERIES
+from tests.support import chat
+from tests.support.chat import CHAT
 
 MANY = 10_000
 ODD = [
@@ -44,7 +45,7 @@ def _as_in_production(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _assert_bounded(captured: testing.Captured) -> None:
-    for spec in ALL:
+    for spec in CHAT.specs:
         series = captured.series(spec.name)
         assert len(series) <= MAX_SERIES + 1, spec.name
         budgets = {label.name: label.budget.limit for label in spec.label_set() if label.budget}
@@ -101,8 +102,8 @@ def test_hostile_verbs(captured: testing.Captured) -> None:
         recorded.http.websockets.closed(name, number, 0.1)
         recorded.database.query_executed(name, name, 0.1)
         recorded.database.connection_handed_out(name, 0.1)
-        recorded.business.audio_transcribed(seconds=60, provider=name, language=name)
-        recorded.business.image_generated(model=name)
+        chat.of(recorded).audio_transcribed(seconds=60, provider=name, language=name)
+        chat.of(recorded).image_generated(model=name)
         recorded.errors.occurred(name, component=name)
     assert captured.total("http_requests_total") == MANY
     assert captured.total("http_request_duration_seconds") == MANY
@@ -156,15 +157,15 @@ def test_hostile_amounts(captured: testing.Captured, amount: Any) -> None:
     for _ in range(2):
         recorded.http.answered("GET", "/x", 200, amount)
         recorded.database.query_executed("SELECT", "t", amount)
-        recorded.business.audio_transcribed(seconds=amount, provider="p", language="en")
+        chat.of(recorded).audio_transcribed(seconds=amount, provider="p", language="en")
         recorded.llm.call_ended("openai", "gpt-4o", amount)
-        recorded.storage.operation("get", bucket="b", transferred_bytes=amount)
+        chat.of(recorded).operation("get", bucket="b", transferred_bytes=amount)
         with recorded.llm.request(provider="openai", model="gpt-4o") as call:
             call.usage(prompt_tokens=amount, completion_tokens=amount, audio_seconds=amount)
-        recorded.business.observe_users_active(amount)
+        chat.of(recorded).observe_users_active(amount)
     recorded.database.query_executed("SELECT", "t", 0.1)
     assert (captured.value("db_query_duration_seconds", operation="SELECT", table="t") or 0) >= 1
-    for spec in BY_NAME.values():
+    for spec in CHAT.by_name.values():
         for value in captured.series(spec.name).values():
             assert 0 <= value < float("inf"), spec.name
 

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from telemetry import Settings, guard, testing
-from telemetry.catalogue import ALL, CounterSpec, HistogramSpec, LevelSpec, http
-from telemetry.catalogue.business import USERS_ACTIVE
+from telemetry.catalogue import CounterSpec, HistogramSpec, LevelSpec, http
 from telemetry.catalogue.database import CONNECTIONS_ACTIVE
 from telemetry.catalogue.http import DURATION
 from telemetry.setup import Telemetry
+from tests.support import chat
 from tests.support.beside import at_once
+from tests.support.chat import CHAT
 
 
 def test_threads_lose_no_increment(captured: testing.Captured) -> None:
@@ -69,7 +70,7 @@ def test_level_that_is_not_read_any_more_is_gone(captured: testing.Captured) -> 
 
 def test_facts_are_replaced_as_a_whole(captured: testing.Captured) -> None:
     """A reading replaces the last one: what is not in it is gone, and a forgotten reading is absent, not 0."""
-    business = captured.telemetry.business
+    business = chat.of(captured.telemetry)
     business.observe_users_active({"free": 3, "pro": 1})
     assert captured.value("users_active", plan="pro") == 1
     business.observe_users_active({"free": 4})
@@ -81,9 +82,9 @@ def test_facts_are_replaced_as_a_whole(captured: testing.Captured) -> None:
 def test_readings_with_ever_new_labels_take_no_room(captured: testing.Captured) -> None:
     """A fact whose labels change with every reading keeps the last reading only, and no budget is used up."""
     for number in range(3_000):
-        captured.telemetry.storage.observe_quota_used([(f"user-{number}", "free", 5)])
+        chat.of(captured.telemetry).observe_quota_used([(f"user-{number}", "free", 5)])
     assert captured.series("storage_quota_used_bytes") == {(("plan", "free"), ("user_id", "user-2999")): 5}
-    assert len(captured.telemetry.instruments.fact(USERS_ACTIVE)._stream.all()) == 0
+    assert len(captured.telemetry.instruments.fact(chat.USERS_ACTIVE)._stream.all()) == 0
 
 
 def test_first_records_of_all_threads_count() -> None:
@@ -110,7 +111,7 @@ def test_start_that_fails_is_tried_once(monkeypatch: pytest.MonkeyPatch, tmp_pat
         raise ImportError("not installed")
 
     monkeypatch.setattr("telemetry.pipeline.pipeline.build_transport", fail)
-    telemetry = Telemetry(Settings(sink="otlp", state_dir=tmp_path))
+    telemetry = Telemetry(Settings(exporters=("otlp",), state_dir=tmp_path))
     for number in range(50):
         telemetry.http.answered("GET", f"/{number}", 200, 0.1)
     telemetry.shutdown()
@@ -177,11 +178,11 @@ def _recording(captured: testing.Captured, spec: Any) -> Any:
     return lambda amount, labels: instruments.fact(spec).set_all([(labels, amount)])
 
 
-@pytest.mark.parametrize("spec", ALL, ids=lambda spec: spec.name)
+@pytest.mark.parametrize("spec", CHAT.specs, ids=lambda spec: spec.name)
 def test_hostile_input_never_raises(spec: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """No labels and no amount, however wrong, raise into the application, and a right one still counts afterwards."""
     monkeypatch.delenv(guard.STRICT_VARIABLE)
-    with testing.capture() as captured:
+    with testing.captured(catalogue=chat) as captured:
         record = _recording(captured, spec)
         amounts = [1, float("nan"), float("inf"), -float("inf"), -1, "1", None, object(), 10**400, True]
         for value in [*HOSTILE, _Unprintable(), _Lying("x")]:
@@ -197,7 +198,7 @@ def test_hostile_input_never_raises(spec: Any, monkeypatch: pytest.MonkeyPatch) 
 
 def test_every_open_label_is_bounded(captured: testing.Captured) -> None:
     """Ten thousand values of every open label make no more series than the budgets allow, and lose no event."""
-    for spec in ALL:
+    for spec in CHAT.specs:
         open_labels = [label for label in spec.label_set() if label.budget]
         if not isinstance(spec, CounterSpec) or len(open_labels) != 1:
             continue

@@ -19,10 +19,16 @@ def unpinned(project: dict[str, Any]) -> list[str]:
     """Names and extras of what the project, its extras and its groups require."""
     lists = [
         project["project"]["dependencies"],
-        *project["project"]["optional-dependencies"].values(),
+        *_extras(project),
         *project["dependency-groups"].values(),
     ]
     return sorted(set(_names(requirement for requirements in lists for requirement in requirements)))
+
+
+def _extras(project: dict[str, Any]) -> Iterator[list[str]]:
+    """But for the collector's, which this repository builds."""
+    extras = project["project"]["optional-dependencies"]
+    return (requirements for name, requirements in extras.items() if name != "collector")
 
 
 def _names(requirements: Iterable[str | dict[str, str]]) -> Iterator[str]:

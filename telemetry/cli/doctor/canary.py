@@ -69,7 +69,7 @@ def fly(settings: Settings, levels: str, prometheus: Later[PrometheusServer] | N
         prometheus: Where it should arrive, too.
     """
     try:
-        transport = build_transport(settings)
+        transport = build_transport(settings.destination)
     except Exception as error:
         return Canary(broken=str(error))
     probe = secrets.token_hex(4)

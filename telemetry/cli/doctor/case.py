@@ -18,8 +18,9 @@ from telemetry.cli.doctor.later import Later
 from telemetry.cli.doctor.server import PrometheusServer, asked
 from telemetry.cli.page import Page
 from telemetry.cli.prometheus_api import Prometheus
-from telemetry.pipeline.transport import target_of
-from telemetry.settings.settings import Settings, SettingsError
+from telemetry.settings import variables
+from telemetry.settings.problems import SettingsError
+from telemetry.settings.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,8 @@ class Case:
     Attributes:
         asked: What was asked.
         env: The environment variables of the service.
-        settings: How metrics leave a process with these variables; ``None`` where they are wrong.
-        problems: What is wrong with them, a sentence each.
+        settings: How metrics leave a process with these variables; ``None`` where it does not start with them.
+        problems: Why it does not start; what else is wrong with them is in the settings.
         pages: Of the collector.
         application: What its import shows.
         canary: What became of an export.
@@ -70,7 +71,7 @@ class Case:
     asked: Asked
     env: Mapping[str, str]
     settings: Settings | None
-    problems: tuple[str, ...]
+    problems: str
     pages: Pages | None
     application: Later[Application] | None
     canary: Later[Canary] | None
@@ -85,8 +86,8 @@ class Case:
     @property
     def endpoint_variable(self) -> str:
         """The variable that says so."""
-        own = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"
-        return own if self.env.get(own, "").strip() else "OTEL_EXPORTER_OTLP_ENDPOINT"
+        named = self.settings.destination.setting if self.settings else ""
+        return named or variables.ENDPOINT.name
 
     @property
     def is_about_sending(self) -> bool:
@@ -102,10 +103,7 @@ def is_about_sending(asked: Asked, env: Mapping[str, str]) -> bool:
 
 def endpoint_of(settings: Settings | None) -> str:
     """Where exports go: an address, without credentials; empty where none leaves the process."""
-    if settings is None or settings.sink != "otlp":
-        return ""
-    address = target_of(settings).partition(" ")[2].rpartition(" ")[0]
-    return address or "http://localhost:4317"  # the default of gRPC's exporter
+    return settings.destination.address if settings is not None and "otlp" in settings.exporters else ""
 
 
 def opened(what: Asked, env: Mapping[str, str]) -> Case:
@@ -134,12 +132,12 @@ def opened(what: Asked, env: Mapping[str, str]) -> Case:
     )
 
 
-def read_settings(env: Mapping[str, str]) -> tuple[Settings | None, tuple[str, ...]]:
-    """Settings, and what is wrong with the variables they come from."""
+def read_settings(env: Mapping[str, str]) -> tuple[Settings | None, str]:
+    """Settings, or why a process does not start with these variables."""
     try:
-        return Settings.from_environment(env=env), ()
+        return Settings.from_environment(env=env), ""
     except SettingsError as error:
-        return None, tuple(str(error).split("; "))
+        return None, str(error)
 
 
 def _pages(collector: str, env: Mapping[str, str]) -> Pages | None:

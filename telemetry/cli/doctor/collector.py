@@ -10,7 +10,9 @@ from telemetry.catalogue import Spec
 from telemetry.cli.doctor.case import Case
 from telemetry.cli.doctor.check import Check
 from telemetry.cli.doctor.finding import Cause, Finding, Severity
-from telemetry.cli.doctor.fleet_series import LEVELS, TOTALS, sample_name
+from telemetry.cli.doctor.fleet_series import levels as level_specs
+from telemetry.cli.doctor.fleet_series import sample_name
+from telemetry.cli.doctor.fleet_series import totals as total_specs
 from telemetry.cli.page import Page
 
 _NEARLY = 0.8
@@ -132,8 +134,8 @@ def _pages(totals: Page, levels: Page, own: Page) -> Iterator[Finding]:
         yield LEVELS_UNREAD.found(f"the page of levels and facts, {levels.url}, cannot be read: {levels.problem}")
     if own.problem:
         yield OWN_UNREAD.found(f"the collector's metrics of itself, {own.url}, cannot be read: {own.problem}")
-    yield from _another(totals, "totals", LEVELS)
-    yield from _another(levels, "levels and facts", TOTALS)
+    yield from _another(totals, "totals", level_specs())
+    yield from _another(levels, "levels and facts", total_specs())
 
 
 def _another(page: Page, of: str, specs: Iterable[Spec[Any]]) -> Iterator[Finding]:

@@ -28,6 +28,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
 
 
 def _run(given: Namespace) -> int:
+    from telemetry import extras
     from telemetry.cli.collector_address import AddressError
     from telemetry.cli.doctor.case import Asked, opened
     from telemetry.cli.doctor.checks import CHECKS
@@ -38,8 +39,10 @@ def _run(given: Namespace) -> int:
     if wrong:
         return refuse(wrong)
     try:
+        with extras.needed("prometheus", "doctor"):
+            import prometheus_client  # noqa: F401 - pages of metrics are read with it
         case = opened(asked, os.environ)
-    except AddressError as error:
+    except (extras.MissingExtraError, AddressError) as error:
         return refuse(str(error))
     findings = examine(case, CHECKS)
     for line in [_json(findings)] if given.json else _lines(findings, case):

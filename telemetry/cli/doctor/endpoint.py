@@ -8,7 +8,7 @@ from telemetry.cli import page
 from telemetry.cli.doctor.case import Case
 from telemetry.cli.doctor.check import Check
 from telemetry.cli.doctor.finding import Cause, Finding
-from telemetry.cli.doctor.fleet_series import LEVELS, TOTALS, sample_name
+from telemetry.cli.doctor.fleet_series import levels, sample_name, totals
 
 GONE = Cause(
     "endpoint-gone",
@@ -26,11 +26,11 @@ FOREIGN = Cause(
 
 def _run(case: Case) -> Iterator[Finding]:
     settings = case.settings
-    if settings is None or settings.sink != "prometheus" or not case.is_about_sending:
+    if settings is None or "prometheus" not in settings.exporters or not case.is_about_sending:
         return
     host = settings.prometheus_host.replace("0.0.0.0", "127.0.0.1")
     read = page.read(f"http://{host}:{settings.prometheus_port}/metrics")
-    ours = {sample_name(spec) for spec in (*TOTALS, *LEVELS)}
+    ours = {sample_name(spec) for spec in (*totals(), *levels())}
     if not read.answer.status:
         yield GONE.found(f"nothing answers at {read.url}: {read.problem}")
     elif not ours & read.by_name.keys():

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, entry_points, version
-from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -20,7 +19,6 @@ from telemetry.cli.doctor.check import Check
 from telemetry.cli.doctor.finding import Cause, Finding
 from telemetry.pipeline.transport import Answer, Outcome
 
-_PATH = "/v1/metrics"
 _HTTP_PORT = 4318
 _NOTHING_ARRIVES = (
     "canary-lost",
@@ -51,18 +49,6 @@ TO_PROMETHEUS = Cause(
     "send to a collector with otel-collector.yaml, and let Prometheus scrape that",
     explains=_NO_COLLECTOR,
 )
-MALFORMED = Cause(
-    "endpoint-malformed",
-    "The endpoint is no address.",
-    "write it with its scheme, http://127.0.0.1:4318",
-    explains=_NO_COLLECTOR,
-)
-DOUBLED = Cause(
-    "endpoint-path-doubled",
-    "`OTEL_EXPORTER_OTLP_ENDPOINT` has the path of metrics, which is added to it.",
-    "leave /v1/metrics away, or set OTEL_EXPORTER_OTLP_METRICS_ENDPOINT instead",
-    explains=_NOTHING_ARRIVES,
-)
 PATHLESS = Cause(
     "endpoint-path-missing",
     "`OTEL_EXPORTER_OTLP_METRICS_ENDPOINT` is taken as it is, and lacks the path.",
@@ -91,12 +77,6 @@ GRPC_TO_HTTP = Cause(
     "grpc-to-http-port",
     "OTLP over gRPC is sent to a port of HTTP.",
     "set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf, or use the collector's port for gRPC, 4317",
-    explains=_NOTHING_ARRIVES,
-)
-CERTIFICATE = Cause(
-    "certificate-missing",
-    "A certificate that a variable names is not there.",
-    "put the file there, or correct or unset the variable",
     explains=_NOTHING_ARRIVES,
 )
 TLS = Cause(
@@ -191,6 +171,10 @@ def _why(case: Case, answer: Answer) -> Finding:
 Found = tuple[Cause, str] | None
 
 
+def _is_grpc(case: Case) -> bool:
+    return case.settings is not None and case.settings.destination.protocol == "grpc"
+
+
 def _prometheus_receives(case: Case, answer: Answer) -> Found:
     has_answered = answer.reason.startswith("it answers")
     if has_answered and ("/api/v1/otlp" in urlsplit(case.endpoint).path or _is_prometheus(case.endpoint)):
@@ -204,47 +188,24 @@ def _is_prometheus(endpoint: str) -> bool:
     return asked is not None and asked.is_ok and b'"goVersion"' in asked.body
 
 
-def _malformed(case: Case, answer: Answer) -> Found:
-    if case.settings is not None and case.settings.protocol == "grpc":
-        return None
-    parts = urlsplit(case.endpoint)
-    if parts.scheme in {"http", "https"} and parts.hostname:
-        return None
-    return (
-        MALFORMED,
-        f"{case.endpoint_variable}={case.env.get(case.endpoint_variable, '')!r} is no address of http or https",
-    )
-
-
 def _paths(case: Case, answer: Answer) -> Found:
     path = urlsplit(case.endpoint).path
-    if path.count(_PATH) > 1:
-        return DOUBLED, f"OTEL_EXPORTER_OTLP_ENDPOINT ends in {_PATH}, which is added to it: {case.endpoint}"
     if case.endpoint_variable.endswith("METRICS_ENDPOINT") and path in {"", "/"} and "404" in answer.reason:
         return PATHLESS, f"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT={case.endpoint} has no path"
-    return None
-
-
-def _certificates(case: Case, answer: Answer) -> Found:
-    for kind in ("CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY"):
-        for name in (f"OTEL_EXPORTER_OTLP_METRICS_{kind}", f"OTEL_EXPORTER_OTLP_{kind}"):
-            file = case.env.get(name, "").strip()
-            if file and not Path(file).exists():
-                return CERTIFICATE, f"{name}={file}: there is no such file"
     return None
 
 
 def _proxy(case: Case, answer: Answer) -> Found:
     parts = urlsplit(case.endpoint)
     proxy = getproxies().get(parts.scheme)
-    if proxy and not proxy_bypass(parts.hostname or "") and case.settings and case.settings.protocol != "grpc":
+    if proxy and not proxy_bypass(parts.hostname or "") and not _is_grpc(case):
         address = urlsplit(proxy)
         return PROXY, f"exports to {case.endpoint} go through the proxy {address.hostname}:{address.port}"
     return None
 
 
 def _protocol(case: Case, answer: Answer) -> Found:
-    is_grpc = case.settings is not None and case.settings.protocol == "grpc"
+    is_grpc = _is_grpc(case)
     if is_grpc and probe.speaks_http(case.endpoint) and not probe.speaks_http2(case.endpoint):
         return GRPC_TO_HTTP, f"{case.endpoint} speaks HTTP, and exports are sent over gRPC"
     is_broken = answer.outcome is Outcome.UNANSWERED and "within" not in answer.reason
@@ -260,7 +221,7 @@ def _host(case: Case, answer: Answer) -> Found:
 
 
 def _tls(case: Case, answer: Answer) -> Found:
-    if re.search(r"SSL|CERTIFICATE|certificate|TLS", answer.reason):
+    if re.search(r"\[SSL|SSL:|certificate verify failed", answer.reason) or "speaks TLS" in answer.reason:
         return TLS, f"no encrypted connection to {case.endpoint}"
     return None
 
@@ -278,10 +239,8 @@ _BY_STATUS = {
     **dict.fromkeys(("502", "504"), UNANSWERED),
 }
 _LOOKS: tuple[Callable[[Case, Answer], Found], ...] = (
-    _malformed,
     _prometheus_receives,
     _paths,
-    _certificates,
     _proxy,
     _host,
     _protocol,
@@ -291,7 +250,7 @@ _LOOKS: tuple[Callable[[Case, Answer], Found], ...] = (
 
 
 def _by_outcome(case: Case, answer: Answer, said: list[str]) -> Finding:
-    if case.settings is not None and case.settings.protocol == "grpc" and probe.is_closed(case.endpoint):
+    if _is_grpc(case) and probe.is_closed(case.endpoint):
         return DOWN.found(f"nothing listens at {case.endpoint}", *said)
     match answer.outcome:
         case Outcome.UNREACHABLE:
@@ -328,11 +287,8 @@ CHECK = Check(
     asks="Does an export reach the collector, and is it acknowledged?",
     causes=(
         NOT_INSTALLED,
-        MALFORMED,
         TO_PROMETHEUS,
-        DOUBLED,
         PATHLESS,
-        CERTIFICATE,
         PROXY,
         HOST,
         DOWN,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from telemetry.catalogue import BY_NAME, DOCUMENTED
 from telemetry.catalogue import celery as celery_catalogue
 from telemetry.catalogue import telemetry as telemetry_catalogue
 from telemetry.cli.doctor.case import Case
 from telemetry.cli.doctor.check import Check
 from telemetry.cli.doctor.finding import Cause, Finding, Severity
-from telemetry.cli.doctor.fleet_series import LEVELS, TOTALS, FleetSeries
+from telemetry.cli.doctor.fleet_series import FleetSeries, levels, totals
+from telemetry.cli.known import known
 
 _NEARLY = 0.8
 _FOREIGN = {
@@ -117,7 +117,7 @@ def _identity(series: FleetSeries) -> Iterator[Finding]:
 def _labels(series: FleetSeries) -> Iterator[Finding]:
     """Only documented metrics: names that others may have chosen, too."""
     lacking: defaultdict[str, set[str]] = defaultdict(set)
-    for spec, sample in series.of(DOCUMENTED):
+    for spec, sample in series.of(known().documented):
         missing = set(spec.documented_labels) - sample.labels.keys()
         foreign = next((_FOREIGN[label] for label in _FOREIGN if label in sample.labels), "")
         if missing:
@@ -128,12 +128,12 @@ def _labels(series: FleetSeries) -> Iterator[Finding]:
 
 
 def _environments(case: Case, series: FleetSeries) -> Iterator[Finding]:
-    known, wanted = series.environments(), case.asked.environment
-    if wanted and wanted not in known:
-        yield NO_ENVIRONMENT.found(f"no series has environment={wanted!r}, only {', '.join(sorted(map(repr, known)))}")
+    there, wanted = series.environments(), case.asked.environment
+    if wanted and wanted not in there:
+        yield NO_ENVIRONMENT.found(f"no series has environment={wanted!r}, only {', '.join(sorted(map(repr, there)))}")
         return
-    reporting = {sample.labels.get("environment") for _, sample in series.of(LEVELS)}
-    expected = {wanted} if wanted else {sample.labels.get("environment", "") for _, sample in series.of(TOTALS)}
+    reporting = {sample.labels.get("environment") for _, sample in series.of(levels())}
+    expected = {wanted} if wanted else {sample.labels.get("environment", "") for _, sample in series.of(totals())}
     silent = sorted(str(each) for each in expected - reporting if each)
     if silent and (wanted or not reporting):  # other environments may have been switched off
         yield SILENT.found(
@@ -170,14 +170,16 @@ def _counted(series: FleetSeries) -> Iterator[Finding]:
 def _budgets(series: FleetSeries) -> Iterator[Finding]:
     """A budget is each process's; the fleet's values are at least as many, so this may warn early."""
     values: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-    for spec, sample in series.of(BY_NAME.values()):
+    for spec, sample in series.of(known().specs):
         for label in spec.label_set():
             if label.budget is not None and sample.labels.get(label.name, label.overflow) != label.overflow:
                 values[spec.name, label.name].add(sample.labels[label.name])
-    for (metric, name), known in values.items():
-        limit = next(label.budget.limit for label in BY_NAME[metric].label_set() if label.name == name and label.budget)
-        if len(known) > _NEARLY * limit:
-            yield NEARLY.found(f"the label {name} of {metric} has {len(known)} values of {limit}", *sorted(known)[:3])
+    for (metric, name), seen in values.items():
+        limit = next(
+            label.budget.limit for label in known().by_name[metric].label_set() if label.name == name and label.budget
+        )
+        if len(seen) > _NEARLY * limit:
+            yield NEARLY.found(f"the label {name} of {metric} has {len(seen)} values of {limit}", *sorted(seen)[:3])
 
 
 CHECK = Check(

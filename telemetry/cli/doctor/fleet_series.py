@@ -6,12 +6,20 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from telemetry.catalogue import ALL, Spec
+from telemetry.catalogue import Spec
+from telemetry.cli.known import known
 from telemetry.cli.page import Page, Sample
 from telemetry.cli.prometheus_api import Prometheus, PrometheusError
 
-TOTALS = tuple(spec for spec in ALL if spec.kind in {"counter", "histogram"})
-LEVELS = tuple(spec for spec in ALL if spec.kind in {"level", "fact"})
+
+def totals() -> tuple[Spec[Any], ...]:
+    """Counters and histograms, with those of a user's modules."""
+    return tuple(spec for spec in known().specs if spec.kind in {"counter", "histogram"})
+
+
+def levels() -> tuple[Spec[Any], ...]:
+    """Levels and facts, with those of a user's modules."""
+    return tuple(spec for spec in known().specs if spec.kind in {"level", "fact"})
 
 
 def sample_name(spec: Spec[Any]) -> str:
@@ -44,24 +52,24 @@ class FleetSeries:
     def of(self, specs: Iterable[Spec[Any]]) -> Iterator[tuple[Spec[Any], Sample]]:
         """Every series of these metrics."""
         for spec in specs:
-            page = self.totals if spec in TOTALS else self.levels
+            page = self.totals if spec.kind in {"counter", "histogram"} else self.levels
             yield from ((spec, sample) for sample in page.by_name.get(sample_name(spec), ()))
 
 
-def of_pages(totals: Page, levels: Page) -> FleetSeries:
-    """What the collector's pages show; unknown where one of them cannot be read."""
-    known = not (totals.problem or levels.problem)
-    ours = (_only(totals, TOTALS), _only(levels, LEVELS))
-    return FleetSeries(*ours, source=totals.url, is_known=known, is_of_pages=True)
+def of_pages(first: Page, second: Page) -> FleetSeries:
+    """What the collector's pages of totals and of levels show; unknown where one of them cannot be read."""
+    is_known = not (first.problem or second.problem)
+    ours = (_only(first, totals()), _only(second, levels()))
+    return FleetSeries(*ours, source=first.url, is_known=is_known, is_of_pages=True)
 
 
 def of_prometheus(server: Prometheus) -> FleetSeries:
     """What a Prometheus has; unknown where it does not answer."""
     try:
-        totals, levels = (Page(server.url, tuple(server.query(_any_of(specs)))) for specs in (TOTALS, LEVELS))
+        first, second = (Page(server.url, tuple(server.query(any_of(specs)))) for specs in (totals(), levels()))
     except PrometheusError:
         return FleetSeries(Page(server.url), Page(server.url), server.url, is_known=False)
-    return FleetSeries(totals, levels, server.url)
+    return FleetSeries(first, second, server.url)
 
 
 def _only(page: Page, specs: Iterable[Spec[Any]]) -> Page:
@@ -69,5 +77,6 @@ def _only(page: Page, specs: Iterable[Spec[Any]]) -> Page:
     return Page(page.url, tuple(sample for sample in page.samples if sample.name in names), page.problem)
 
 
-def _any_of(specs: Iterable[Spec[Any]]) -> str:
+def any_of(specs: Iterable[Spec[Any]]) -> str:
+    """A selector of their series."""
     return f'{{__name__=~"{"|".join(map(sample_name, specs))}"}}'

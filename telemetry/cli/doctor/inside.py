@@ -122,7 +122,8 @@ def _routes(app: Any) -> tuple[int, int]:
     from telemetry.instrumentation.fastapi.matching import declared_routes
     from telemetry.process import get
 
-    exclusions = excluded_of(app) + get().settings.exclusions
+    library = "fastapi" if hasattr(app, "openapi_url") else "starlette"
+    exclusions = excluded_of(app) + get().settings.exclusions_of(library)
     root, own = str(getattr(app, "root_path", "")), _documentation(app)
     routes = [route for route in declared_routes(app) if route.endpoint and route.endpoint not in own]
     covered = [

@@ -13,9 +13,7 @@ from telemetry.cli.doctor.canary import NAME as CANARY
 from telemetry.cli.doctor.case import Case
 from telemetry.cli.doctor.check import Check
 from telemetry.cli.doctor.finding import Cause, Finding, Severity
-from telemetry.cli.doctor.fleet_series import LEVELS as LEVEL_SPECS
-from telemetry.cli.doctor.fleet_series import TOTALS as TOTAL_SPECS
-from telemetry.cli.doctor.fleet_series import sample_name
+from telemetry.cli.doctor.fleet_series import any_of, levels, sample_name, totals
 from telemetry.cli.doctor.server import PrometheusServer
 from telemetry.cli.page import Sample
 from telemetry.cli.prometheus_api import Target
@@ -123,14 +121,14 @@ def _scraped(case: Case, server: PrometheusServer) -> Iterator[Finding]:
     if case.pages is None:
         return
     address = case.pages.address
-    for cause, url, specs in ((NO_TOTALS, address.totals, TOTAL_SPECS), (NO_LEVELS, address.levels, LEVEL_SPECS)):
+    for cause, url, specs in ((NO_TOTALS, address.totals, totals()), (NO_LEVELS, address.levels, levels())):
         port = urlsplit(url).port
         if port and not server.target_of(port) and not _has_any(server, specs):
             yield cause.found(f"no target of Prometheus is {url}", *_known(server.targets))
 
 
 def _has_any(server: PrometheusServer, specs: Iterable[Spec[Any]]) -> bool:
-    return bool(server.api.query(f"count({_any_of(specs)})"))
+    return bool(server.api.query(f"count({any_of(specs)})"))
 
 
 def _known(targets: Iterable[Target]) -> list[str]:
@@ -146,7 +144,7 @@ def _features(server: PrometheusServer) -> Iterator[Finding]:
 
 
 def _labels(server: PrometheusServer) -> Iterator[Finding]:
-    names = "|".join((*map(sample_name, LEVEL_SPECS), CANARY))
+    names = "|".join((*map(sample_name, levels()), CANARY))
     renamed = server.api.query(f'count by (job, __name__) ({{__name__=~"{names}", exported_instance!=""}})')
     if renamed:
         jobs = sorted({sample.labels.get("job", "") for sample in renamed})
@@ -159,7 +157,7 @@ def _labels(server: PrometheusServer) -> Iterator[Finding]:
 def _once(server: PrometheusServer) -> Iterator[Finding]:
     """Whether two targets show the same counts; several collectors show parts, which differ."""
     by_target: defaultdict[tuple[str, str], dict[tuple[Any, ...], float]] = defaultdict(dict)
-    for sample in server.api.query(f"{_any_of(TOTAL_SPECS)} > 0"):
+    for sample in server.api.query(f"{any_of(totals())} > 0"):
         by_target[sample.labels.get("job", ""), sample.labels.get("instance", "")][_identity(sample)] = sample.value
     for one, other in combinations(sorted(by_target), 2):
         alike = _alike(by_target[one], by_target[other], is_one_job=one[0] == other[0])
@@ -199,7 +197,7 @@ def _dropped(case: Case, server: PrometheusServer) -> Iterator[Finding]:
     relabeled = server.api.query("scrape_samples_scraped - scrape_samples_post_metric_relabeling > 0")
     if case.pages is None or not relabeled:
         return
-    known = server.api.query(f"count by (__name__) ({_any_of((*TOTAL_SPECS, *LEVEL_SPECS))})")
+    known = server.api.query(f"count by (__name__) ({any_of((*totals(), *levels()))})")
     shown = {sample.name for later in (case.pages.totals, case.pages.levels) for sample in later.get().samples}
     missing = sorted((shown & _names()) - {sample.name for sample in known})
     if missing:
@@ -211,22 +209,18 @@ def _dropped(case: Case, server: PrometheusServer) -> Iterator[Finding]:
 
 
 def _names() -> set[str]:
-    return {sample_name(spec) for spec in (*TOTAL_SPECS, *LEVEL_SPECS)}
+    return {sample_name(spec) for spec in (*totals(), *levels())}
 
 
 def _fresh(server: PrometheusServer) -> Iterator[Finding]:
     interval = max((target.interval for target in server.targets), default=0.0)
     most = _MISSED_SCRAPES * interval + 5
-    known = sorted(sample.name for sample in server.api.query(f"count by (__name__) ({_any_of(TOTAL_SPECS)})"))
+    known = sorted(sample.name for sample in server.api.query(f"count by (__name__) ({any_of(totals())})"))
     for name in known[:_LOOKED_AT]:  # `timestamp()` takes one name at a time
         old = server.api.query(f"time() - max(timestamp({name})) > {most:g}")
         if old:
             yield STALE.found(f"the newest {name} of Prometheus is {old[0].value:.0f} s old")
             return
-
-
-def _any_of(specs: Iterable[Spec[Any]]) -> str:
-    return f'{{__name__=~"{"|".join(map(sample_name, specs))}"}}'
 
 
 CHECK = Check(

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from telemetry.cli.doctor.case import Case
 from telemetry.cli.doctor.check import Check
 from telemetry.cli.doctor.finding import Cause, Finding, Severity
+from telemetry.settings import variables
+from telemetry.settings.problems import Problem
+from telemetry.settings.settings import Settings
 
 _FORGOTTEN_AFTER = 60.0
-_TEMPORALITY = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"
 
 INVALID = Cause(
     "setting-invalid",
@@ -41,61 +43,57 @@ INTERVAL = Cause(
     "set OTEL_METRIC_EXPORT_INTERVAL below 60000, or unset it (15000)",
     explains=("senders-silent",),
 )
-TEMPORALITY = Cause(
-    "temporality-ignored",
-    "Another temporality than delta is asked for, and not used.",
-    f"unset {_TEMPORALITY}: both collectors of this project take differences",
+IGNORED = Cause(
+    "setting-ignored",
+    "A variable has a value that has no effect here.",
+    "unset the variable: docs/settings.md says what has an effect instead",
     severity=Severity.WARNING,
 )
 
 
 def _run(case: Case) -> Iterator[Finding]:
-    yield from (_invalid(problem) for problem in case.problems)
-    if not case.is_about_sending or case.settings is None:
+    if case.problems:
+        yield INVALID.found(f"a process does not start (TELEMETRY_STRICT): {case.problems}")
+    if case.settings is None:
         return
-    if case.env.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+    yield from (INVALID.found(_says(problem), remedy=problem.remedy) for problem in case.settings.problems)
+    yield from (IGNORED.found(_says(problem), remedy=problem.remedy) for problem in case.settings.ignored)
+    if case.is_about_sending:
+        yield from _sends(case, case.settings)
+
+
+def _says(problem: Problem) -> str:
+    return f"{problem.setting}={problem.value!r} is not used as it is" + (
+        f": {problem.effect}" if problem.effect else ""
+    )
+
+
+def _sends(case: Case, settings: Settings) -> Iterator[Finding]:
+    if case.env.get(variables.DISABLED.name, "").strip().lower() == "true":
         yield DISABLED.found("OTEL_SDK_DISABLED=true: nothing is measured or exported")
-    elif case.settings.sink == "none":
-        yield NONE.found(f"OTEL_METRICS_EXPORTER is {_exporter(case)}: what is counted leaves no process")
-    yield from _environment(case, case.settings.environment)
-    yield from _export(case, case.settings.export_interval)
-
-
-def _invalid(problem: str) -> Finding:
-    says, separator, remedy = problem.partition(": ")
-    return INVALID.found(says, remedy=remedy) if separator else INVALID.found(problem)
-
-
-def _exporter(case: Case) -> str:
-    return repr(case.env.get("OTEL_METRICS_EXPORTER", "").strip() or "not set")
-
-
-def _environment(case: Case, environment: str) -> Iterator[Finding]:
+    elif not settings.exporters:
+        yield NONE.found(f"OTEL_METRICS_EXPORTER={_exporter(case)}: what is counted leaves no process")
     wanted = case.asked.environment
-    if wanted and wanted != environment:
+    if wanted and wanted != settings.environment:
         yield ENVIRONMENT.found(
-            f"this process reports as environment={environment!r}, not {wanted!r}",
+            f"this process reports as environment={settings.environment!r}, not {wanted!r}",
             f"OTEL_RESOURCE_ATTRIBUTES={case.env.get('OTEL_RESOURCE_ATTRIBUTES', '')!r}",
             remedy=f"set OTEL_RESOURCE_ATTRIBUTES=deployment.environment.name={wanted}, and restart the service",
         )
-
-
-def _export(case: Case, interval: float) -> Iterator[Finding]:
-    if not case.endpoint:
-        return
-    if interval >= _FORGOTTEN_AFTER:
+    if case.endpoint and settings.export_interval >= _FORGOTTEN_AFTER:
         yield INTERVAL.found(
-            f"exports are {interval:g} s apart; the collector forgets a level {_FORGOTTEN_AFTER:g} s after its report",
-            f"OTEL_METRIC_EXPORT_INTERVAL={case.env.get('OTEL_METRIC_EXPORT_INTERVAL', '')}",
+            f"exports are {settings.export_interval:g} s apart; "
+            f"the collector forgets a level {_FORGOTTEN_AFTER:g} s after its report"
         )
-    preference = case.env.get(_TEMPORALITY, "").strip().lower()
-    if preference not in {"", "delta"}:
-        yield TEMPORALITY.found(f"{_TEMPORALITY}={preference} is ignored: exports are differences (delta)")
+
+
+def _exporter(case: Case) -> str:
+    return repr(case.env.get(variables.EXPORTERS.name, "").strip())
 
 
 CHECK = Check(
     name="settings",
     asks="Do the variables say where metrics go, and what they are called?",
-    causes=(INVALID, DISABLED, NONE, ENVIRONMENT, INTERVAL, TEMPORALITY),
+    causes=(INVALID, DISABLED, NONE, ENVIRONMENT, INTERVAL, IGNORED),
     run=_run,
 )

@@ -43,7 +43,7 @@ DAMAGED_BOXES = Cause(
 
 
 def _run(case: Case) -> Iterator[Finding]:
-    if case.settings is None or case.settings.sink == "none" or not case.is_about_sending:
+    if case.settings is None or not case.settings.exporters or not case.is_about_sending:
         return
     directory = case.settings.box_directory
     problem = _unusable(directory)
@@ -81,7 +81,7 @@ def _left(directory: Path, settings: Settings) -> Iterator[Finding]:
     if damaged:
         yield DAMAGED_BOXES.found(f"{directory} has boxes that cannot be read: {len(damaged)}", *damaged[:3])
     dead = list(_dead(directory, target_of(settings)))
-    if dead and settings.sink == "otlp":
+    if dead and "otlp" in settings.exporters:
         yield WAITING.found(f"dead processes have left counts in {directory}: {len(dead)}", *dead[:3])
 
 

@@ -7,6 +7,7 @@ import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from typing import TYPE_CHECKING
 
+from telemetry import extras
 from telemetry.cli.command import DONE, Command, refuse
 
 if TYPE_CHECKING:
@@ -36,9 +37,12 @@ def _run(given: Namespace) -> int:
     from telemetry.cli.collector_address import AddressError
 
     try:
-        from telemetry.cli.watch import screen
-    except ModuleNotFoundError as error:
-        return refuse(f"watch needs {error.name}, which is not installed: pip install 'fleet-telemetry[watch]'")
+        with extras.needed("watch", "watch"):
+            import prometheus_client  # noqa: F401 - pages of metrics are read with it
+
+            from telemetry.cli.watch import screen
+    except extras.MissingExtraError as error:
+        return refuse(str(error))
     try:
         source = _source(given)
     except AddressError as error:

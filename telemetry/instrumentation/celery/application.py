@@ -36,13 +36,20 @@ class _Publication:
         self.priority = "none"
 
 
-def instrument_celery(app: Celery) -> Instrumentation:
-    """Measure the tasks, queues and workers of ``app``; a second call returns the handle of the first."""
+def instrument_celery(app: Celery, *, found: bool = False) -> Instrumentation:
+    """Measure the tasks, queues and workers of ``app``; a second call returns the handle of the first.
+
+    Args:
+        app: The application.
+        found: Whether zero code asks, and not the program: then the broker of an application that Celery has made by
+            itself is read only once it is used.
+    """
     app = _application(app)
     hooks: _Hooks | None = vars(app).get(_HOOKS)
     if hooks is None:
         hooks = vars(app)[_HOOKS] = _Hooks(app)
         hooks.connect()
+    hooks.asked_for(found=found)
     return hooks.handle
 
 
@@ -75,6 +82,10 @@ class _Hooks:
             signals.task_unknown: self.unknown,
             signals.task_rejected: self.refused,
         }
+
+    def asked_for(self, *, found: bool) -> None:
+        """Somebody wants it measured: the program, or zero code, which has found it."""
+        self._poller.wait_for_use(wait=found)
 
     def connect(self) -> None:
         """Receive the signals, and let ``send_task`` (the one way to publish) say which application publishes."""

@@ -46,6 +46,8 @@ POOL = (
 BROKER = (
     Assumption("kombu.transport.virtual:Channel", "_size"),
     Assumption("celery.signals", "heartbeat_sent"),
+    Assumption("celery._state", "default_app"),
+    Assumption("celery.app.base:Celery", "set_as_current"),
 )
 BEAT = (
     Assumption("celery.beat:Scheduler", "apply_async"),

@@ -16,10 +16,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from celery import Celery, signals
+from celery import Celery, _state, signals
 
 from telemetry import guard, process
 from telemetry.box.directory import UnusableError
+from telemetry.domains.celery_broker import BrokerReading
 from telemetry.instrumentation.celery.assumptions import BROKER, holds
 from telemetry.instrumentation.celery.broker import Broker
 from telemetry.instrumentation.celery.brokers import broker_of, options_for
@@ -38,8 +39,6 @@ STARTING = 10.0
 TIMEOUT = 2
 HEARTBEAT = 10
 
-_left_to_parent: list[object] = []
-
 
 class BrokerPoller:
     """Polls the broker from a daemon thread of a process that exports: a publisher or a worker's main process.
@@ -54,6 +53,7 @@ class BrokerPoller:
         self._queues = queues
         self._begin()
         self._inherited = False
+        self._waits = False
         process.lifetime.forked.subscribe(self.after_fork_in_child)
         process.lifetime.collecting.subscribe(self.ensure_running)
         process.lifetime.ending.subscribe(self.stop)
@@ -77,9 +77,18 @@ class BrokerPoller:
 
     def after_fork_in_child(self) -> None:
         """A forked process observes nothing unless it publishes; it touches no connection of its parent."""
-        _left_to_parent.append(self._connection)  # closing it would talk to the parent's broker
+        process.current.left_to_parent.append(self._connection)  # closing it would talk to the parent's broker
+        if self._leading:
+            get().celery.broker.drop(self)
         self._begin()
         self._inherited = True
+
+    def wait_for_use(self, *, wait: bool) -> None:
+        """Whether to read nothing for an application that Celery has made by itself, until it publishes or works.
+
+        ``shared_task`` and other libraries make it; nobody has told it a broker, and nobody may ever use it.
+        """
+        self._waits = wait
 
     def pool_child(self) -> None:
         """This process is a child of a worker: its parent observes. The solo pool is the worker itself."""
@@ -88,7 +97,7 @@ class BrokerPoller:
 
     def published(self) -> None:
         """This process publishes, so that it is a candidate even if it was forked."""
-        self._inherited = False
+        self._inherited = self._waits = False
 
     def ensure_running(self) -> None:
         """Start polling; called at each collection, so that only processes that export poll."""
@@ -103,6 +112,7 @@ class BrokerPoller:
     def worker_begins(self) -> None:
         """This process is about to become the main process of a worker node; it forks before anything is polled."""
         self._in_worker = True
+        self._waits = False
         self._hold_until = float("inf")
 
     def worker_set_up(self, hostname: str, has_ended: Callable[[], bool], *, beats_from_loop: bool) -> None:
@@ -147,6 +157,8 @@ class BrokerPoller:
 
     def _is_settled(self) -> bool:
         """Not before the application has its final configuration: reading it too early would freeze it."""
+        if self._waits and _is_celerys_own(self._app):
+            return False
         if time.monotonic() > self._hold_until:
             return True
         return not self._in_worker and "amqp" in vars(self._app) and "queues" in vars(self._app.amqp)
@@ -170,21 +182,24 @@ class BrokerPoller:
         self._leading = broker.attend(worker, self._queues.declared(), interval * LEASE_INTERVALS)
         if self._leading:
             self._read(broker)
-        elif led:  # and only then: another application of this process may report
-            get().celery.forget_readings()
+        elif led:
+            get().celery.broker.forget(self)
         if self._unreachable:
             self._unreachable = False
             _logger.warning("the broker can be read again")
 
     def _read(self, broker: Broker) -> None:
-        get().celery.observe_workers(broker.workers())
-        get().celery.observe_queue_lengths(broker.queue_lengths())
-        get().celery.observe_backlog(broker.unacked(), broker.oldest())
-        fingerprint = broker.fingerprint()
-        get().celery.observe_broker(fingerprint)
-        if fingerprint is not None:
+        reading = BrokerReading(
+            workers=broker.workers(),
+            queue_lengths=broker.queue_lengths(),
+            unacked=broker.unacked(),
+            oldest=broker.oldest(),
+            fingerprint=broker.fingerprint(),
+        )
+        get().celery.broker.observe(self, reading)
+        if reading.fingerprint is not None:
             with guard.guarded("comparing brokers"):
-                self._compare(fingerprint)
+                self._compare(reading.fingerprint)
 
     def _compare(self, fingerprint: str) -> None:
         """Log which broker this process reads, and each other one that is read for the same fleet on this host."""
@@ -232,9 +247,14 @@ class BrokerPoller:
         self._unreachable, self._leading, self._broker = True, False, None
         connection, self._connection = self._connection, None
         with guard.guarded("reporting an unreachable broker"):
-            get().celery.broker_unreachable(error)
+            get().celery.broker_unreachable(self, error)
         with suppress(Exception):
             connection.close()
+
+
+def _is_celerys_own(app: Celery) -> bool:
+    fallback: Any = getattr(_state, "default_app", None)
+    return fallback is app and not fallback.set_as_current
 
 
 def _poll_while_it_lives(poller: weakref.ref[BrokerPoller], stop: threading.Event) -> None:

@@ -30,12 +30,13 @@ _HANDLE = "__telemetry__"
 _EXCLUDED = "__telemetry_excluded__"
 
 
-def instrument_app(app: ASGIApp, excluded: str | Iterable[str] = ()) -> Instrumentation:
+def instrument_app(app: ASGIApp, excluded: str | Iterable[str] = (), *, found: bool = False) -> Instrumentation:
     """Measure an application; a second call returns the handle of the first.
 
     Args:
         app: FastAPI, Starlette, a router or another object with ``routes``, also inside middleware.
         excluded: What is not counted, beside ``TELEMETRY_EXCLUDED_PATHS`` and in its syntax.
+        found: Whether zero code asks, and not the program, whose call takes the place of that.
 
     Raises:
         ValueError: If an entry of ``excluded`` is wrong, naming it and the remedy.
@@ -45,7 +46,8 @@ def instrument_app(app: ASGIApp, excluded: str | Iterable[str] = ()) -> Instrume
         exclusions = Exclusions.parse(excluded)
     except ValueError as error:
         raise ValueError(f"instrument(excluded={excluded!r}): {error}") from error
-    return handle_of(app) or _instrumented(app, exclusions)
+    known: Instrumentation | None = vars(type(app)).get(_HANDLE)
+    return _instrumented(app, exclusions, found=found) if known is None or known.gives_way(found=found) else known
 
 
 def handle_of(app: object) -> Instrumentation | None:
@@ -68,11 +70,12 @@ def _class_before(app: Any) -> type:
     return kind
 
 
-def _instrumented(app: Any, exclusions: Exclusions) -> Instrumentation:
+def _instrumented(app: Any, exclusions: Exclusions, *, found: bool) -> Instrumentation:
     tells = assumptions.routers_tell()
-    before, measurement = _class_before(app), Measurement(exclusions, tells=tells)
+    before = _class_before(app)
+    measurement = Measurement(exclusions, _library_of(before), tells=tells)
     own = _class_of_its_own(app, before, measurement)
-    handle = Instrumentation(_DOMAIN, partial(_restore, ref(app), before, measurement))
+    handle = Instrumentation(_DOMAIN, partial(_restore, ref(app), before, measurement), found=found)
     setattr(own, _HANDLE, handle)
     setattr(own, _EXCLUDED, exclusions)
     if tells:

@@ -26,14 +26,16 @@ class Measurement:
 
     Args:
         excluded: What is not counted of this application, beside the settings.
+        library: What the application is made with.
         tells: Whether routers tell which route they select; else it is matched before the request is served.
 
     Attributes:
         closed: Whether requests pass unobserved.
     """
 
-    def __init__(self, excluded: Exclusions, *, tells: bool) -> None:
+    def __init__(self, excluded: Exclusions, library: str, *, tells: bool) -> None:
         self.closed = False
+        self._library = library
         self._excluded = self._exclusions = excluded
         self._tells = tells
         self._telemetry: Any = None
@@ -53,7 +55,7 @@ class Measurement:
             kind = _OBSERVED_AS.get(scope["type"])
             if kind is None:
                 return None
-            if self._exclusions and self._exclusions.cover(scope.get("method"), scope["path"], _root_path(app, scope)):
+            if self._exclusions and self._excludes(app, scope):
                 scope[SCOPE_KEY] = None
                 return None
             observed = kind(app, self._recorder, self._exclusions, scope, receive, send)
@@ -65,10 +67,14 @@ class Measurement:
             return None
         return observed
 
+    def _excludes(self, app: Any, scope: Scope) -> bool:
+        origin = _origin(scope) if self._exclusions.has_urls else ""
+        return self._exclusions.cover(scope.get("method"), scope["path"], _root_path(app, scope), origin)
+
     def _record_into(self, telemetry: Any, app: Any) -> None:
         """``configure()`` may come after the application, and again in tests."""
         self._telemetry, self._recorder = telemetry, telemetry.http
-        self._exclusions = self._excluded + telemetry.settings.exclusions
+        self._exclusions = self._excluded + telemetry.settings.exclusions_of(self._library)
         with guard.guarded("declaring the routes of an application"):
             _declare_routes(app, self._recorder, self._exclusions)
 
@@ -76,6 +82,13 @@ class Measurement:
 def _root_path(app: Any, scope: Scope) -> str:
     """What comes before the application's own paths; FastAPI puts its own into the scope later."""
     return str(getattr(app, "root_path", "") or scope.get("root_path", ""))
+
+
+def _origin(scope: Scope) -> str:
+    """What comes before the path in a URL, as OpenTelemetry's instrumentors have it."""
+    named = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
+    host, port = scope.get("server") or ("0.0.0.0", 80)
+    return f"{scope.get('scheme', 'http')}://{named or (host if port in {80, None} else f'{host}:{port}')}"
 
 
 def _match(observed: Observed, app: Any, scope: Scope) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
+import sys
 from collections.abc import AsyncIterator, Coroutine, Generator
 from contextlib import suppress
 from typing import Any
 
+from telemetry.instrumentation.llm import covering
 from telemetry.instrumentation.llm.call import LlmCall
+from telemetry.instrumentation.llm.raw import is_raw, watched_raw
 from telemetry.instrumentation.llm.stream import is_stream
 
 
@@ -20,9 +22,13 @@ def watched(call: LlmCall, answer: Any) -> Any:
         answer: Of the vendor: whole, a stream, something to await, or a context manager that makes the call.
     """
     if _is_at_work(answer):
+        from telemetry.instrumentation.llm.future import WatchedFuture
+
         return WatchedFuture(call, answer)
     if hasattr(type(answer), "__await__"):
         return _class_for(_protocol_of(answer))(call, answer)
+    if is_raw(answer):
+        return watched_raw(call, answer, watched)
     if is_stream(answer):
         return call.stream(answer, on_end=call.end)
     if _calls_on_entry(answer):
@@ -40,79 +46,12 @@ def _calls_on_entry(answer: object) -> bool:
 
 def _is_at_work(answer: Any) -> bool:
     """Whether it is a future of the running loop: this one is a call, whoever awaits it."""
+    asyncio = sys.modules.get("asyncio")  # where nobody has imported it, there is no future
+    if asyncio is None:
+        return False
     with suppress(RuntimeError):  # no loop is running
-        return asyncio.isfuture(answer) and answer.get_loop() is asyncio.get_running_loop()
+        return bool(asyncio.isfuture(answer)) and answer.get_loop() is asyncio.get_running_loop()
     return False
-
-
-def _error_of(future: asyncio.Future[Any]) -> BaseException | None:
-    try:
-        return future.exception()
-    except asyncio.CancelledError as error:
-        return error
-
-
-class WatchedFuture(asyncio.Future[Any]):
-    """Stands for a future or task of the running loop: is done when that is, with what is made of its result.
-
-    Everything else is the future's own; to cancel this is to cancel that one, which may take its time or refuse.
-
-    Args:
-        call: Began with the future.
-        future: What the function returned.
-    """
-
-    def __init__(self, call: LlmCall, future: asyncio.Future[Any]) -> None:
-        self._call = call
-        self._future = future
-        super().__init__(loop=future.get_loop())
-        if future.done():
-            self._settle(future)
-            return
-        future.add_done_callback(self._settle)
-        future.add_done_callback(self._settle)  # does nothing, unless a signal handler raised where the first began
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "_future":  # a copy that is not made yet
-            raise AttributeError(name)
-        return getattr(self._future, name)
-
-    def cancel(self, *args: Any, **named: Any) -> bool:
-        """Cancel the vendor's."""
-        return self._future.cancel(*args, **named)
-
-    def set_result(self, result: Any) -> None:
-        """Give the vendor's a result."""
-        self._future.set_result(result)
-
-    def set_exception(self, exception: type[BaseException] | BaseException) -> None:
-        """Give the vendor's an exception."""
-        self._future.set_exception(exception)
-
-    def _settle(self, future: asyncio.Future[Any]) -> None:
-        if self.done():
-            return
-        error = _error_of(future)
-        if error is None:
-            self._give(future.result())
-        else:
-            self._fail(error)
-
-    def _fail(self, error: BaseException) -> None:
-        try:
-            self._call.end(error)
-        finally:
-            if self._future.cancelled():
-                super().cancel(*error.args)
-            else:
-                super().set_exception(error)
-
-    def _give(self, answer: Any) -> None:
-        given = answer
-        try:
-            given = watched(self._call, answer)
-        finally:
-            super().set_result(given)
 
 
 class Watched:
@@ -135,7 +74,15 @@ class Watched:
             raise AttributeError(name)
         return getattr(self._answer, name)
 
+    def _failed(self, cover: covering.Cover, error: BaseException) -> None:
+        try:
+            covering.end(cover)
+        finally:
+            self._call.end(error)
+
     def _opened(self, answer: Any) -> Any:
+        if is_raw(answer):
+            return watched_raw(self._call, answer, watched)
         if is_stream(answer):
             return self._call.stream(answer, on_end=self._call.end)
         self._call.response(answer)
@@ -148,7 +95,9 @@ class _Protocols(Watched):
     def __await__(self) -> Generator[Any, Any, Any]:
         self._call.start()
         try:
-            return watched(self._call, (yield from self._answer.__await__()))
+            with covering.covering(self._call):
+                answer = yield from self._answer.__await__()
+            return watched(self._call, answer)
         except BaseException as error:
             self._call.end(error)
             raise
@@ -159,12 +108,14 @@ class _Protocols(Watched):
 
     def __enter__(self) -> Any:
         self._call.start()
+        cover = covering.begin(self._call.is_open)
         try:
             opened = self._answer.__enter__()
         except BaseException as error:
-            self._call.end(error)
+            self._failed(cover, error)
             raise
         try:
+            covering.end(cover)
             return self._opened(opened)
         except BaseException as error:  # Python leaves only what could be entered
             self.__exit__(type(error), error, error.__traceback__)
@@ -178,12 +129,14 @@ class _Protocols(Watched):
 
     async def __aenter__(self) -> Any:
         self._call.start()
+        cover = covering.begin(self._call.is_open)
         try:
             opened = await self._answer.__aenter__()
         except BaseException as error:
-            self._call.end(error)
+            self._failed(cover, error)
             raise
         try:
+            covering.end(cover)
             return self._opened(opened)
         except BaseException as error:
             await self.__aexit__(type(error), error, error.__traceback__)

@@ -188,7 +188,7 @@ class LlmBilling:
         return Amount(self._unpriced, labels, 1) if bill.counts_unpriced else None
 
     def _price(self, bill: Bill) -> float | None:
-        with prices.lock:
+        with prices.library.lock:
             if not self._may_be_priced(bill.provider, bill.model):
                 return None
             cost = llm_prices.cost_in_usd(self._negotiated, bill.provider, bill.model, bill.usage)
@@ -199,7 +199,7 @@ class LlmBilling:
 
     def _show_price_table(self) -> None:
         self._shows_price_table = True
-        with guard.guarded("reading the age of the price table"), prices.lock:
+        with guard.guarded("reading the age of the price table"), prices.library.lock:
             version, date = prices.price_table()
             has_overrides: Literal["yes", "no"] = "yes" if self._negotiated else "no"
             self._price_table.set_all([({"version": version, "date": date, "overrides": has_overrides}, 1)])

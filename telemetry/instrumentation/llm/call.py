@@ -10,6 +10,7 @@ from typing import Any, Protocol, Self, overload
 
 from telemetry import guard
 from telemetry.domains.llm_tokens import TokenUsage
+from telemetry.instrumentation.llm import covering
 from telemetry.instrumentation.llm.stream import AwaitedStream, OnEnd, WatchedStream, watched_stream
 from telemetry.instrumentation.llm.usage import BATCH, StreamUsage, usage_of
 from telemetry.steps import Steps, complete
@@ -63,15 +64,29 @@ class LlmCall:
         self._began_at: float | None = None
         self._started = time.perf_counter()
         self._ended = False
+        self._cover: covering.Cover | None = None
 
     def __enter__(self) -> Self:
         self.start()
+        self._cover = covering.begin(self.covers)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.end(error)
+        try:
+            if self._cover is not None:
+                covering.end(self._cover)
+        finally:
+            self.end(error)
+
+    def covers(self) -> bool:
+        """Whether what a vendor's client is called for now is this call: until it is over, or its stream is at hand."""
+        return not self._ended and self._stream is None
+
+    def is_open(self) -> bool:
+        """Whether it is not over yet."""
+        return not self._ended
 
     def start(self) -> None:
         """The call begins now, and not when this object was made."""

@@ -22,6 +22,12 @@ class LlmCalls(LlmRecorder):
         """Whether the application itself records the calls to a vendor; instrumentors' records are then dropped."""
         return provider in self._own_providers
 
+    def claim(self, provider: str) -> None:
+        """Calls that instrumentors record under this name are recorded here already."""
+        if len(self._own_providers) < _MOST_PROVIDERS:
+            with guard.guarded("noting a vendor"):
+                self._own_providers.add(provider)
+
     def request(self, *, provider: str, model: str, messages: object = None, service_tier: object = None) -> LlmCall:
         """A call to a vendor, as a context manager around it (also around ``await`` and streams).
 
@@ -33,8 +39,6 @@ class LlmCalls(LlmRecorder):
             service_tier: What is asked for (``flex``, ``priority``, …), for a vendor whose answer does not say how it
                 served the call. ``batch`` for an answer that comes from a batch holds whatever the answer says.
         """
-        if len(self._own_providers) < _MOST_PROVIDERS:
-            with guard.guarded("noting a vendor"):
-                self._own_providers.add(provider)
+        self.claim(provider)
         tier = service_tier if isinstance(service_tier, str) else ""
         return LlmCall(self, provider, model, messages, tier)

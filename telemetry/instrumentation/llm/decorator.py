@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from typing import Any, TypeVar, cast
 
 from telemetry.instrumentation.llm.answer import watched
 from telemetry.instrumentation.llm.call import LlmCall
+from telemetry.instrumentation.llm.covering import covering
 from telemetry.process import get
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -51,14 +52,14 @@ def _measured(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
     if inspect.isgeneratorfunction(function):
         return _yielding(function, begin)
     if inspect.iscoroutinefunction(function):
-        return _awaiting(function, begin)
-    return _calling(function, begin)
+        return awaiting(function, begin)
+    return calling(function, begin)
 
 
 def _yielding_async(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
     async def measured(*args: Any, **named: Any) -> AsyncIterator[Any]:
         with begin(named) as call:
-            async for chunk in call.stream(function(*args, **named)):
+            async for chunk in call.stream(_covered_async(call, function(*args, **named))):
                 yield chunk
 
     return measured
@@ -67,16 +68,20 @@ def _yielding_async(function: Callable[..., Any], begin: Begin) -> Callable[...,
 def _yielding(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
     def measured(*args: Any, **named: Any) -> Iterator[Any]:
         with begin(named) as call:
-            yield from call.stream(function(*args, **named))
+            yield from call.stream(_covered(call, function(*args, **named)))
 
     return measured
 
 
-def _awaiting(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
+def awaiting(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
+    """A function that is awaited, and measured by the call that ``begin`` makes of its named arguments."""
+
     async def measured(*args: Any, **named: Any) -> Any:
         call = begin(named)
         try:
-            return watched(call, await function(*args, **named))
+            with covering(call):
+                answer = await function(*args, **named)
+            return watched(call, answer)
         except BaseException as error:
             call.end(error)
             raise
@@ -84,13 +89,44 @@ def _awaiting(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
     return measured
 
 
-def _calling(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
+def calling(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
+    """A function that is called, likewise; what it returns may have to be awaited, entered or iterated."""
+
     def measured(*args: Any, **named: Any) -> Any:
         call = begin(named)
         try:
-            return watched(call, function(*args, **named))
+            with covering(call):
+                answer = function(*args, **named)
+            return watched(call, answer)
         except BaseException as error:
             call.end(error)
             raise
 
     return measured
+
+
+def _covered(call: LlmCall, chunks: Generator[Any, Any, Any]) -> Iterator[Any]:
+    """A generator in whose code calls are part of the one it makes; its consumer's, between two pieces, are not."""
+    try:
+        while True:
+            with covering(call):
+                try:
+                    chunk = next(chunks)
+                except StopIteration:
+                    return
+            yield chunk
+    finally:
+        chunks.close()
+
+
+async def _covered_async(call: LlmCall, chunks: AsyncGenerator[Any, Any]) -> AsyncIterator[Any]:
+    try:
+        while True:
+            with covering(call):
+                try:
+                    chunk = await anext(chunks)
+                except StopAsyncIteration:
+                    return
+            yield chunk
+    finally:
+        await chunks.aclose()

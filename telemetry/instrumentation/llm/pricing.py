@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import functools
-import os
-import threading
+import logging
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime
-from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from telemetry.fork_lock import ForkLock
 from telemetry.instrumentation.assumptions import Assumption, check
 from telemetry.instrumentation.llm import assumptions
 
 if TYPE_CHECKING:
     from telemetry.domains.llm_tokens import TokenUsage
+
+_logger = logging.getLogger("telemetry")
 
 _LONGEST_WAIT = 2.0  # of a fork; loading takes half a second, of a processor that is free
 
@@ -23,50 +25,29 @@ _STANDARD = frozenset({"", "auto", "default", "standard"})
 # One tier may go by any of them, by vendor: a batch, OpenAI's ``flex``, Anthropic's ``fast``.
 _NAMES_OF_TIERS = ("processing", "service_tier", "speed")
 
-# Hold it to use the library, which imports its modules when it needs them: who forked in the middle of an import
+# Hold its lock to use the library, which imports its modules when it needs them: who forked in the middle of an import
 # would leave a child that waits for that import for ever.
-lock = threading.RLock()
-_held_for_fork = threading.local()
-
-
-def _before_fork() -> None:
-    _held_for_fork.now = lock.acquire(timeout=_LONGEST_WAIT)
-
-
-def _after_fork_in_parent() -> None:
-    if _held_for_fork.now:
-        lock.release()
-
-
-def _after_fork_in_child() -> None:
-    global lock  # noqa: PLW0603 - another thread may hold it for ever
-    lock = threading.RLock()
-    _Library.is_lost = _Library.is_lost or not _held_for_fork.now
-
-
-os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
+library = ForkLock(_LONGEST_WAIT)
 
 
 class _Library:
-    """What this process may do with the library.
+    """What this process knows of the library.
 
     Attributes:
         is_ready: Whether it, or one it was forked from, has used it: from then on a look-up is quick.
-        is_lost: Whether it, or one it was forked from, was forked while a thread used it: an import may never end.
     """
 
     is_ready = False
-    is_lost = False
 
 
 def is_ready() -> bool:
     """Whether a look-up takes microseconds, and not the half second that loading the library takes."""
-    return _Library.is_ready and not _Library.is_lost
+    return _Library.is_ready and not library.was_lost
 
 
 def is_lost() -> bool:
     """Whether a look-up may never end, because of a fork that could not wait: others price what is noted here."""
-    return _Library.is_lost
+    return library.was_lost
 
 
 def cost_in_usd(provider: str, model: str, usage: TokenUsage) -> float | None:
@@ -76,12 +57,27 @@ def cost_in_usd(provider: str, model: str, usage: TokenUsage) -> float | None:
     to the prompt cache its price by duration and long inputs their step, where the library knows them; else they are
     priced as any other call.
     """
+    if not _is_installed():
+        _Library.is_ready = True  # there is nothing to wait for
+        return None
     if not _Library.is_ready and not _check(assumptions.PRICES, "calls have no price"):
         return None
     try:
         return _cost(provider, model, usage)
     finally:
         _Library.is_ready = True  # not before: the first look-up imports the prices
+
+
+@functools.cache
+def _is_installed() -> bool:
+    """Whether the library is there; where it is not, that is said once, and is no error: an extra brings it."""
+    if find_spec("genai_prices") is not None:
+        return True
+    _logger.warning(
+        "telemetry: calls to LLM vendors are counted without their cost, in llm_unpriced_requests_total: the price "
+        "library is not installed: pip install 'fleet-telemetry[llm]'"
+    )
+    return False
 
 
 def _cost(provider: str, model: str, usage: TokenUsage) -> float | None:
@@ -146,6 +142,8 @@ def _check(needed: Iterable[Assumption], consequence: str) -> bool:
 
 @functools.cache
 def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version(assumptions.LIBRARY)
     except PackageNotFoundError:
@@ -155,9 +153,9 @@ def _version() -> str:
 def price_table() -> tuple[str, str]:
     """Version of the price library, and the day on which the newest price of its table took effect.
 
-    The day is ``unknown`` where the library does not tell.
+    Both are ``unknown`` where there is no such library, the day where it does not tell.
     """
-    if _check(assumptions.AGE, "the price table is reported without its date"):
+    if _is_installed() and _check(assumptions.AGE, "the price table is reported without its date"):
         return _version(), _date_of_table().isoformat()
     return _version(), _UNKNOWN
 

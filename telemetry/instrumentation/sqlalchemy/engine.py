@@ -27,7 +27,7 @@ class _Closable(Protocol):
 
 
 def instrument_sqlalchemy(
-    engine: Engine | AsyncEngine, recorder: Callable[[], DatabaseRecorder], pool: str = "main"
+    engine: Engine | AsyncEngine, recorder: Callable[[], DatabaseRecorder], pool: str = "main", *, found: bool = False
 ) -> Instrumentation:
     """Measure the queries and the pool of an engine; a second call returns the handle of the first.
 
@@ -35,14 +35,15 @@ def instrument_sqlalchemy(
         engine: A sync or async engine.
         recorder: Gives the recorder of the calling process.
         pool: The ``pool`` label.
+        found: Whether zero code asks, and not the program, whose call takes the place of that.
     """
     sync_engine = engine.sync_engine if isinstance(engine, AsyncEngine) else engine
     # An engine with other execution options shares dialect and pool with the one it came from, and may be gone earlier.
     sync_engine = getattr(sync_engine, "_proxied", sync_engine)
-    known = handle_of(sync_engine)
-    if known is not None:
+    known: Instrumentation | None = vars(sync_engine.dialect).get(_HANDLE)
+    if known is not None and not known.gives_way(found=found):
         return known
-    handle = _instrumented(sync_engine, recorder, pool)
+    handle = _instrumented(sync_engine, recorder, pool, found=found)
     setattr(sync_engine.dialect, _HANDLE, handle)  # both are garbage together
     _logger.info(
         "telemetry: database metrics of pool=%s come from our own hooks on SQLAlchemy %s%s",
@@ -59,7 +60,9 @@ def handle_of(engine: Engine) -> Instrumentation | None:
     return None if handle is None or handle.is_closed else handle
 
 
-def _instrumented(engine: Engine, recorder: Callable[[], DatabaseRecorder], pool: str) -> Instrumentation:
+def _instrumented(
+    engine: Engine, recorder: Callable[[], DatabaseRecorder], pool: str, *, found: bool
+) -> Instrumentation:
     measured: list[_Closable] = [
         DialectTiming(engine.dialect, recorder)
         if assumptions.statements_pass_the_dialect()
@@ -72,7 +75,7 @@ def _instrumented(engine: Engine, recorder: Callable[[], DatabaseRecorder], pool
             with guard.guarded("taking the hooks of an engine away"):
                 part.close()
 
-    return Instrumentation("database", close)
+    return Instrumentation("database", close, found=found)
 
 
 def _traces() -> str:

@@ -17,7 +17,7 @@ from telemetry import guard
 from telemetry.domains.database import DatabaseRecorder
 from telemetry.instrumentation.handle import ABSENT, put_back
 from telemetry.instrumentation.sqlalchemy.assumptions import TO_THE_DRIVER
-from telemetry.instrumentation.sqlalchemy.statement import operation_and_table
+from telemetry.instrumentation.sqlalchemy.statement import Named, operation_and_table
 
 _BEGAN = "_telemetry_began"
 
@@ -56,12 +56,11 @@ class DialectTiming:
                 execute(cursor, statement, *rest, **named)
             finally:
                 seconds = perf_counter() - began
-                try:
-                    context = named["context"] if "context" in named else rest[-1]
-                    if not (self._closed or _is_first_look(context)):
-                        recorder().query_executed(*operation_and_table(statement, context), seconds)
-                except Exception as error:
-                    guard.swallow(error, "timing a query")
+                query = (
+                    None if self._closed else _query(statement, named["context"] if "context" in named else rest[-1])
+                )
+                if query is not None:
+                    recorder().query_executed(*query, seconds)
 
         return timed
 
@@ -91,18 +90,30 @@ class EventTiming:
             event.remove(self._engine, name, listener)
 
     def _began(self, connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
-        setattr(context, _BEGAN, perf_counter())
+        if context is not None:
+            setattr(context, _BEGAN, perf_counter())
 
     def _ended(self, connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
-        with guard.guarded("timing a query"):
-            began = vars(context).pop(_BEGAN, None)
-            if began is not None and not _is_first_look(context):
-                seconds = perf_counter() - began
-                self._recorder().query_executed(*operation_and_table(statement, context), seconds)
+        began = getattr(context, _BEGAN, None)
+        if began is not None:
+            delattr(context, _BEGAN)
+            seconds = perf_counter() - began
+            query = _query(statement, context)
+            if query is not None:
+                self._recorder().query_executed(*query, seconds)
 
     def _failed(self, failure: Any) -> None:
         if failure.execution_context is not None:
             self._ended(failure.connection, None, failure.statement or "", None, failure.execution_context, many=False)
+
+
+def _query(statement: str, context: Any) -> Named | None:
+    """Operation and table of a statement that the application asked for; ``None`` for others."""
+    try:
+        return None if _is_first_look(context) else operation_and_table(statement, context)
+    except Exception as error:
+        guard.swallow(error, "naming a query")
+        return None
 
 
 def _is_first_look(context: Any) -> bool:

@@ -19,8 +19,9 @@ from tests.support.processes import environment, line
 
 SETUP = f"""
 import telemetry
-t = telemetry.configure("test")
-def message(plan="free"): t.business.message_sent(plan=plan)
+from tests.support import chat
+t = telemetry.configure("test", catalogue=chat)
+def message(plan="free"): chat.of(t).message_sent(plan=plan)
 def timed(seconds=0.1, endpoint="/x"): t.http.answered("GET", endpoint, 200, seconds)
 def in_progress(): t.http.route("GET", "/x").started()
 def flush(): t.force_flush()

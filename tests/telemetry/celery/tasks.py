@@ -16,10 +16,11 @@ from celery.signals import worker_init
 from opentelemetry import metrics
 
 import telemetry
+from tests.support import chat
 
 app = Celery("tasks", broker=os.environ["BROKER"], backend=os.environ["BACKEND"])
 app.conf.update(json.loads(os.environ.get("CELERY_CONF", "{}")))
-telemetry.configure("test-worker")
+telemetry.configure("test-worker", catalogue=chat)
 telemetry.instrument_celery(app)
 if os.environ.get("BREAK_TELEMETRY"):
     for verb in ("task", "submitted"):
@@ -216,7 +217,7 @@ def measured() -> None:
     with telemetry.get().llm.request(provider="openai", model="gpt-4o") as call:
         call.usage(prompt_tokens=1_000_000)
     telemetry.get().database.query_executed("SELECT", "inside", 0.01)
-    telemetry.get().storage.operation("upload", bucket="inside", transferred_bytes=10)
+    chat.of(telemetry.get()).operation("upload", bucket="inside", transferred_bytes=10)
     own_events.add(1)
 
 

@@ -6,6 +6,8 @@ import gc
 import threading
 import weakref
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from celery import Celery, current_app, signals
 
 from support.waiting import eventually
 from telemetry import instrument_celery, process, testing
+from telemetry.domains.celery_broker import BrokerReading
 from telemetry.instrumentation.celery.polling import BrokerPoller
 from tests.telemetry.celery.fleet import Broker
 
@@ -114,10 +117,61 @@ def early(broker: Broker) -> Iterator[Celery]:
 def test_instrumented_before_configured(early: Celery) -> None:
     """What is configured later counts all the same, with the zeros of the tasks that the application has."""
     early.task(name="known")(_nothing)
-    with testing.capture() as captured:
+    with testing.captured() as captured:
         early.send_task("known")
         assert captured.total("celery_tasks_submitted_total", task_name="known") == 1
-    with testing.capture() as captured:
+    with testing.captured() as captured:
         early.send_task("other")
         declared = captured.series("celery_tasks_submitted_total", zeros=True)
         assert [value for labels, value in declared.items() if dict(labels)["task_name"] == "known"] == [0]
+
+
+@pytest.fixture
+def second_broker(tmp_path: Path) -> Iterator[Broker]:
+    """Another Redis."""
+    made = Broker(tmp_path)
+    yield made
+    made.stop()
+
+
+def test_two_brokers_of_one_process(captured: testing.Captured, broker: Broker, second_broker: Broker) -> None:
+    """Two applications of one process on two brokers: the queues of both are there, and stay when one is closed."""
+    lengths = {"first": 2, "second": 3}
+    with ExitStack() as stack:
+        for (name, waiting), on in zip(lengths.items(), (broker, second_broker), strict=True):
+            on.client.flushall()
+            app = Celery(name, broker=on.url, set_as_current=False)
+            app.conf.update(task_default_queue=name)
+            stack.enter_context(instrument_celery(app))
+            for _ in range(waiting):
+                app.send_task("t")
+
+        def shown() -> dict[str, float]:
+            captured.telemetry.observe()
+            return {dict(labels)["queue"]: length for labels, length in captured.series("celery_queue_length").items()}
+
+        assert eventually(lambda: shown() == lengths, 15), shown()
+        assert eventually(lambda: len(captured.series("celery_broker_info")) == 2)
+        second_broker.stop()
+        assert eventually(lambda: shown() == {"first": 2}, 15), shown()
+
+
+def test_readings_of_several_brokers(captured: testing.Captured) -> None:
+    """Queues of one name add up, a worker that one broker knows alive is, and what only one knew goes with it."""
+    recorder = captured.telemetry.celery.broker
+    one, other = _Reader(), _Reader()
+    recorder.observe(one, BrokerReading({"w1": True, "w2": False}, {"q": 1, "a": 5}, unacked=2, oldest={"q": 9.0}))
+    recorder.observe(other, BrokerReading({"w1": False, "w3": True}, {"q": 3}, unacked=1, oldest={"q": 4.0}))
+    assert captured.value("celery_queue_length", queue="q") == 4
+    assert captured.value("celery_queue_oldest_seconds", queue="q") == 9
+    assert captured.value("celery_unacked_messages") == 3
+    assert [captured.value("celery_active_workers", hostname=f"w{n}") for n in (1, 2, 3)] == [1, 0, 1]
+    recorder.forget(one)
+    assert captured.value("celery_queue_length", queue="a") is None
+    assert captured.value("celery_queue_length", queue="q") == 3
+    recorder.forget(other)
+    assert captured.series("celery_queue_length", zeros=True) == {}
+
+
+class _Reader:
+    """Stands for a poller."""

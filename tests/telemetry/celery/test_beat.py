@@ -69,7 +69,7 @@ def test_stuck_schedule_is_overdue() -> None:
     app = Celery(broker="memory://")
     app.conf.beat_schedule = OFTEN
     scheduler = Scheduler(app)
-    with testing.capture() as captured:
+    with testing.captured() as captured:
         measured = MeasuredSchedule(scheduler)
         assert captured.value("celery_beat_overdue_seconds") == 0
         scheduler.populate_heap()

@@ -50,7 +50,7 @@ def keep(processes: str, storm: Storm) -> None:
 @pytest.fixture(scope="module", params=list(OPTIONS))
 def storm(request: pytest.FixtureRequest, broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storm]:
     """All scenarios at once on one worker, whose processes live long, for one task, or until they have grown."""
-    with running(broker, tmp_path_factory.mktemp("logs")) as fleet, testing.capture() as captured:
+    with running(broker, tmp_path_factory.mktemp("logs")) as fleet, testing.captured() as captured:
         instrument_celery(fleet.publisher)
         worker = fleet.start_worker(*OPTIONS[request.param])
         for scenario in SCENARIOS:

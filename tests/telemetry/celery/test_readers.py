@@ -14,11 +14,14 @@ import pytest
 from telemetry import Settings
 from telemetry.box.dead import dead_boxes
 from telemetry.instrumentation.celery.readers import Readers
+from telemetry.settings.values import Exporter
 
 
-def _readers(directory: Path, environment: str = "prod", namespace: str = "", sink: str = "prometheus") -> Readers:
+def _readers(
+    directory: Path, environment: str = "prod", namespace: str = "", exporter: Exporter = "prometheus"
+) -> Readers:
     return Readers(
-        Settings(environment=environment, service_namespace=namespace, sink=sink, state_dir=directory)  # type: ignore[arg-type]
+        Settings(environment=environment, service_namespace=namespace, exporters=(exporter,), state_dir=directory)
     )
 
 
@@ -58,7 +61,7 @@ def test_new_name_of_the_broker_is_no_other(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "different",
-    [{"environment": "dev"}, {"namespace": "shop"}, {"sink": "otlp"}],
+    [{"environment": "dev"}, {"namespace": "shop"}, {"exporter": "otlp"}],
     ids=["environment", "namespace", "place"],
 )
 def test_others_are_of_the_same_fleet(tmp_path: Path, different: dict[str, str]) -> None:
@@ -88,6 +91,7 @@ from pathlib import Path
 from telemetry import Settings
 from telemetry.box.dead import dead_boxes
 from telemetry.instrumentation.celery.readers import Readers
+from telemetry.settings.values import Exporter
 Readers(Settings(state_dir=Path(sys.argv[1]))).others("killed")
 os.kill(os.getpid(), signal.SIGKILL)
 """

@@ -12,6 +12,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from support.waiting import eventually
 from telemetry import testing
+from tests.support import chat
 from tests.telemetry.celery.fleet import TASKS, Fleet
 
 RUNS = 40
@@ -66,4 +67,4 @@ def _record_until_interrupted(seconds: float, captured: testing.Captured) -> Non
         call = captured.telemetry.llm.request(provider="p", model="m")
         call.usage(prompt_tokens=10, completion_tokens=5)
         call.end()
-        captured.telemetry.storage.operation("upload", bucket="b", transferred_bytes=7)
+        chat.of(captured.telemetry).operation("upload", bucket="b", transferred_bytes=7)

@@ -56,7 +56,7 @@ def test_storm_adds_up(broker: Broker, tmp_path: Path) -> None:
         for total in ("submitted", "completed", "failed", "retried", "dropped")
     }
     assert truth["submitted"] == truth["completed"] + truth["failed"] + truth["dropped"]
-    with running(broker, tmp_path) as fleet, testing.capture() as here:
+    with running(broker, tmp_path) as fleet, testing.captured() as here:
         instrument_celery(fleet.publisher)
         options = ("--max-tasks-per-child", "50", "-l", "warning")
         workers = [fleet.start_worker(*options, name=name, wait=False) for name in ("w1", "w2")]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
 
 from support.waiting import eventually
-from tests.telemetry.celery.fleet import ROOT, Fleet
+from tests.support.installed import pretend_installed
+from tests.telemetry.celery.fleet import Fleet
 
 TASKS = "tests.telemetry.celery.plain_tasks"
 COMMAND = str(Path(sys.executable).with_name("opentelemetry-instrument"))
@@ -24,17 +24,8 @@ for _ in range(2): fail.delay()
 
 @pytest.fixture
 def installed(tmp_path: Path) -> str:
-    """A directory that makes Python believe that the package is installed, with the entry points it declares."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    info = tmp_path / "site" / f"fleet_telemetry-{project['version']}.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: fleet-telemetry\nVersion: {project['version']}\n")
-    lines = [
-        f"[{group}]\n" + "".join(f"{name} = {target}\n" for name, target in points.items())
-        for group, points in project["entry-points"].items()
-    ]
-    (info / "entry_points.txt").write_text("\n".join(lines))
-    return str(info.parent)
+    """A directory that makes Python believe that the package is installed."""
+    return pretend_installed(tmp_path / "site")
 
 
 def test_unchanged_application_is_measured(fleet: Fleet, installed: str, tmp_path: Path) -> None:
@@ -77,7 +68,7 @@ def test_unchanged_application_is_measured(fleet: Fleet, installed: str, tmp_pat
 
 def test_wrong_setting_leaves_the_program_alone(fleet: Fleet, installed: str) -> None:
     """A wrong setting is a sentence in the log; the program runs."""
-    variables = fleet.env(OTEL_METRICS_EXPORTER="carrier-pigeon")
+    variables = fleet.env(OTEL_METRICS_EXPORTER="carrier-pigeon,none")
     variables["PYTHONPATH"] = os.pathsep.join([installed, variables["PYTHONPATH"]])
     done = subprocess.run(
         [COMMAND, sys.executable, "-c", f"from {TASKS} import app; print(app.main)"],
@@ -88,3 +79,33 @@ def test_wrong_setting_leaves_the_program_alone(fleet: Fleet, installed: str) ->
     )
     assert done.stdout.strip() == "plain"
     assert "carrier-pigeon" in done.stderr
+
+
+DEFAULT = """
+import sys
+import telemetry
+from celery import _state, current_app, shared_task
+@shared_task
+def nobodys(): pass
+fallback = current_app._get_current_object()
+assert fallback is _state.default_app
+poller = vars(fallback)["telemetry_hooks"]._poller
+poller._hold_until = 0.0
+telemetry.get().force_flush(2)
+print("polled" if poller._thread else "left alone")
+fallback.conf.update(broker_url=sys.argv[1], task_default_queue="own")
+nobodys.delay()
+telemetry.get().force_flush(2)
+print("polled" if poller._thread else "left alone")
+"""
+
+
+def test_default_application_waits_for_use(fleet: Fleet, installed: str) -> None:
+    """The application that `shared_task` makes is not read from a broker before it has published, and then it is."""
+    variables = fleet.env()
+    variables["PYTHONPATH"] = os.pathsep.join([installed, variables["PYTHONPATH"]])
+    done = subprocess.run(
+        [COMMAND, sys.executable, "-c", DEFAULT, fleet.url], env=variables, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split("\n")[:2] == ["left alone", "polled"], done.stderr
+    assert "cannot be read" not in done.stderr

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from telemetry.catalogue import ALL
+from telemetry.catalogue import BUILT_IN
 from telemetry.cli.main import main
 
-NAMES = [spec.name for spec in ALL]
+NAMES = [spec.name for spec in BUILT_IN.specs]
 
 
 def _printed(form: str, capsys: pytest.CaptureFixture[str]) -> str:
@@ -28,14 +28,23 @@ def test_every_metric_is_printed(form: str, capsys: pytest.CaptureFixture[str]) 
 
 def test_json_has_labels_and_buckets(capsys: pytest.CaptureFixture[str]) -> None:
     """As JSON a metric has its closed values, its budgets and its buckets."""
-    metrics = {each["name"]: each for each in json.loads(_printed("json", capsys))["metrics"]}
+    metrics = {each["name"]: each for each in json.loads(_printed("json", capsys))}
     duration = metrics["http_request_duration_seconds"]
     assert duration["type"] == "histogram"
     assert duration["buckets"][0] == 0.005
-    method, endpoint, environment = duration["labels"]
+    method, endpoint = duration["labels"]
     assert "GET" in method["values"]
-    assert (endpoint["budget"], endpoint["overflow"]) == (500, "other")
-    assert environment == {"name": "environment"}
+    assert (endpoint["limit"], endpoint["overflow"]) == (500, "other")
+
+
+def test_own_modules_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """With modules of a user, only what they declare is printed; one that cannot be loaded is refused."""
+    assert main(["catalogue", "tests.support.own_metrics"]) == 0
+    printed = capsys.readouterr().out
+    assert len(printed.splitlines()) > 1
+    assert "http_requests_total" not in printed
+    assert main(["catalogue", "no.such.module"]) == 2
+    assert "no.such.module" in capsys.readouterr().err
 
 
 @pytest.fixture

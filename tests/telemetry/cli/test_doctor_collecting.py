@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from telemetry.catalogue import BY_NAME
+from telemetry.catalogue import BUILT_IN
 from telemetry.cli.doctor.canary import NAME
 from tests.telemetry.cli.conftest import Doctor, Pages
 
@@ -57,7 +57,7 @@ _BROKER = 'celery_broker_info{fingerprint="%s",environment="dev"} 1'
     [
         ("totals", [f'{_REQUESTS},instance="api-1"}} 7'], "totals-have-identity"),
         ("totals", ['http_requests_total{handler="/",method="GET",status="2xx"} 7'], "series-of-another-library"),
-        ("totals", ['messages_sent_total{environment="dev"} 7'], "labels-missing"),
+        ("totals", ['llm_cache_hits_total{environment="dev"} 7'], "labels-missing"),
         ("levels", [_BROKER % "a", _BROKER % "b"], "two-services-collide"),
         (
             "totals",
@@ -88,8 +88,12 @@ def test_series_that_should_not_be_are_the_first_finding(
 
 def test_budget_that_is_nearly_used_up_is_the_first_finding(pages: Pages, doctor: Doctor) -> None:
     """A label with more than four fifths of its values is named, before the next ones are counted as `other`."""
-    budget = next(label.budget for label in BY_NAME["images_generated_total"].label_set() if label.budget)
-    lines = [f'images_generated_total{{model="m{n}",environment="dev"}} 1' for n in range(budget.limit * 9 // 10)]
+    labels = BUILT_IN.by_name["llm_cache_hits_total"].label_set()
+    budget = next(label.budget for label in labels if label.name == "model")
+    assert budget is not None
+    lines = [
+        f'llm_cache_hits_total{{provider="p",model="m{n}",environment="dev"}} 1' for n in range(budget.limit * 9 // 10)
+    ]
     pages.totals.says("\n".join([pages.totals.answers["/"][1], *lines, ""]))
     assert doctor("--collector", "127.0.0.1").first == "label-budget-nearly"
 

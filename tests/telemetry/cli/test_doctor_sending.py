@@ -35,17 +35,17 @@ def test_healthy_service_is_silent(service: Patch, doctor: Doctor) -> None:
         ({"OTEL_SDK_DISABLED": "true"}, "sdk-disabled"),
         ({"OTEL_METRICS_EXPORTER": "none"}, "exporter-none"),
         ({"OTEL_METRIC_EXPORT_INTERVAL": "60000"}, "interval-too-long"),
-        ({"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "cumulative"}, "temporality-ignored"),
+        ({"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "cumulative"}, "setting-ignored"),
         ({_ENDPOINT: "http://collector.invalid:4318"}, "host-unknown"),
-        ({_ENDPOINT: "{host}:{HTTP}"}, "endpoint-malformed"),
-        ({_ENDPOINT: "http://{host}:{HTTP}/v1/metrics"}, "endpoint-path-doubled"),
+        ({_ENDPOINT: "{host}:{HTTP}"}, "setting-invalid"),
+        ({_ENDPOINT: "http://{host}:{HTTP}/v1/metrics"}, "setting-invalid"),
         ({"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://{host}:{HTTP}"}, "endpoint-path-missing"),
         ({_ENDPOINT: "http://{host}:{HTTP}/otlp"}, "export-not-found"),
         ({_ENDPOINT: "http://{host}:{GRPC}"}, "http-to-grpc-port"),
         ({_ENDPOINT: "https://{host}:{HTTP}"}, "tls-fails"),
         (
             {_ENDPOINT: "https://{host}:{HTTP}", "OTEL_EXPORTER_OTLP_CERTIFICATE": "/not/there.pem"},
-            "certificate-missing",
+            "setting-invalid",
         ),
         ({_ENDPOINT: "http://{host}:{closed}"}, "collector-down"),
         ({"HTTP_PROXY": "http://{host}:{closed}"}, "proxy-between"),
@@ -142,7 +142,7 @@ def test_counts_of_the_dead_are_the_first_finding(
     """What a killed process has left for this collector is named; what it left for another one is not this service's."""
     boxes = {"TELEMETRY_STATE_DIR": str(tmp_path / "boxes"), "OTEL_METRIC_EXPORT_INTERVAL": "60000"}
     for endpoint in (collector.endpoint, closed_url()):
-        with started("message(); say(1); time.sleep(60)", endpoint, **boxes) as process:
+        with started("t.http.failed(ValueError()); say(1); time.sleep(60)", endpoint, **boxes) as process:
             line(process)
             process.kill()
             process.wait(10)

@@ -13,7 +13,6 @@ from sqlalchemy.exc import DBAPIError
 
 import telemetry
 from telemetry import process, testing
-from telemetry.instrumentation import assumptions as checking
 from telemetry.instrumentation.assumptions import Assumption
 from telemetry.instrumentation.sqlalchemy import assumptions
 from tests.telemetry.database.tables import Author, Base
@@ -117,7 +116,7 @@ def test_instrumented_before_it_is_configured(url: str) -> None:
     """With an instrumentor behind the bridge a query of an early engine counts once."""
     engine = create_engine(url)
     telemetry.instrument_sqlalchemy(engine)
-    with testing.capture() as captured:
+    with testing.captured() as captured:
         SQLAlchemyInstrumentor().instrument(engine=engine, meter_provider=captured.telemetry.meter_provider)
         try:
             meter = captured.telemetry.meter_provider.get_meter("opentelemetry.instrumentation.sqlalchemy")
@@ -145,7 +144,7 @@ def test_assumption_that_broke(
     missing: Assumption,
 ) -> None:
     """Whatever SQLAlchemy moves: queries are counted all the same, the log says what changed, and it is one error."""
-    monkeypatch.setattr(checking, "_told", set())
+    monkeypatch.setattr(process.current, "told", set())
     monkeypatch.setattr(Assumption, "holds", lambda self: self != missing)
     engine = create_engine(url)
     Base.metadata.drop_all(engine)

@@ -107,7 +107,7 @@ def test_engine_before_configuration(url: str) -> None:
     """An engine instrumented before `configure()` shows its pool as soon as it is used."""
     engine = create_engine(url)
     telemetry.instrument_sqlalchemy(engine, pool="early")
-    with testing.capture() as captured, engine.connect() as connection:
+    with testing.captured() as captured, engine.connect() as connection:
         connection.execute(text("select 1"))
         assert captured.value("db_connections_active", pool="early") == 1
         assert captured.total("db_query_duration_seconds") == 1

@@ -155,7 +155,7 @@ def test_refused_version_is_said(url: str, monkeypatch: pytest.MonkeyPatch, capl
     monkeypatch.setattr("opentelemetry.instrumentation.sqlalchemy.package._instruments", ("sqlalchemy < 1",))
     caplog.set_level("INFO", "telemetry")
     engine = create_engine(url)
-    with testing.capture() as captured, engine.connect() as connection:
+    with testing.captured() as captured, engine.connect() as connection:
         telemetry.instrument_sqlalchemy(engine, pool="new")
         connection.execute(text("select 1"))
         assert captured.value(DURATION, operation="SELECT", table="other") == 1

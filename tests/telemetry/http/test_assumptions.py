@@ -15,8 +15,7 @@ from fastapi.telemetry import _api
 from opentelemetry.sdk.trace import TracerProvider
 
 import telemetry
-from telemetry import guard, testing
-from telemetry.instrumentation import assumptions as checking
+from telemetry import guard, process, testing
 from telemetry.instrumentation.assumptions import Assumption
 from telemetry.instrumentation.fastapi import assumptions, measurement, request, routers
 from tests.telemetry.http.conftest import Ask
@@ -26,7 +25,7 @@ from tests.telemetry.http.nested import ASKED, nested
 @pytest.fixture(autouse=True)
 def _as_in_a_new_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     routers.stop_listening()
-    monkeypatch.setattr(checking, "_told", set())
+    monkeypatch.setattr(process.current, "told", set())
     monkeypatch.delenv(guard.STRICT_VARIABLE)
     yield
     monkeypatch.undo()

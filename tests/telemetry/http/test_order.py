@@ -63,7 +63,7 @@ async def test_instrumented_before_it_is_configured(ask: Ask, instrumentor: bool
     """What is configured after an application was instrumented counts its requests once, but for excluded paths."""
     app = _routes(FastAPI())
     telemetry.instrument(app)
-    with testing.capture(telemetry.Settings(excluded_paths=frozenset({"/health"}))) as captured:
+    with testing.captured(telemetry.Settings(excluded_paths=frozenset({"/health"}))) as captured:
         if instrumentor:
             FastAPIInstrumentor.instrument_app(app, meter_provider=captured.telemetry.meter_provider)
         assert await ask(app, "/items/1", "/health") == [200, 200]
@@ -76,10 +76,10 @@ async def test_instrumented_before_it_is_configured(ask: Ask, instrumentor: bool
 async def test_configured_again(ask: Ask) -> None:
     """Each request counts where its moment's telemetry is, by its settings."""
     app = _routes(FastAPI())
-    with testing.capture() as first:
+    with testing.captured() as first:
         telemetry.instrument(app)
         await ask(app, "/health")
-    with testing.capture(telemetry.Settings(excluded_paths=frozenset({"/health"}))) as second:
+    with testing.captured(telemetry.Settings(excluded_paths=frozenset({"/health"}))) as second:
         await ask(app, "/health", "/items/1")
     assert (first.total("http_requests_total"), second.total("http_requests_total")) == (1, 1)
 
@@ -199,7 +199,7 @@ from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProces
 from telemetry import testing
 trace.set_tracer_provider(TracerProvider())
 trace.get_tracer_provider().add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter()))
-with testing.capture() as captured:
+with testing.captured() as captured:
     app = FastAPI()
     app.get("/items/{item}")(lambda item: item)
     telemetry.instrument(app)

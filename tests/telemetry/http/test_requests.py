@@ -136,7 +136,7 @@ async def test_in_progress_has_the_real_endpoint(captured: testing.Captured) -> 
 
 async def test_excluded_paths_are_not_counted() -> None:
     """A path in `TELEMETRY_EXCLUDED_PATHS` leaves no trace, whatever Host the client claims."""
-    with testing.capture(telemetry.Settings(excluded_paths=frozenset({"/health"}))) as captured:
+    with testing.captured(telemetry.Settings(excluded_paths=frozenset({"/health"}))) as captured:
         app = FastAPI()
         app.get("/health")(lambda: "ok")
         telemetry.instrument(app)

@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from telemetry import testing
+from telemetry import Settings, SettingsError, testing
 from telemetry.settings.llm_prices import Override, PricesError, read
-from telemetry.settings.settings import Settings, SettingsError
 
 OPENAI = {"provider": "openai", "model": "gpt-4o-mini"}
 TOML = """
@@ -39,12 +38,12 @@ def _file(directory: Path, content: str, name: str = "prices.toml") -> Path:
 
 
 def _settings(path: Path) -> Settings:
-    return Settings.from_environment(env={"TELEMETRY_LLM_PRICES": str(path)})
+    return Settings.from_environment(env={"TELEMETRY_LLM_PRICES": str(path), "TELEMETRY_STRICT": "true"})
 
 
 def test_negotiated_price_goes_first(tmp_path: Path) -> None:
     """A model that the file names costs what the file says, other models what the library says."""
-    with testing.capture(_settings(_file(tmp_path, TOML))) as captured:
+    with testing.captured(_settings(_file(tmp_path, TOML))) as captured:
         with captured.telemetry.llm.request(**OPENAI) as call:
             call.usage(prompt_tokens=1_000_000, cached_tokens=1_000_000, completion_tokens=1_000_000)
         assert captured.total("llm_cost_usd_total", **OPENAI) == pytest.approx(2 + 0.5 + 8)
@@ -61,7 +60,7 @@ def test_model_that_nobody_else_prices(tmp_path: Path) -> None:
     """A model of one's own gets a price by the file."""
     entry = {"provider": "own", "model": "house-1", "input": 1, "output": 1}
     path = _file(tmp_path, json.dumps({"prices": [entry]}), "prices.json")
-    with testing.capture(_settings(path)) as captured:
+    with testing.captured(_settings(path)) as captured:
         with captured.telemetry.llm.request(provider="own", model="house-1") as call:
             call.usage(completion_tokens=500_000)
         assert captured.total("llm_cost_usd_total") == pytest.approx(0.5)
@@ -83,7 +82,7 @@ def test_price_begins_on_its_day(tmp_path: Path) -> None:
         for price, start in ((1, "2024-01-01"), (2, "2025-01-01"), (3, tomorrow))
     ]
     path = _file(tmp_path, json.dumps({"prices": entries}), "prices.json")
-    with testing.capture(_settings(path)) as captured:
+    with testing.captured(_settings(path)) as captured:
         with captured.telemetry.llm.request(**OPENAI) as call:
             call.usage(prompt_tokens=1_000_000)
         assert captured.total("llm_cost_usd_total") == pytest.approx(2)
@@ -93,7 +92,7 @@ def test_written_cache_has_its_prices(tmp_path: Path) -> None:
     """What is written to the cache costs what the file says for it, by duration; else what other input costs."""
     full = Override("a", "b", 1, 0, cached=0, cache_write=10, cache_write_1h=100)
     for override, cost in ((full, 111), (Override("a", "b", 1, 0), 3), (Override("a", "b", 1, 0, cache_write=10), 21)):
-        with testing.capture(Settings(llm_prices=(override,))) as captured:
+        with testing.captured(Settings(llm_prices=(override,))) as captured:
             with captured.telemetry.llm.request(provider="a", model="b") as call:
                 million = 1_000_000
                 call.usage(prompt_tokens=3 * million, cache_written_tokens=2 * million, cache_written_1h_tokens=million)
@@ -140,7 +139,7 @@ def test_wrong_file_is_an_error_at_the_start(tmp_path: Path, name: str, content:
 
 def test_missing_file_is_an_error(tmp_path: Path) -> None:
     """A file that is not there is an error beside the others."""
-    env = {"TELEMETRY_LLM_PRICES": str(tmp_path / "none.toml"), "TELEMETRY_EXIT_DEADLINE": "x"}
+    env = {"TELEMETRY_LLM_PRICES": str(tmp_path / "none.toml"), "TELEMETRY_EXIT_DEADLINE": "x", "TELEMETRY_STRICT": "1"}
     with pytest.raises(SettingsError, match=r"TELEMETRY_EXIT_DEADLINE.*TELEMETRY_LLM_PRICES"):
         Settings.from_environment(env=env)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from telemetry import guard, testing
+from telemetry import testing
 from telemetry.catalogue.llm import COST, ModelLabels
 from telemetry.instrumentation.llm import pricing
 from telemetry.instrumentation.llm.billing import LlmBilling
@@ -117,12 +117,21 @@ def test_call_is_priced_at_once_when_the_prices_are_there(captured: testing.Capt
     assert captured.telemetry.instruments.counter(COST).bind(GPT_4O).standing() == pytest.approx(2 * 2.5)
 
 
-def test_missing_price_library_is_unpriced(captured: testing.Captured, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the library every call counts as unpriced, and nothing is kept for it."""
-    monkeypatch.delenv(guard.STRICT_VARIABLE)
+def test_missing_price_library_is_unpriced(
+    captured: testing.Captured, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without the extra `llm` every call counts as unpriced, at once and as no error, and one line says what to install."""
     monkeypatch.setitem(sys.modules, "genai_prices", None)
+    monkeypatch.setattr(pricing._Library, "is_ready", False)
+    pricing._is_installed.cache_clear()
     for _ in range(3):
         with captured.telemetry.llm.request(provider="openai", model="gpt-4o") as call:
             call.usage(prompt_tokens=1_000_000)
-    assert captured.total("llm_unpriced_requests_total") == 3
+    captured.telemetry.settle()
+    pricing._is_installed.cache_clear()
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 1
+    assert "pip install 'fleet-telemetry[llm]'" in said[0]
+    assert captured.total("errors_total") == 0
+    assert captured.total("llm_unpriced_requests_total") == captured.total("llm_requests_total") == 3
     assert captured.series("llm_cost_usd_total") == {}

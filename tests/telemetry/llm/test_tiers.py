@@ -11,7 +11,7 @@ import pytest
 from genai_prices import Usage, calc_price, data_snapshot, types
 
 import telemetry
-from telemetry import testing
+from telemetry import process, testing
 from telemetry.instrumentation import assumptions
 from telemetry.instrumentation.llm.assumptions import AGE, HOURLY, OF_MODEL, PRICES, TIERS
 from tests.simulated_llm.conftest import RunningVendor
@@ -149,7 +149,7 @@ def test_installed_library_keeps_our_assumptions(assumption: assumptions.Assumpt
 @pytest.fixture
 def untold(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing was said yet of what the library lacks."""
-    monkeypatch.setattr(assumptions, "_told", set())
+    monkeypatch.setattr(process.current, "told", set())
 
 
 def _call(captured: testing.Captured, **usage: int) -> None:

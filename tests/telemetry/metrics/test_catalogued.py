@@ -8,8 +8,9 @@ from opentelemetry.sdk.metrics.view import View
 
 from telemetry import testing
 from telemetry.box.header import Role
-from telemetry.catalogue import ALL, CounterSpec, FactSpec, HistogramSpec, Spec
+from telemetry.catalogue import CounterSpec, FactSpec, HistogramSpec, Spec
 from telemetry.catalogue.http import DURATION, REQUESTS
+from tests.support.chat import CHAT
 
 
 def _record(captured: testing.Captured, spec: Spec[Any], labels: Any) -> None:
@@ -25,10 +26,10 @@ def _record(captured: testing.Captured, spec: Spec[Any], labels: Any) -> None:
 
 def test_every_total_has_its_declared_shape(captured: testing.Captured) -> None:
     """Each histogram counts in exactly the buckets of the catalogue, each series has exactly its labels."""
-    for spec in ALL:
+    for spec in CHAT.specs:
         _record(captured, spec, dict.fromkeys(spec.label_keys, "x"))
     kept = {entry.identity.name: entry for entry, _ in captured.telemetry.meter_provider.box.standing(Role.TOTALS)}
-    for spec in ALL:
+    for spec in CHAT.specs:
         if isinstance(spec, CounterSpec | HistogramSpec):
             assert kept[spec.name].keys == spec.label_keys
             assert kept[spec.name].identity.bounds == getattr(spec, "buckets", ())
@@ -55,7 +56,7 @@ def test_one_name_is_one_metric(captured: testing.Captured) -> None:
 def test_application_gives_views_of_its_own() -> None:
     """A view of the application shapes its own instruments beside the catalogue, whose streams stay as declared."""
     views = [View(instrument_name="jobs", name="jobs_seconds", attribute_keys={"queue"})]
-    with testing.capture(views=views) as captured:
+    with testing.captured(views=views) as captured:
         jobs = captured.telemetry.meter_provider.get_meter("own").create_histogram("jobs")
         jobs.record(2, {"queue": "a", "job": "1"})
         jobs.record(3, {"queue": "a", "job": "2"})

@@ -10,6 +10,7 @@ import pytest
 
 from telemetry import guard, testing
 from telemetry.metrics.clamp import MAX_LENGTH, clean
+from tests.support import chat
 
 ODD_VALUES = ["", "\ud800", "a\nb", "x" * 10_000, None, 7, 1.5, True, b"bytes", ["list"], object()]
 
@@ -35,7 +36,7 @@ def test_hostile_paths_stay_within_budget(captured: testing.Captured) -> None:
 
 def test_unknown_closed_value_is_other(captured: testing.Captured) -> None:
     """A plan or method nobody declared is `other` or `_OTHER`."""
-    captured.telemetry.business.message_sent(plan="platinum")
+    chat.of(captured.telemetry).message_sent(plan="platinum")
     captured.telemetry.http.answered("BREW", "/pot", 418, 0.1)
     assert captured.value("messages_sent_total", user_plan="other") == 1
     assert captured.value("http_requests_total", method="_OTHER", endpoint="/pot", status_code="418") == 1
@@ -44,7 +45,7 @@ def test_unknown_closed_value_is_other(captured: testing.Captured) -> None:
 @pytest.mark.parametrize("amount", [math.nan, math.inf, -math.inf, -1])
 def test_illegal_amounts_are_reported(captured: testing.Captured, amount: float) -> None:
     """NaN, infinity and negative amounts change no total; they are counted as rejected."""
-    captured.telemetry.business.audio_transcribed(seconds=amount, provider="p", language="en")
+    chat.of(captured.telemetry).audio_transcribed(seconds=amount, provider="p", language="en")
     captured.telemetry.http.answered("GET", "/x", 200, amount)
     assert captured.total("audio_transcribed_minutes_total") == 0
     assert captured.total("http_request_duration_seconds") == 0
@@ -55,16 +56,16 @@ def test_wrong_types_never_raise(captured: testing.Captured, monkeypatch: pytest
     """Outside our own tests a mistake in a call is swallowed, and the application goes on."""
     monkeypatch.delenv(guard.STRICT_VARIABLE)
     wrong: Any = object()
-    captured.telemetry.business.audio_transcribed(seconds=1, provider=wrong, language=wrong)
-    captured.telemetry.business.image_generated(model="m", count=wrong)
+    chat.of(captured.telemetry).audio_transcribed(seconds=1, provider=wrong, language=wrong)
+    chat.of(captured.telemetry).image_generated(model="m", count=wrong)
     captured.telemetry.http.answered(wrong, wrong, wrong, 0.1)
-    captured.telemetry.storage.observe_quota_used([("u", "free", wrong)])
+    chat.of(captured.telemetry).observe_quota_used([("u", "free", wrong)])
     assert captured.total("images_generated_total") == 0
 
 
 def test_numbers_and_text_are_one_series(captured: testing.Captured) -> None:
     """A label given as a number is the same series as its text."""
     model: Any = 4
-    captured.telemetry.business.image_generated(model=model)
-    captured.telemetry.business.image_generated(model="4")
+    chat.of(captured.telemetry).image_generated(model=model)
+    chat.of(captured.telemetry).image_generated(model="4")
     assert captured.value("images_generated_total", model="4") == 2

@@ -14,7 +14,7 @@ from opentelemetry.metrics import CallbackOptions, Observation
 
 from telemetry import guard
 from telemetry.metrics.provider import MeterProvider
-from telemetry.metrics.stream import MOST_SERIES
+from telemetry.metrics.stream import MOST_FREE_SERIES
 from tests.support.beside import at_once
 from tests.telemetry.metrics.reading import of, standing, totals
 
@@ -172,16 +172,22 @@ def test_odd_attributes_become_text(provider: MeterProvider, meter: api.Meter, m
     assert "\N{REPLACEMENT CHARACTER}" in values
 
 
-def test_series_are_bounded(provider: MeterProvider, meter: api.Meter) -> None:
-    """Attributes without end become one series for all beyond the limit, marked as OpenTelemetry says; no event is lost."""
+def test_series_are_bounded(provider: MeterProvider, meter: api.Meter, caplog: pytest.LogCaptureFixture) -> None:
+    """Attributes without end become one series for all beyond the limit, marked as OpenTelemetry says; no event is lost.
+
+    One line of the log says so.
+    """
     counter = meter.create_counter("c")
     for _ in range(2):
-        for number in range(MOST_SERIES + 500):
+        for number in range(MOST_FREE_SERIES + 500):
             counter.add(1, {"user": f"id-{number}"})
     found = totals(provider, "c")
-    assert len(found) == MOST_SERIES
+    assert len(found) == MOST_FREE_SERIES
     assert found[frozenset({("otel.metric.overflow", True)})] == [2 * 501]
-    assert sum(cells[0] for cells in found.values()) == 2 * (MOST_SERIES + 500)
+    assert sum(cells[0] for cells in found.values()) == 2 * (MOST_FREE_SERIES + 500)
+    assert [
+        record.levelname for record in caplog.records if "as many as one instrument may have" in record.message
+    ] == ["WARNING"]
 
 
 def test_threads_lose_nothing(provider: MeterProvider, meter: api.Meter) -> None:

@@ -14,6 +14,7 @@ from telemetry.pipeline.delivery import Delivery
 from telemetry.pipeline.otlp import SENDER, SEQUENCE
 from telemetry.pipeline.transport import Answer, Outcome
 from telemetry.setup import Telemetry
+from tests.support import chat
 
 TAKEN = Answer(Outcome.TAKEN)
 BUSY = Answer(Outcome.BUSY, "it answers 503")
@@ -139,14 +140,14 @@ class Exporting:
     """
 
     def __init__(self, directory: Path | None = None, transport: Script | None = None) -> None:
-        settings = Settings() if directory is None else Settings(sink="otlp", state_dir=directory)
-        self.telemetry = Telemetry(settings)
-        self.telemetry.pipeline._build = lambda: None  # type: ignore[method-assign] - nothing exports by itself
+        settings = Settings() if directory is None else Settings(exporters=("otlp",), state_dir=directory)
+        self.telemetry = Telemetry(settings, catalogue=chat.CHAT)
+        self.telemetry.pipeline.start = lambda: None  # type: ignore[method-assign] - nothing exports by itself
         self.transport, self.observed, self.clock = transport or Script(), Observed(), Clock()
         self.delivery = Delivery(self.transport, self.observed, self.telemetry.meter_provider.lock, self.clock)
 
     def message(self, plan: str = "free") -> None:
-        self.telemetry.business.message_sent(plan=plan)
+        chat.of(self.telemetry).message_sent(plan=plan)
 
     def timed(self, endpoint: str = "/x", seconds: float = 0.1) -> None:
         self.telemetry.http.answered("GET", endpoint, 200, seconds)

@@ -126,7 +126,7 @@ def storm(directory: Path, state: Path, kills: int, seed: int) -> Report:
     draw = random.Random(seed)
     sink = OtlpSink()
     os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = sink.url
-    settings = Settings(sink="otlp", export_interval=0.05, export_timeout=0.3, state_dir=state)
+    settings = Settings(exporters=("otlp",), export_interval=0.05, export_timeout=0.3, state_dir=state)
     sink.fate = lambda: _fate(draw)
     report = Report()
     try:

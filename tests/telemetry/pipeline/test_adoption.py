@@ -19,6 +19,7 @@ from telemetry.pipeline.adoption import Adopted, Adoption
 from telemetry.pipeline.delivery import MOST_EXPORTS
 from telemetry.pipeline.otlp import SENDER
 from telemetry.pipeline.transport import Answer
+from tests.support import chat
 from tests.support.otlp_sink import OtlpSink
 from tests.support.processes import environment, started
 from tests.telemetry.pipeline.fakes import BUSY, REFUSED, TAKEN, UNANSWERED, Exporting, Script, moved
@@ -150,7 +151,7 @@ def test_poison_of_one_holds_nobody_up(place: Path) -> None:
         process = Exporting(place)
         process.message()
         if number == 2:
-            process.telemetry.business.image_generated(model="bad", count=7)
+            chat.of(process.telemetry).image_generated(model="bad", count=7)
         _die(process)
     heir = Exporting(place)
     heir.transport.answer = lambda data: REFUSED if "images_generated_total" in moved(data) else TAKEN
@@ -233,7 +234,7 @@ def test_levels_end_with_their_process(place: Path) -> None:
     """What was in progress in a process that died is in progress no more: nobody says so for it."""
     process = Exporting(place)
     process.telemetry.http.route("GET", "/x").started()
-    process.telemetry.business.observe_users_active({"free": 3})
+    chat.of(process.telemetry).observe_users_active({"free": 3})
     process.message()
     _die(process)
     heir, _ = _adopt(place)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from grafana.rules.slo import FAST_ENOUGH
-from telemetry import Settings, SettingsError, setup, testing
+from telemetry import Settings, SettingsError, guard, setup, testing
 from telemetry.box.header import Role
-from telemetry.catalogue import ALL, HistogramSpec, http
+from telemetry.catalogue import HistogramSpec, http
+from tests.support.chat import CHAT
 
 NAME = "TELEMETRY_HISTOGRAM_BUCKETS"
 GIVEN = "http_request_duration_seconds = 0.5, 2.5 ,10; llm_request_duration_seconds=1,60;"
@@ -18,7 +18,7 @@ GIVEN = "http_request_duration_seconds = 0.5, 2.5 ,10; llm_request_duration_seco
 
 def test_setting_gives_the_buckets() -> None:
     """A histogram has the buckets that are set, any other one those of the catalogue."""
-    with testing.capture(Settings.from_environment(None, {NAME: GIVEN})) as captured:
+    with testing.captured(Settings.from_environment(None, {NAME: GIVEN})) as captured:
         for seconds in (0.1, 2.5, 3.0, 99.0):
             captured.telemetry.http.answered("GET", "/x", 200, seconds)
         captured.telemetry.http.route("GET", "/x").answered(200, 1.0, 0.1)
@@ -31,7 +31,7 @@ def test_setting_gives_the_buckets() -> None:
 def test_box_says_its_buckets(tmp_path: Path) -> None:
     """What a process leaves behind says by which buckets it counted, to heirs that count by others."""
     made = setup.Telemetry(
-        Settings(sink="otlp", state_dir=tmp_path, histogram_buckets={http.DURATION.name: (2.5, 5.0)})
+        Settings(exporters=("otlp",), state_dir=tmp_path, histogram_buckets={http.DURATION.name: (2.5, 5.0)})
     )
     made.pipeline._started = True
     made.http.answered("GET", "/x", 200, 3.0)
@@ -47,9 +47,6 @@ WRONG = {
     "http_request_duration_seconds=2.5,1": "does not ascend",
     "http_request_duration_seconds=2.5,2.5": "does not ascend",
     "http_request_duration_seconds=2.5,inf": "does not ascend",
-    "http_request_duration_seconds=1,5": r"lacks \[2.5\], which rules read",
-    "http_requests_total=1": "is no histogram of the catalogue",
-    "request_duration=1": "is no histogram of the catalogue",
     f"llm_request_duration_seconds={','.join(map(str, range(51)))}": "1 to 50 ascending numbers",
 }
 
@@ -58,9 +55,33 @@ WRONG = {
 def test_wrong_buckets(wrong: str, said: str) -> None:
     """Wrong buckets are refused at start, naming the setting, its value and the remedy."""
     with pytest.raises(SettingsError, match=said) as refused:
-        Settings.from_environment(None, {NAME: wrong})
+        Settings.from_environment(None, {NAME: wrong, "TELEMETRY_STRICT": "true"})
     assert f"{NAME}={wrong!r}" in str(refused.value)
     assert "write it as" in str(refused.value)
+
+
+UNFIT = {
+    "http_request_duration_seconds=1,5": r"lacks \[2.5\], which rules read",
+    "http_requests_total=1": "is no histogram of the catalogue",
+    "request_duration=1": "is no histogram of the catalogue",
+}
+
+
+@pytest.mark.parametrize(("wrong", "said"), UNFIT.items(), ids=range(len(UNFIT)))
+def test_unfit_buckets(
+    wrong: str, said: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Buckets that no histogram of the catalogue can have are an ERROR line with the remedy; all counts as declared."""
+    settings = Settings.from_environment(None, {NAME: wrong})
+    with pytest.raises(SettingsError, match=said):
+        setup.Telemetry(settings)
+    monkeypatch.delenv(guard.STRICT_VARIABLE)
+    with testing.captured(settings) as captured:
+        captured.telemetry.http.answered("GET", "/x", 200, 0.1)
+        assert len(captured.buckets("http_request_duration_seconds", method="GET", endpoint="/x")) == 15
+    (line,) = [record for record in caplog.records if NAME in record.message]
+    assert line.levelname == "ERROR"
+    assert "write it as" in line.message
 
 
 def test_wrong_buckets_in_code() -> None:
@@ -69,9 +90,8 @@ def test_wrong_buckets_in_code() -> None:
         Settings(histogram_buckets={http.FIRST_BYTE.name: (math.nan,)})
 
 
-def test_rules_read_what_buckets_keep() -> None:
-    """Every bound that the rules read by value is one that other buckets have to have."""
-    assert [f'le="{bound:g}"' for bound in http.DURATION.relied_on] == [FAST_ENOUGH]
-    for spec in ALL:
+def test_declared_buckets_have_what_is_relied_on() -> None:
+    """Every bound that other buckets have to have is one of the declared ones."""
+    for spec in CHAT.specs:
         if isinstance(spec, HistogramSpec):
             assert set(spec.relied_on) <= set(spec.buckets)

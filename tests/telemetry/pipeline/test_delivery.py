@@ -11,6 +11,7 @@ from opentelemetry.sdk.metrics.export import MetricsData
 from telemetry.pipeline import delivery as module
 from telemetry.pipeline.otlp import SENDER, SEQUENCE, levels_of
 from telemetry.pipeline.transport import Answer
+from tests.support import chat
 from tests.telemetry.pipeline.fakes import BUSY, REFUSED, TAKEN, UNANSWERED, UNREACHABLE, Exporting, moved
 
 
@@ -157,7 +158,7 @@ def test_poison_is_cut_out(process: Exporting) -> None:
     process.transport.answer = _refuse("images_generated_total")  # type: ignore[assignment]
     for _ in range(3):
         process.message()
-    process.telemetry.business.image_generated(model="bad", count=7)
+    chat.of(process.telemetry).image_generated(model="bad", count=7)
     for number in range(20):
         process.timed(f"/{number}")
     assert process.export()
@@ -171,7 +172,7 @@ def test_poison_is_logged_once_a_metric(process: Exporting, caplog: pytest.LogCa
     """What is refused again and again is counted each time and logged once."""
     process.transport.answer = _refuse("images_generated_total")  # type: ignore[assignment]
     for _ in range(3):
-        process.telemetry.business.image_generated(model="bad")
+        chat.of(process.telemetry).image_generated(model="bad")
         process.message()
         process.export()
     assert process.observed.lost == {"images_generated_total": 3}
@@ -298,7 +299,7 @@ def test_partial_success_is_not_repeated(process: Exporting, caplog: pytest.LogC
 
 def test_levels_that_are_refused_are_no_outage(process: Exporting, caplog: pytest.LogCaptureFixture) -> None:
     """How things stand is said anew by the next export: a refusal of it holds nothing up."""
-    process.telemetry.business.observe_users_active({"free": 3})
+    chat.of(process.telemetry).observe_users_active({"free": 3})
     levels = levels_of(process.telemetry.pipeline.series(), {"service.name": "x"}, 1, 2)
     assert levels is not None
     process.transport.answer = REFUSED

@@ -273,9 +273,10 @@ def no_thread(self):
     start(self)
 threading.Thread.start = no_thread
 import telemetry
-t = telemetry.configure("test")
+from tests.support import chat
+t = telemetry.configure("test", catalogue=chat)
 """
-    run("t.business.message_sent(plan='free')", sink.url, begin=begin, TELEMETRY_STRICT="")
+    run("chat.of(t).message_sent(plan='free')", sink.url, begin=begin, TELEMETRY_STRICT="")
     assert sink.total("messages_sent_total") == 1
 
 

@@ -93,9 +93,10 @@ def test_child_of_a_parent_that_is_done_delivers_itself(sink: OtlpSink) -> None:
 FORKSERVER = """
 import multiprocessing, os, sys
 import telemetry
+from tests.support import chat
 
 def child():
-    telemetry.configure("test").business.message_sent(plan="pro")
+    chat.of(telemetry.configure("test", catalogue=chat)).message_sent(plan="pro")
 
 if __name__ == "__main__":
     context = multiprocessing.get_context({how!r})
@@ -160,7 +161,7 @@ def test_fork_while_recording_and_exporting(sink: OtlpSink) -> None:
         for pid in children: assert os.waitpid(pid, 0)[1] == 0
         for thread in threads: thread.join()
         for _ in range(len(children)): message("enterprise")
-        for _ in range(sum(counted)): t.business.image_generated(model="truth")
+        for _ in range(sum(counted)): chat.of(t).image_generated(model="truth")
         """,
         sink.url,
     )
@@ -174,9 +175,9 @@ def test_fork_while_recording_and_exporting(sink: OtlpSink) -> None:
 LOCKS = {
     "series": "t.meter_provider.lock",
     "configure": "telemetry.process.current.lock",
-    "flush": "t.pipeline._way._flushed",
-    "boxes": "telemetry.box.locks._opening",
-    "prices": "telemetry.instrumentation.llm.pricing.lock",
+    "flush": "t.pipeline._ways['otlp']._flushed",
+    "boxes": "telemetry.box.locks._opening.lock",
+    "prices": "telemetry.instrumentation.llm.pricing.library.lock",
 }
 
 
@@ -231,10 +232,10 @@ def test_fork_that_cannot_wait_for_prices(sink: OtlpSink) -> None:
     run(
         """
         from telemetry.instrumentation.llm import pricing as prices
-        prices._LONGEST_WAIT = 0.1
+        prices.library._longest_wait = 0.1
         loading, forked = threading.Event(), threading.Event()
         def load():
-            with prices.lock:
+            with prices.library.lock:
                 loading.set(); forked.wait(20)
         def call():
             with t.llm.request(provider="openai", model="gpt-4o") as vendor:
@@ -523,7 +524,7 @@ def test_signal_handler_that_forks_while_counting(sink: OtlpSink) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
         for pid in children: os.waitpid(pid, 0)
         for _ in range(len(children)): message("enterprise")
-        for _ in range(counted): t.business.image_generated(model="truth")
+        for _ in range(counted): chat.of(t).image_generated(model="truth")
         """,
         sink.url,
         OTEL_METRIC_EXPORT_INTERVAL=LONG,

@@ -25,12 +25,14 @@ from tests.support.processes import BEGIN, ROOT, finish, line, started
 RECORD = """
 t.http.route("GET", "/x").started(); timed(0.3); t.http.answered("POST", "/y", 500, 31.0)
 message(); message("pro")
-t.business.observe_users_active({"free": 3, "pro": 1}); t.business.observe_conversations_active(7)
+chat.of(t).observe_users_active({"free": 3, "pro": 1}); chat.of(t).observe_conversations_active(7)
 t.errors.occurred("ValueError", component="http"); t.errors.rate_limit_exceeded(endpoint="/x", plan="free")
 t.celery.submitted("work", "high"); t.celery.task("work", "high").completed(0.2)
-t.celery.observe_queue_lengths({"high": 2}); t.celery.observe_workers({"w1": True})
-t.storage.operation("upload", bucket="b", transferred_bytes=10)
-t.storage.observe_quota_used([("u1", "free", 5)])
+reader = type("Reader", (), {})()
+from telemetry.domains.celery_broker import BrokerReading
+t.celery.broker.observe(reader, BrokerReading(workers={"w1": True}, queue_lengths={"high": 2}))
+chat.of(t).operation("upload", bucket="b", transferred_bytes=10)
+chat.of(t).observe_quota_used([("u1", "free", 5)])
 t.database.query_executed("SELECT", "users", 0.01)
 with t.llm.request(provider="openai", model="gpt-4o-mini") as call: call.usage(prompt_tokens=5, completion_tokens=7)
 t.force_flush(); say("recorded"); sys.stdin.read()
@@ -221,8 +223,9 @@ SERVICE = """
 from fastapi import FastAPI
 from opentelemetry import metrics
 import telemetry
+from tests.support import chat
 
-t = telemetry.configure("svc")
+t = telemetry.configure("svc", catalogue=chat)
 greetings = metrics.get_meter("own").create_counter("greetings_total")
 app = FastAPI()
 telemetry.instrument(app)
@@ -230,7 +233,7 @@ app.mount("/metrics", telemetry.prometheus_asgi_app())
 
 @app.get("/hello")
 def hello():
-    t.business.message_sent(plan="free")
+    chat.of(t).message_sent(plan="free")
     greetings.add(1, {"to": "world"})
 """
 GUNICORN = ("gunicorn", "service:app", "-k", "uvicorn_worker.UvicornWorker", "-w", "4", "-b")
@@ -335,7 +338,7 @@ def test_own_label_is_not_the_environment(place: dict[str, str]) -> None:
 def test_namespaces_share_an_endpoint(place: dict[str, str]) -> None:
     """Processes of two namespaces and of none in one directory are three sets of series, also when they are dead."""
     port = free_port()
-    record = "message(); t.business.observe_conversations_active({n}); say('counted'); {end}"
+    record = "message(); chat.of(t).observe_conversations_active({n}); say('counted'); {end}"
     whose = {
         "shop": SHOP,
         "search": {"OTEL_RESOURCE_ATTRIBUTES": SHOP["OTEL_RESOURCE_ATTRIBUTES"][:-4] + "search"},

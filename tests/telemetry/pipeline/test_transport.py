@@ -5,11 +5,13 @@ from __future__ import annotations
 import gzip
 import logging
 import socket
+import sys
 import threading
 import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
@@ -17,6 +19,7 @@ from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult,
 
 from support.ports import closed_url
 from telemetry import Settings
+from telemetry.extras import MissingExtraError
 from telemetry.pipeline.transport import (
     EMPTY,
     LOCAL,
@@ -26,6 +29,7 @@ from telemetry.pipeline.transport import (
     build_transport,
     target_of,
 )
+from telemetry.settings.destination import Destination
 from tests.support.otlp_sink import OtlpSink
 from tests.telemetry.pipeline.fakes import Exporting
 
@@ -69,7 +73,7 @@ def _request(connection: socket.socket) -> bytes:
 def _http(endpoint: str, monkeypatch: pytest.MonkeyPatch, **more: str) -> HttpTransport:
     for name, value in {"ENDPOINT": endpoint, **more}.items():
         monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{name}", value)
-    return HttpTransport()
+    return HttpTransport(Destination.from_environment())
 
 
 def _data() -> MetricsData:
@@ -102,7 +106,11 @@ def test_refused_data_is_known(sink: OtlpSink, monkeypatch: pytest.MonkeyPatch, 
     assert _http(sink.url, monkeypatch).send(_data(), 5).outcome is Outcome.REFUSED
 
 
-@pytest.mark.parametrize("endpoint", [closed_url(), "http://no-such-host.invalid:4318", "nonsense", "ftp://x"])
+@pytest.mark.parametrize(
+    "endpoint",
+    [closed_url(), "http://no-such-host.invalid:4318", "nonsense:0"],
+    ids=["closed port", "unknown host", "no address"],
+)
 def test_no_connection_took_nothing(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
     """A port nobody listens on, a name nobody knows and an address that is none: surely not delivered, never raised."""
     answer = _http(endpoint, monkeypatch).send(_data(), 2)
@@ -228,7 +236,7 @@ def test_compressed_repeats_are_the_same_bytes(monkeypatch: pytest.MonkeyPatch) 
 def test_own_certificate_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     """The certificate for exports is not overruled by the one that the environment names for all of `requests`."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/for/everything/else.pem")
-    transport = _http("https://127.0.0.1:1", monkeypatch, CERTIFICATE="/for/exports.pem")
+    transport = HttpTransport(Destination("https://127.0.0.1:1", certificate="/for/exports.pem"))
     verified = []
 
     def send(self: object, request: object, **named: object) -> None:
@@ -251,10 +259,12 @@ def test_target_tells_collectors_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", headers)
-        targets |= {target_of(Settings(sink="otlp")), target_of(Settings(sink="otlp", protocol="grpc"))}
+        settings = Settings(exporters=("otlp",))
+        destination = replace(settings.destination, protocol="grpc")
+        targets |= {target_of(settings), target_of(replace(settings, destination=destination))}
     assert len(targets) == 8
     assert not any("secret" in target for target in targets)
-    assert target_of(Settings(sink="prometheus")) == LOCAL
+    assert target_of(Settings(exporters=("prometheus",))) == LOCAL
 
 
 def test_own_requests_are_not_traced(sink: OtlpSink, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -306,7 +316,8 @@ def test_sdk_exporters_can_be_used() -> None:
     assert exporter.is_closed
 
 
-def test_missing_grpc_is_explained() -> None:
-    """gRPC without its package names the package."""
-    with pytest.raises(ImportError, match="opentelemetry-exporter-otlp-proto-grpc"):
-        build_transport(Settings(protocol="grpc"))
+def test_missing_grpc_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """gRPC without its package names the setting and the extra."""
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.grpc.metric_exporter", None)
+    with pytest.raises(MissingExtraError, match=r"OTEL_EXPORTER_OTLP_PROTOCOL='grpc' .* 'fleet-telemetry\[grpc\]'"):
+        build_transport(Destination(protocol="grpc"))

@@ -1,4 +1,4 @@
-"""What a Prometheus of ours holds, as the linter knows it: the catalogue's series, recordings, the collector's and its own."""
+"""What a Prometheus behind our collector holds, as the linter knows it: the catalogue's series, and those of both."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from telemetry.catalogue import ALL, HistogramSpec, Spec
+from telemetry.catalogue import Catalogue, HistogramSpec, Spec
 
 Kind = Literal["counter", "bucket", "gauge"]
 TARGET = frozenset({"job", "instance"})
 NAMESPACE = frozenset({"service_namespace"})  # on what a sender of a namespace reports, and nowhere else
-ENVIRONMENTS = ("dev", "stage", "prod")
 
 
 @dataclass(frozen=True)
@@ -35,15 +34,20 @@ class Series:
         return self.labels | TARGET
 
 
-def of_catalogue() -> dict[str, Series]:
-    """Series by name, those of a histogram's parts included."""
-    return dict(pair for spec in ALL for pair in _of(spec))
+def of_catalogue(catalogue: Catalogue, environments: tuple[str, ...] = ()) -> dict[str, Series]:
+    """Series by name, those of a histogram's parts included.
+
+    Args:
+        catalogue: What is declared.
+        environments: The values that `environment` can have; any where none is given.
+    """
+    return dict(pair for spec in catalogue.specs for pair in _of(spec, environments))
 
 
-def _of(spec: Spec[Any]) -> Iterator[tuple[str, Series]]:
+def _of(spec: Spec[Any], environments: tuple[str, ...]) -> Iterator[tuple[str, Series]]:
     labels = frozenset(spec.documented_labels) | NAMESPACE
     closed = {label.name: (*label.values, label.overflow) for label in spec.label_set() if label.values}
-    closed["environment"] = ENVIRONMENTS
+    closed |= {"environment": environments} if environments else {}
     if not isinstance(spec, HistogramSpec):
         yield spec.name, Series("counter" if spec.kind == "counter" else "gauge", labels, closed)
         return
@@ -58,7 +62,7 @@ def _shown(bound: float) -> str:
 
 
 _POINTS = frozenset({"receiver", "transport"})
-# Of a collector that runs `otel-collector.yaml`, which the fleet's does not; test_several_collectors.py sees that they are there.
+# Of a collector that runs `otel-collector.yaml`; tests/grafana/test_several_collectors.py sees that they are there.
 OF_OFFICIAL: dict[str, Series] = {
     "otelcol_deltatocumulative_datapoints": Series("counter", frozenset({"error"})),
     "otelcol_deltatocumulative_streams_tracked": Series("gauge", frozenset()),

@@ -1,17 +1,19 @@
-"""Storage metrics of the guide, section "Storage Metrics"; how they are measured is in ``domains/storage.py``."""
+"""Metrics of the guide's section "Storage Metrics"; how they are measured is in `app/recorders/storage.py`."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal, TypedDict
 
-from telemetry.catalogue._labels import Plan
-from telemetry.catalogue._spec import Budget, CounterSpec, FactSpec
+from app.catalogue.labels import Plan
+from telemetry.catalogue import Budget, CounterSpec, FactSpec
+
+Operation = Literal["upload", "download", "delete", "list", "stat", "other"]
 
 
 class OperationLabels(TypedDict):
     """What was done in which bucket."""
 
-    operation: Literal["upload", "download", "delete", "list", "stat", "other"]
+    operation: Operation
     bucket: Annotated[str, Budget(50, "buckets the application is configured with")]
 
 

@@ -1,17 +1,22 @@
-"""Reads PromQL as a parser does and says what is wrong with it, given the series that exist; it runs nothing."""
+"""Reads PromQL as a parser does and says what is wrong with it, given the series that exist; it runs nothing.
+
+``check(expression, series_of(...))`` is for one expression; ``check_files`` of ``telemetry.testing.files`` is for whole
+dashboards and rules. Needs the extra ``fleet-telemetry[testing]``.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import singledispatchmethod
 from typing import Any
 
 import promql_parser as promql
 from promql_parser import AggModifierType, LabelModifierType, MatchOp
 
-from tests.grafana.series import Series
+from telemetry.testing.series import Series
 
 _OVER_COUNTERS = frozenset({"rate", "irate", "increase", "resets"})
 _OVER_GAUGES = frozenset({"delta", "idelta", "deriv", "predict_linear"})
@@ -89,7 +94,9 @@ class Linter:
             return Result(frozenset({"__name__", "job", "instance"}), fixed=fixed)
         series = self.known.get(node.name)
         if series is None:
-            self.problems.append(f"{node.name} is not a metric of the catalogue")
+            meant = get_close_matches(node.name, self.known, n=1)
+            hint = f": did you mean {meant[0]}?" if meant else ""
+            self.problems.append(f"{node.name} is not a metric of the catalogue{hint}")
             return Result(frozenset(), fixed=fixed)
         for matcher in matchers:
             self._check_matcher(node.name, series, matcher)
@@ -160,9 +167,10 @@ class Linter:
         if missing:
             self.problems.append(f"on ({', '.join(sorted(missing))}) is not on both sides: {node}")
         card = str(modifier.card) if modifier else ""
+        copied = frozenset((modifier.group_labels if modifier else None) or ())
         if card.endswith("ManyToOne"):
-            return left | frozenset(modifier.group_labels or ())
-        return right | frozenset(modifier.group_labels or ()) if card.endswith("OneToMany") else on
+            return left | copied
+        return right | copied if card.endswith("OneToMany") else on
 
     def _quantile(self, inner: Result) -> Result:
         labels = inner.labels or frozenset()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
@@ -17,7 +18,7 @@ WRONG = {
     "TELEMETRY_EXCLUDED_PATHS": "health",
     "OTEL_RESOURCE_ATTRIBUTES": "deployment",
     "OTEL_EXPORTER_OTLP_TIMEOUT": "-3",
-    "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json",
+    "OTEL_EXPORTER_OTLP_PROTOCOL": "smoke",
     "TELEMETRY_PASS_UNCATALOGUED": "maybe",
     "TELEMETRY_STATE_DIR": "not/absolute",
     "TELEMETRY_STATE_MAX_AGE": "a day",
@@ -30,10 +31,15 @@ NUMBERS = (
 )
 
 
-def test_defaults_export_nothing() -> None:
-    """Without any variable nothing is exported and the environment is `dev`."""
+STRICT = {"TELEMETRY_STRICT": "true"}
+
+
+def test_defaults_are_the_specifications() -> None:
+    """Without any variable exports go to a collector on this host, and the environment is `dev`."""
     settings = Settings.from_environment("api", {})
-    assert (settings.sink, settings.environment, settings.service_name) == ("none", "dev", "api")
+    assert (settings.exporters, settings.environment, settings.service_name) == (("otlp",), "dev", "api")
+    assert settings.destination.url == "http://localhost:4318/v1/metrics"
+    assert Settings().exporters == ()
 
 
 def test_standard_variables_are_read() -> None:
@@ -47,14 +53,14 @@ def test_standard_variables_are_read() -> None:
             "OTEL_RESOURCE_ATTRIBUTES": "a=b,deployment.environment.name=stage",
         },
     )
-    assert (settings.service_name, settings.sink, settings.environment) == ("chat", "otlp", "stage")
+    assert (settings.service_name, settings.exporters, settings.environment) == ("chat", ("otlp",), "stage")
     assert settings.export_interval == 1.5
 
 
 def test_every_error_at_once() -> None:
     """One message names every wrong setting with its value and what to set instead."""
     with pytest.raises(SettingsError) as caught:
-        Settings.from_environment(None, WRONG)
+        Settings.from_environment(None, WRONG | STRICT)
     errors = str(caught.value).split("; ")
     assert len(errors) == len(WRONG)
     for name, value in WRONG.items():
@@ -63,10 +69,28 @@ def test_every_error_at_once() -> None:
         assert "set it to" in found[0] or "write it as" in found[0]
 
 
-def test_disabled_sdk_exports_nothing() -> None:
-    """`OTEL_SDK_DISABLED=true` wins over an exporter."""
-    env = {"OTEL_SDK_DISABLED": "true", "OTEL_METRICS_EXPORTER": "otlp"}
-    assert Settings.from_environment(None, env).sink == "none"
+def test_wrong_settings_are_data() -> None:
+    """Without `TELEMETRY_STRICT` what is wrong holds its default, and is told with setting, value and remedy."""
+    settings = Settings.from_environment("api", WRONG)
+    assert settings == Settings.from_environment("api", {})
+    assert {(problem.setting, problem.value) for problem in settings.problems} == set(WRONG.items())
+    assert all(problem.remedy and problem.effect for problem in settings.problems)
+
+
+@pytest.mark.parametrize("strict", ["", "false", "0"])
+def test_wrong_settings_stop_no_service(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, strict: str
+) -> None:
+    """`configure()` says each wrong setting once, as an error with its value and the remedy, and the service starts."""
+    monkeypatch.setattr(process.current, "configured", None)
+    for name, value in {**WRONG, "OTEL_METRICS_EXPORTER": "none,smoke", "TELEMETRY_STRICT": strict}.items():
+        monkeypatch.setenv(name, value)
+    made = setup._configured(Settings.from_environment("api"), ())
+    made.shutdown()
+    said = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert len(said) == len(WRONG)
+    for name, value in {**WRONG, "OTEL_METRICS_EXPORTER": "none,smoke"}.items():
+        assert len([line for line in said if f"{name}={value!r}" in line]) == 1
 
 
 @pytest.mark.parametrize("name", NUMBERS)
@@ -74,14 +98,14 @@ def test_disabled_sdk_exports_nothing() -> None:
 def test_odd_numbers_are_refused(name: str, value: str) -> None:
     """A number that would make an export thread spin or wait for ever is an error, not a surprise."""
     with pytest.raises(SettingsError, match=name):
-        Settings.from_environment(None, {name: value})
+        Settings.from_environment(None, {name: value} | STRICT)
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "-1", "80.5", "http"])
 def test_odd_ports_are_refused(port: str) -> None:
     """A port is a whole number that exists."""
     with pytest.raises(SettingsError, match="OTEL_EXPORTER_PROMETHEUS_PORT"):
-        Settings.from_environment(None, {"OTEL_EXPORTER_PROMETHEUS_PORT": port})
+        Settings.from_environment(None, {"OTEL_EXPORTER_PROMETHEUS_PORT": port} | STRICT)
 
 
 def test_blank_values_are_unset() -> None:
@@ -98,13 +122,13 @@ def test_variables_for_metrics_win() -> None:
         "OTEL_EXPORTER_OTLP_TIMEOUT": "7",
     }
     settings = Settings.from_environment(None, env)
-    assert (settings.protocol, settings.export_timeout) == ("http/protobuf", 3.0)
+    assert (settings.destination.protocol, settings.destination.timeout) == ("http/protobuf", 3.0)
 
 
 @pytest.mark.parametrize(("value", "seconds"), [("10", 10.0), ("999", 999.0), ("1000", 1.0), ("10000", 10.0)])
 def test_timeout_is_read_both_ways(value: str, seconds: float) -> None:
     """The Python SDK reads the timeout in seconds, the specification in milliseconds: both mean what was meant."""
-    assert Settings.from_environment(None, {"OTEL_EXPORTER_OTLP_TIMEOUT": value}).export_timeout == seconds
+    assert Settings.from_environment(None, {"OTEL_EXPORTER_OTLP_TIMEOUT": value}).destination.timeout == seconds
 
 
 def test_resource_attributes_are_decoded() -> None:
@@ -126,10 +150,11 @@ def test_state_directory_is_the_users_own() -> None:
     assert Settings.from_environment(None, {"TELEMETRY_STATE_DIR": "/var/lib/x"}).box_directory == Path("/var/lib/x")
 
 
-def test_wrong_settings_stop_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`configure()` raises on wrong settings and leaves nothing half configured."""
+def test_strict_settings_stop_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `TELEMETRY_STRICT` `configure()` raises on wrong settings and leaves nothing half configured."""
     monkeypatch.setattr(process.current, "configured", None)
     monkeypatch.setenv("OTEL_METRICS_EXPORTER", "carrier-pigeon")
+    monkeypatch.setenv("TELEMETRY_STRICT", "true")
     with pytest.raises(SettingsError, match="carrier-pigeon"):
         setup.configure("api")
     assert process.current.configured is None

@@ -1,11 +1,11 @@
-"""Business metrics of the guide, section "Business Metrics"; how they are measured is in ``domains/business.py``."""
+"""Metrics of the guide's section "Business Metrics"; how they are measured is in `app/recorders/business.py`."""
 
 from __future__ import annotations
 
 from typing import Annotated, TypedDict
 
-from telemetry.catalogue._labels import Model, NoLabels, Plan, Provider
-from telemetry.catalogue._spec import Budget, CounterSpec, FactSpec
+from app.catalogue.labels import Model, Plan, Provider
+from telemetry.catalogue import Budget, CounterSpec, FactSpec, NoLabels
 
 
 class PlanLabels(TypedDict):

@@ -1,0 +1,1 @@
+"""The verbs of the product's own metrics, which `app.catalogue` declares."""

@@ -1,0 +1,1 @@
+"""A shop with four metrics of its own: docs/own-metrics.md walks through it."""

@@ -1,0 +1,28 @@
+"""One collector, one Redis and one vendor of models for all examples; each example has an environment of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from support import collector
+from support.collector import Collector
+from tests.simulated_llm.conftest import _running, vendor
+from tests.support.installed import pretend_installed
+from tests.telemetry.celery.conftest import broker
+
+__all__ = ["_running", "broker", "vendor"]
+
+
+@pytest.fixture(scope="session")
+def shared() -> Iterator[Collector]:
+    """A collector for all of them."""
+    with collector.running() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Where Python finds that the package is installed."""
+    return pretend_installed(tmp_path_factory.mktemp("site") / "packages")

@@ -1,0 +1,144 @@
+"""What an application counts with `prometheus_client` leaves with ours, once, also over forks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import prometheus_client
+import pytest
+from prometheus_client import CollectorRegistry
+
+from telemetry import Settings, setup, testing
+from telemetry.instrumentation import registry as module
+from tests.support.otlp_sink import OtlpSink
+from tests.support.processes import run
+
+ASKED = {"TELEMETRY_PROMETHEUS_CLIENT": "true"}
+BEGIN = """
+import os, sys
+import prometheus_client as prometheus
+jobs = prometheus.Counter("jobs", "Jobs.", ["kind"])
+job_seconds = prometheus.Histogram("job_seconds", "Seconds.", buckets=(0.1, 1.0))
+waiting = prometheus.Gauge("jobs_waiting", "Waiting.")
+jobs.labels("before").inc(5)
+import telemetry
+t = telemetry.configure("test")
+def work(count):
+    for _ in range(count):
+        jobs.labels("a").inc(); job_seconds.observe(0.5)
+    waiting.set(count)
+"""
+
+
+@pytest.fixture
+def own(monkeypatch: pytest.MonkeyPatch) -> Iterator[CollectorRegistry]:
+    """A registry in the place of the default one."""
+    made = CollectorRegistry()
+    monkeypatch.setattr(prometheus_client, "REGISTRY", made)
+    return made
+
+
+def test_each_kind_leaves_as_what_it_is(own: CollectorRegistry) -> None:
+    """Counters and histograms grow, gauges stand, series that are removed are gone; states and information are left out."""
+    counter = prometheus_client.Counter("jobs", "Jobs.", ["kind"], registry=own)
+    histogram = prometheus_client.Histogram("job_seconds", "Seconds.", buckets=(0.1, 1.0), registry=own)
+    summary = prometheus_client.Summary("job_bytes", "Bytes.", registry=own)
+    gauge = prometheus_client.Gauge("jobs_waiting", "Waiting.", ["queue"], registry=own)
+    prometheus_client.Info("build", "Build.", registry=own).info({"version": "1"})
+    with testing.captured(Settings(prometheus_client=True)) as captured:
+        for _ in range(2):
+            counter.labels("a").inc(2)
+            histogram.observe(0.5)
+            histogram.observe(5)
+            summary.observe(100)
+            gauge.labels("q").set(3)
+            gauge.labels("gone").set(4)
+            captured.telemetry.observe()
+        gauge.remove("gone")
+        assert captured.series("jobs_total") == {(("kind", "a"),): 4}
+        assert captured.buckets("job_seconds") == [0, 2, 2]
+        assert captured.histogram_sum("job_seconds") == 11
+        assert (captured.value("job_bytes"), captured.histogram_sum("job_bytes")) == (2, 200)
+        assert captured.series("jobs_waiting") == {(("queue", "q"),): 3}
+        assert "build_info" not in captured.metrics()
+
+
+def test_nothing_is_taken_unasked(own: CollectorRegistry) -> None:
+    """Without the setting the registry is left alone."""
+    prometheus_client.Counter("jobs", "Jobs.", registry=own).inc()
+    with testing.captured() as captured:
+        assert captured.series("jobs_total") == {}
+
+
+def test_our_names_are_not_counted_twice(own: CollectorRegistry, caplog: pytest.LogCaptureFixture) -> None:
+    """A metric under a name of the catalogue, as other instrumentors have it, is left out, and one line says so."""
+    prometheus_client.Counter("http_requests", "Of another.", ["handler"], registry=own).labels("/x").inc(7)
+    with testing.captured(Settings(prometheus_client=True)) as captured:
+        captured.telemetry.http.answered("GET", "/x", 200, 0.1)
+        captured.telemetry.observe()
+        assert captured.total("http_requests_total") == 1
+    assert caplog.text.count("prometheus_client has http_requests_total") == 1
+
+
+def test_metrics_are_bounded(
+    own: CollectorRegistry, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """More metrics than there is room for are left out, and one line says so."""
+    monkeypatch.setattr(module, "MOST_METRICS", 3)
+    for number in range(6):
+        prometheus_client.Counter(f"jobs_{number}", "Jobs.", registry=own).inc()
+    with testing.captured(Settings(prometheus_client=True)) as captured:
+        captured.telemetry.observe()
+        assert len([name for name in captured.metrics() if name.startswith("jobs_")]) == 3
+    assert caplog.text.count("more than 3 metrics") == 1
+
+
+def test_collector_that_fails_takes_nobody_with_it(own: CollectorRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A collector of the application that raises costs its registry one reading, not our export."""
+    monkeypatch.delenv("TELEMETRY_STRICT")
+
+    class Broken:
+        def describe(self) -> list[prometheus_client.Metric]:
+            return []
+
+        def collect(self) -> Iterator[prometheus_client.Metric]:
+            raise OSError("gone")
+
+    own.register(Broken())
+    with testing.captured(Settings(prometheus_client=True)) as captured:
+        captured.telemetry.http.answered("GET", "/x", 200, 0.1)
+        assert captured.total("http_requests_total") == 1
+
+
+def test_forked_children_count_their_own(sink: OtlpSink) -> None:
+    """What was counted before a fork counts once, what each child counts does too, though no child says anything else."""
+    run(
+        """
+        work(10)
+        for number in range(4):
+            pid = os.fork()
+            if pid == 0:
+                work(number)
+                sys.exit(0)
+            assert os.waitpid(pid, 0)[1] == 0
+        work(1)
+        """,
+        sink.url,
+        begin=BEGIN,
+        **ASKED,
+    )
+    assert sink.total("jobs_total", kind="before") == 5
+    assert sink.total("jobs_total", kind="a") == 10 + 0 + 1 + 2 + 3 + 1
+    assert sink.total("job_seconds") == 17
+
+
+def test_fork_waits_for_nobody(own: CollectorRegistry) -> None:
+    """A fork while another thread collects, for ever, goes on."""
+    made = setup.Telemetry(Settings(prometheus_client=True))
+    assert made._registry is not None
+    with made._registry._lock:
+        told = threading.Thread(target=made.before_fork, daemon=True)
+        told.start()
+        told.join(5)
+        assert not told.is_alive()

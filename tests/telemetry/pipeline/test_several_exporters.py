@@ -1,0 +1,179 @@
+"""Several exporters at once: each has every count of a host's processes, also of those that were killed."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from support import exposition
+from support.ports import free_port
+from support.waiting import eventually
+from telemetry.box.box import Box
+from telemetry.box.dead import dead_boxes
+from telemetry.box.header import Role
+from telemetry.pipeline.adoption import Adoption
+from telemetry.pipeline.delivery import Delivery
+from telemetry.pipeline.prometheus import PrometheusEndpoint
+from telemetry.pipeline.sums import keeper
+from telemetry.pipeline.transport import target_of
+from telemetry.settings.settings import Settings
+from telemetry.setup import Telemetry
+from tests.support.otlp_sink import OtlpSink
+from tests.support.processes import finish, line, start, started
+from tests.telemetry.pipeline.fakes import BUSY, Clock, Ledger, Observed, Script
+
+COUNT = "for _ in range(10): message(); timed()\nsay('counted'); sys.stdin.read()"
+
+
+class Host:
+    """Processes with both exporters over one directory, which deliver and serve when a test says so.
+
+    Attributes:
+        taken: What the collector has.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.settings = Settings(exporters=("otlp", "prometheus"), state_dir=directory)
+        self.script = Script()
+        self.taken: Ledger = self.script.taken
+        self.keep = keeper(directory)
+
+    def process(self) -> Telemetry:
+        """One that counts."""
+        made = Telemetry(self.settings)
+        made.pipeline.start = lambda: None  # type: ignore[method-assign] - nothing leaves by itself
+        return made
+
+    def dies(self, process: Telemetry) -> None:
+        """Its box is left to the others."""
+        box = process.meter_provider.renew()
+        assert box is not None
+        box.leave()
+
+    def adopt(self) -> None:
+        """Somebody who lives delivers for the dead."""
+        delivery = Delivery(self.script, Observed(), self.process().meter_provider.lock, Clock())
+        target, age = target_of(self.settings), self.settings.state_max_age
+        Adoption(self.settings.box_directory, target, delivery, age, Observed(), keep=self.keep).adopt(b"r" * 16, 5.0)
+
+    def shown(self) -> float:
+        """Messages on the page of a process that counts nothing."""
+        pipeline = self.process().pipeline
+        page = PrometheusEndpoint(self.settings, pipeline, lambda box: True).page("", "").body.decode()
+        return sum(v for (name, _), v in exposition.parse(page).items() if name == "messages_sent_total")
+
+    def boxes(self) -> int:
+        """Files of dead processes that counted something."""
+        counted = 0
+        for box in dead_boxes(self.settings.box_directory):
+            counted += any(any(cells) for _, cells in box.standing(Role.TOTALS))
+            box.leave()
+        return counted
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    """A host without processes."""
+    return Host(tmp_path / "state")
+
+
+def test_dead_process_is_in_both(host: Host) -> None:
+    """What a dead process counted is delivered once and shown for ever, and its file goes."""
+    process = host.process()
+    process.business.message_sent(plan="free")
+    host.dies(process)
+    assert host.shown() == 1
+    host.adopt()
+    assert (host.taken.counts["messages_sent_total"], host.shown(), host.boxes()) == (1, 1, 0)
+    host.adopt()
+    assert (host.taken.counts["messages_sent_total"], host.shown()) == (1, 1)
+
+
+def test_undelivered_box_stays(host: Host) -> None:
+    """While the collector takes nothing the page shows the box itself, and the endpoint leaves it where it is."""
+    host.script.answer = BUSY
+    process = host.process()
+    process.business.message_sent(plan="free")
+    host.dies(process)
+    host.adopt()
+    assert (host.shown(), host.boxes()) == (1, 1)
+
+
+@pytest.mark.parametrize("moment", ["before the sum", "after the sum"])
+def test_kill_between_delivery_and_sum(host: Host, moment: str) -> None:
+    """A deliverer that is killed between delivering, adding up and removing changes no total, here or there."""
+    process = host.process()
+    process.business.message_sent(plan="free")
+    host.dies(process)
+    working, host.keep = host.keep, lambda boxes: None
+    if moment == "after the sum":
+        removed, Box.remove = Box.remove, lambda box: None  # type: ignore[method-assign]
+        host.keep = working
+    host.adopt()
+    if moment == "after the sum":
+        Box.remove = removed  # type: ignore[method-assign]
+    assert (host.shown(), host.boxes()) == (1, 1)
+    host.keep = working
+    other = host.process()
+    other.business.message_sent(plan="free")
+    host.dies(other)
+    host.adopt()
+    assert (host.taken.counts["messages_sent_total"], host.shown(), host.boxes()) == (2, 2, 0)
+
+
+def test_exporters_agree_on_killed_processes(tmp_path: Path, sink: OtlpSink) -> None:
+    """Processes that end and that are killed are exact at the collector and on the page, and on the next one's."""
+    port = free_port()
+    env = {
+        "OTEL_METRICS_EXPORTER": "OTLP, prometheus",
+        "OTEL_EXPORTER_PROMETHEUS_PORT": str(port),
+        "TELEMETRY_STATE_DIR": str(tmp_path / "state"),
+    }
+
+    def shown(metric: str) -> float:
+        samples = exposition.scrape(f"http://localhost:{port}/metrics")
+        return sum(value for (name, _), value in samples.items() if name == metric)
+
+    with started(COUNT, sink.url, **env) as living:
+        assert line(living) == "counted"
+        with started(COUNT, sink.url, **env) as killed:
+            assert line(killed) == "counted"
+            killed.send_signal(signal.SIGKILL)
+        assert finish(start("message(); timed()", sink.url, **env)).status == 0
+        for total in (lambda: sink.total("messages_sent_total"), lambda: shown("messages_sent_total")):
+            assert eventually(lambda total=total: total() == 21)
+        assert eventually(lambda: len(list((tmp_path / "state").glob("*.box"))) == 1)  # that of the living
+        assert shown("http_request_duration_seconds_count") == sink.total("http_request_duration_seconds") == 21
+        assert finish(living).status == 0
+    with started("message(); say('up'); sys.stdin.read()", sink.url, **env) as later:
+        assert line(later) == "up"
+        assert eventually(lambda: shown("messages_sent_total") == sink.total("messages_sent_total") == 22)
+
+
+def test_console_prints_what_the_sdk_prints(sink: OtlpSink) -> None:
+    """`console` beside `otlp` prints the totals since the start in the format of the SDK's exporter, also at the exit."""
+    code = "message(); t.force_flush(); message('pro'); t.http.route('GET', '/x').started()"
+    done = finish(start(code, sink.url, OTEL_METRICS_EXPORTER="otlp,console", OTEL_METRIC_EXPORT_INTERVAL="60000"))
+    assert done.status == 0, done.errors
+    decoder, printed, at = json.JSONDecoder(), [], 0
+    while at < len(done.output.rstrip()):
+        value, at = decoder.raw_decode(done.output, at + (done.output[at] == "\n"))
+        printed.append(value)
+    first, last = (_printed(data, "messages_sent_total") for data in (printed[0], printed[-1]))
+    assert (sum(first.values()), sum(last.values())) == (1, 2)
+    assert sum(_printed(printed[-1], "http_requests_in_progress").values()) == 1
+    assert sink.total("messages_sent_total") == 2
+
+
+def _printed(data: dict[str, object], name: str) -> dict[str, float]:
+    return {
+        str(point["attributes"]): point["value"]
+        for resource in data["resource_metrics"]  # type: ignore[attr-defined]
+        for scope in resource["scope_metrics"]
+        for metric in scope["metrics"]
+        if metric["name"] == name
+        for point in metric["data"]["data_points"]
+    }

@@ -1,0 +1,226 @@
+"""The built wheel in an environment of its own: what it carries and what its commands do, without the repository."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+import tomllib
+import zipfile
+from collections.abc import Mapping
+from email import message_from_bytes
+from email.message import Message
+from pathlib import Path
+
+import pytest
+
+from support.ports import free_port
+from support.waiting import eventually
+from support.web import is_ok
+from telemetry.shipped import shipped, write_files
+
+ROOT = Path(__file__).parents[2]
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+CLEAN = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}  # nothing of this process: no PYTHONPATH, no setting
+
+
+def build(project: Path, into: Path, environment: Mapping[str, str] = {}) -> Path:
+    """The wheel of a project, by the build backend of this environment; no network."""
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(into)]
+    subprocess.run(command, cwd=project, check=True, capture_output=True, env={**os.environ, **environment})
+    return next(into.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """That of this repository."""
+    return build(ROOT, tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def metadata(wheel: Path) -> Message:
+    """What a package index shows."""
+    with zipfile.ZipFile(wheel) as content:
+        return message_from_bytes(content.read(f"fleet_telemetry-{VERSION}.dist-info/METADATA"))
+
+
+class Environment:
+    """A virtual environment apart from the repository; dependencies are those of this one."""
+
+    def __init__(self, home: Path) -> None:
+        self.bin = home / "bin"
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(home)], check=True)
+        [packages] = (home / "lib").glob("python*/site-packages")
+        (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
+
+    def install(self, wheel: Path) -> None:
+        """A wheel, without what it depends on."""
+        pip = [sys.executable, "-m", "pip", "--python", str(self.bin / "python"), "--disable-pip-version-check"]
+        subprocess.run([*pip, "install", "-q", "--no-deps", "--no-index", str(wheel)], check=True)
+
+    def run(self, program: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """A program of it, to its end."""
+        command = [str(self.bin / program), *arguments]
+        return subprocess.run(
+            command, env=CLEAN | variables, capture_output=True, text=True, check=False, cwd=self.bin, timeout=60
+        )
+
+
+@pytest.fixture(scope="module")
+def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """With the wheel in it."""
+    made = Environment(tmp_path_factory.mktemp("clean"))
+    made.install(wheel)
+    return made
+
+
+def test_version_is_told(environment: Environment) -> None:
+    """`--version` and `telemetry.__version__` are those of the distribution."""
+    assert environment.run("fleet-telemetry", "--version").stdout == f"fleet-telemetry {VERSION}\n"
+    told = environment.run("python", "-c", "import telemetry; print(telemetry.__version__, telemetry.__file__)").stdout
+    version, file = told.split()
+    assert version == VERSION
+    assert str(ROOT) not in file
+
+
+def test_files_are_complete(environment: Environment, tmp_path: Path) -> None:
+    """`files DIRECTORY` writes configurations, dashboards, rules and runbooks, the same from a wheel as from a checkout."""
+    done = environment.run("fleet-telemetry", "files", str(tmp_path / "made"))
+    assert done.returncode == 0, done.stderr
+    written = {str(path.relative_to(tmp_path / "made")): path.read_bytes() for path in map(Path, done.stdout.split())}
+    assert written == {name: path.read_bytes() for name, path in shipped().items()}
+    assert {
+        "otel-collector.yaml",
+        "otel-collector.durable.yaml",
+        "grafana/alerts/guide.yaml",
+        "grafana/dashboards/celery-monitoring.json",
+        "grafana/prometheus-scrape-config.yml",
+        "docs/runbooks/CollectorDown.md",
+    } <= written.keys()
+
+
+def test_files_never_overwrite_unasked(tmp_path: Path) -> None:
+    """What was changed by hand stays, and nothing is written beside it, until `--overwrite`."""
+    (tmp_path / "otel-collector.yaml").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"otel-collector\.yaml"):
+        write_files(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["otel-collector.yaml"]
+    write_files(tmp_path, overwrite=True)
+    assert write_files(tmp_path)
+    assert (tmp_path / "otel-collector.yaml").read_bytes() == (ROOT / "otel-collector.yaml").read_bytes()
+
+
+def test_shipped_rules_find_each_other(tmp_path: Path) -> None:
+    """What is written works where it is: Prometheus' configuration names rules that are there."""
+    write_files(tmp_path)
+    promtool = Path(sys.prefix) / "bin" / "promtool"
+    done = subprocess.run(
+        [promtool, "check", "config", tmp_path / "grafana" / "prometheus-scrape-config.yml"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "rule files found" in done.stdout
+
+
+def test_licence_is_in_the_wheel(wheel: Path, metadata: Message) -> None:
+    """By name, and as its text."""
+    assert metadata["License-Expression"] == "Apache-2.0"
+    with zipfile.ZipFile(wheel) as content:
+        licence = content.read(f"fleet_telemetry-{VERSION}.dist-info/licenses/LICENSE")
+    assert licence == (ROOT / "LICENSE").read_bytes()
+
+
+def test_description_has_no_dead_link(metadata: Message) -> None:
+    """The page of a package index links to addresses only, not to files of the repository."""
+    links = re.findall(r"\]\(([^)]+)\)", str(metadata.get_payload()))
+    assert [link for link in links if not link.startswith(("https://", "http://", "#"))] == []
+    assert "docs/accuracy.md" in str(metadata.get_payload())
+
+
+@pytest.mark.parametrize("extra", ["celery", "collector", "fastapi", "grpc", "llm", "prometheus", "sqlalchemy"])
+def test_extra_is_declared(extra: str, metadata: Message) -> None:
+    """Each extra that a message names can be installed."""
+    assert extra in (metadata.get_all("Provides-Extra") or [])
+
+
+# --- the collector ----------------------------------------------------------------------------------------------------
+
+COLLECTOR = ROOT / "collector" / "wheel"
+PROGRAM = """#!/bin/sh
+echo "state=$OTELCOL_STATE_DIR" "$@"
+"""
+
+
+def collector_wheel(program: Path, into: Path) -> Path:
+    """The collector's wheel with a program in it."""
+    return build(COLLECTOR, into, {"COLLECTOR_PROGRAM": str(program), "COLLECTOR_MACHINE": "x86_64"})
+
+
+@pytest.fixture(scope="module")
+def with_collector(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """With a collector that says how it was called."""
+    program = tmp_path_factory.mktemp("program") / "otelcol"
+    program.write_text(PROGRAM)
+    program.chmod(0o755)
+    made = Environment(tmp_path_factory.mktemp("collector"))
+    made.install(wheel)
+    made.install(collector_wheel(program, tmp_path_factory.mktemp("wheel")))
+    return made
+
+
+def test_missing_collector_is_named(environment: Environment) -> None:
+    """Without the extra: its `pip install`, and what to do with the official distribution."""
+    done = environment.run("fleet-telemetry", "collector", "--state-directory", "/tmp")
+    assert done.returncode == 2
+    assert "pip install 'fleet-telemetry[collector]'" in done.stderr
+    assert "otelcol-contrib --config DIRECTORY/otel-collector.yaml" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_collector_runs_the_durable_configuration(with_collector: Environment) -> None:
+    """By default the shipped one; the state directory is said, by option or variable, and what follows `--` is passed on."""
+    done = with_collector.run("fleet-telemetry", "collector", "--state-directory", "/somewhere", "--", "--set=a=b")
+    shipped_file = r"--config=\S+/telemetry/data/otel-collector\.durable\.yaml"
+    assert re.fullmatch(rf"state=/somewhere --set=a=b {shipped_file}\n", done.stdout), done.stderr
+    done = with_collector.run("fleet-telemetry", "collector", OTELCOL_STATE_DIR="/elsewhere")
+    assert re.fullmatch(rf"state=/elsewhere {shipped_file}\n", done.stdout), done.stderr
+
+
+def test_collector_needs_a_state_directory(with_collector: Environment) -> None:
+    """Totals that outlive the collector are kept where somebody said; a configuration of one's own decides itself."""
+    done = with_collector.run("fleet-telemetry", "collector")
+    assert done.returncode == 2
+    assert "--state-directory" in done.stderr
+    assert "OTELCOL_STATE_DIR" in done.stderr
+    done = with_collector.run("fleet-telemetry", "collector", "--config", "/own.yaml")
+    assert done.stdout == "state= --config=/own.yaml\n"
+
+
+def test_collector_is_of_the_same_version(metadata: Message) -> None:
+    """A release pins the collector whose components its configuration names."""
+    own = tomllib.loads((COLLECTOR / "pyproject.toml").read_text())["project"]["version"]
+    assert own == VERSION
+    assert any(f"fleet-telemetry-collector=={VERSION}" in line for line in metadata.get_all("Requires-Dist") or [])
+
+
+@pytest.mark.slow
+def test_collector_of_the_wheel_serves(wheel: Path, tmp_path: Path) -> None:
+    """The real program from its wheel, by one command without Go: it takes its ports, keeps its state, and ends."""
+    made = Environment(tmp_path / "environment")
+    made.install(wheel)
+    made.install(collector_wheel((Path(sys.prefix) / "bin" / "otelcol").resolve(), tmp_path / "wheel"))
+    names = "GRPC HTTP TOTALS LEVELS METRICS HEALTH".split()
+    ports = {f"OTELCOL_{name}_PORT": str(free_port()) for name in names}
+    command = [str(made.bin / "fleet-telemetry"), "collector", "--state-directory", str(tmp_path / "state")]
+    with subprocess.Popen(command, env=CLEAN | ports, stderr=subprocess.DEVNULL) as process:
+        try:
+            page = f"http://127.0.0.1:{ports['OTELCOL_TOTALS_PORT']}/metrics"
+            assert eventually(lambda: is_ok(page))
+        finally:
+            process.terminate()
+    assert process.returncode == 0
+    assert list((tmp_path / "state").iterdir())
