@@ -8,6 +8,7 @@ SECONDS_OF_TRAFFIC ?= 60
 APART := PATH=$(CURDIR)/.venv/bin:$$PATH
 HOOKS := not slow and not brokers and not postgres
 TESTS_OF_HOOKS := $(addprefix tests/telemetry/,http llm database celery test_bridge.py test_bridge_llm.py metrics)
+PYTHONS := 3.12 3.13 3.14
 export PYTHONPATH := $(CURDIR)
 
 .PHONY: $(shell sed -nE 's/^([a-z-]+):.*/\1/p' $(MAKEFILE_LIST))
@@ -73,6 +74,18 @@ test-celery-versions: install  ## Celery's tests on each older series that is su
 		$(APART) .fleet/$$name/bin/python -m pytest -m "$(HOOKS)" tests/telemetry/celery; \
 	done
 
+test-versions: test-celery-versions test-newest  ## both ends of every range of versions, and each Python that is here (an hour)
+	@set -e; for pins in tests/versions/*.txt; do \
+		name=$$(basename $$pins .txt); echo $$name; \
+		tests/versions/environment.sh $$name requirements.lock $$pins; \
+		$(APART) .fleet/$$name/bin/python -m pytest -m "$(HOOKS)" $$(sed -n 's/^# tests: //p' $$pins); \
+	done
+	@set -e; for python in $(PYTHONS); do \
+		name=python-$$python; echo $$name; \
+		PYTHON=$$python tests/versions/environment.sh $$name requirements.lock || { echo "no Python $$python here: not run"; continue; }; \
+		$(APART) .fleet/$$name/bin/python -m pytest -m "$(HOOKS)" $(TESTS_OF_HOOKS); \
+	done
+
 test-newest: install  ## the hooks on the newest published versions of all they hook into: which assumption broke, and their tests
 	@mkdir -p .fleet
 	$(PYTHON) tests/versions/unpinned.py > .fleet/newest.txt
@@ -82,6 +95,15 @@ test-newest: install  ## the hooks on the newest published versions of all they 
 
 celery-page: install  ## measure what becomes of tasks, and write the table of docs/celery.md
 	CELERY_ROWS=docs/celery $(PYTHON) -m pytest tests/telemetry/celery/test_outcomes.py
+	$(PYTHON) -m docs.generate
+
+test-litellm: install  ## calls that LiteLLM makes, in an environment that has it
+	tests/versions/environment.sh litellm requirements.lock tests/versions/litellm.txt
+	$(APART) .fleet/litellm/bin/python -m pytest tests/telemetry/llm/test_litellm.py
+
+adopt-page: install  ## start the examples by every launcher, and write the table of docs/adopt.md (10 minutes)
+	tests/versions/environment.sh launchers requirements.lock tests/versions/launchers.txt
+	@$(APART) ADOPT_ROWS=docs/adopt/rows.json .fleet/launchers/bin/python -m pytest tests/adopt
 	$(PYTHON) -m docs.generate
 
 test-slow: install  ## tests too long for every change, and those that need RabbitMQ or PostgreSQL
@@ -99,7 +121,7 @@ check: install  ## format, lint, types, import rules, generated files, configura
 	$(if $(OTELCOL),,.venv/bin/otelcol validate --config otel-collector.durable.yaml)
 	cd collector && files=$$(gofmt -l .) && if [ -n "$$files" ]; then echo "not formatted: $$files; run gofmt -w" >&2; exit 1; fi
 	cd collector && go vet ./...
-	.venv/bin/promtool check rules grafana/alerts/*.yaml docs/guide-alerts.yaml
+	.venv/bin/promtool check rules grafana/alerts/*.yaml grafana/compatibility/*.yaml docs/guide-alerts.yaml
 	.venv/bin/promtool check config grafana/prometheus-scrape-config*.yml
 
 format: install  ## format the code
@@ -110,7 +132,7 @@ format: install  ## format the code
 generate: dashboards  ## write everything that is generated: dashboards, rules, parts of the documentation
 	$(PYTHON) -m docs.generate
 
-dashboards: install  ## write grafana/dashboards/*.json and the generated rules in grafana/alerts
+dashboards: install  ## write grafana/dashboards/*.json and the generated rules of grafana
 	$(PYTHON) -m grafana.boards
 	$(PYTHON) -m grafana.rules
 

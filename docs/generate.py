@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from app.catalogue import FLEET
 from docs import doctor, rooms
 from docs.accuracy import page as accuracy
 from docs.celery.page import outcomes
+from docs.migrate import page as migrate
 from docs.performance import PARTS
 from docs.variables import variables, without_effect
 from grafana.rules import reference as alerts
+from grafana.rules.compatibility import PEERS
 from telemetry.catalogue import HistogramSpec
 from telemetry.catalogue.reference import overview, sections
 from telemetry.instrumentation.bridge import RULES, Rule
@@ -85,6 +88,7 @@ GENERATED: dict[str, dict[str, Callable[[], str]]] = {
         "ignored": lambda: without_effect(STANDARD),
         "own": lambda: variables(OWN),
     },
+    **{f"docs/migrate/{peer.name}.md": {"names": partial(migrate.names, peer)} for peer in PEERS},
     "otel-collector.durable.yaml": {
         "totals": known_totals,
         "other": lambda: known_names("level", "fact"),

@@ -71,6 +71,7 @@ def instrument(app: ASGIApp, *, excluded: str | Iterable[str] = ()) -> Instrumen
     Raises:
         ValueError: If an entry of ``excluded`` is wrong, naming it and the remedy.
         TypeError: If ``app`` is a function, or no application; the remedy is named.
+        ImportError: Without Starlette, with the command that installs it.
     """
     with needed("fastapi", "telemetry.instrument()"):
         from telemetry.instrumentation.fastapi.application import instrument_app
@@ -88,6 +89,9 @@ def instrument_celery(app: Celery) -> Instrumentation:
 
     Returns:
         What ends the measurement by ``close()``, or with a ``with`` block. A second call returns the same.
+
+    Raises:
+        ImportError: Without Celery, with the command that installs it.
     """
     with needed("celery", "telemetry.instrument_celery()"):
         from telemetry.instrumentation.celery.application import instrument_celery as instrument_app
@@ -104,6 +108,9 @@ def instrument_sqlalchemy(engine: Engine | AsyncEngine, pool: str = "main") -> I
 
     Returns:
         What ends the measurement by ``close()``, or with a ``with`` block. A second call returns the same.
+
+    Raises:
+        ImportError: Without SQLAlchemy, with the command that installs it.
     """
     with needed("sqlalchemy", "telemetry.instrument_sqlalchemy()"):
         from telemetry.instrumentation.sqlalchemy.engine import instrument_sqlalchemy as instrument_engine

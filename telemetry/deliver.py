@@ -27,7 +27,7 @@ def deliver(settings: Settings, timeout: float) -> Adopted:
     Returns:
         What became of their boxes.
     """
-    silent = Telemetry(replace(settings, exporters=()))
+    silent = Telemetry(replace(settings, exporters=(), histogram_buckets={}))
     delivery = Delivery(build_transport(settings.destination), silent.instruments, threading.RLock())
     target, most_age = target_of(settings), settings.state_max_age
     directory, keep = settings.box_directory, keeper(settings.box_directory)

@@ -24,7 +24,10 @@ def needed(extra: str, asked_by: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing in {"", "telemetry"}:
+            raise
         raise MissingExtraError(
-            f"{asked_by} needs {error.name or extra}, which is not installed: pip install 'fleet-telemetry[{extra}]'",
+            f"{asked_by} needs {error.name}, which is not installed: pip install 'fleet-telemetry[{extra}]'",
             name=error.name,
         ) from error

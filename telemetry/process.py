@@ -59,6 +59,7 @@ class Process:
         measured: What hooks of ours measure.
         told: What was said in the log once and is not said again.
         left_to_parent: What a forked child inherited and must neither use nor close.
+        is_replaced: Whether ``configured`` is another one for a while, as in tests.
     """
 
     def __init__(self) -> None:
@@ -69,6 +70,7 @@ class Process:
         self.measured = Measured()
         self.told: set[object] = set()
         self.left_to_parent: list[object] = []
+        self.is_replaced = False
 
     def silent(self) -> Telemetry:
         """The one that measures for nobody."""
@@ -104,8 +106,9 @@ def get() -> Telemetry:
 def replaced(telemetry: Telemetry) -> Iterator[Telemetry]:
     """Let ``get()`` return ``telemetry`` for the length of a block."""
     before, current.configured = current.configured, telemetry
+    was_replaced, current.is_replaced = current.is_replaced, True
     lifetime.configured.fire(telemetry)
     try:
         yield telemetry
     finally:
-        current.configured = before
+        current.configured, current.is_replaced = before, was_replaced

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields, replace
 
 from opentelemetry import metrics
 from opentelemetry.sdk.metrics.view import View
@@ -26,10 +27,23 @@ from telemetry.metrics.catalogued import Declared
 from telemetry.metrics.provider import MeterProvider
 from telemetry.pipeline.pipeline import Pipeline
 from telemetry.settings.buckets import fitting
+from telemetry.settings.destination import Destination
 from telemetry.settings.problems import SettingsError
 from telemetry.settings.settings import Settings
 
 _logger = logging.getLogger("telemetry")
+
+_OF_INSTRUMENTS = (
+    "catalogue",
+    "disabled_instrumentations",
+    "excluded_paths",
+    "excluded_urls",
+    "histogram_buckets",
+    "llm_prices",
+    "pass_uncatalogued",
+    "prometheus_client",
+)
+"""Settings that instruments and hooks have when they are made."""
 
 
 class Telemetry:
@@ -49,10 +63,12 @@ class Telemetry:
         llm: Calls to LLM vendors.
         database: Pools and queries.
         errors: Errors and rate limits.
+        last_said: Of settings that differ, in the log.
     """
 
     def __init__(self, settings: Settings, views: Sequence[View] = (), catalogue: Catalogue = BUILT_IN) -> None:
         self.settings = settings
+        self.last_said = ""
         self.catalogue = catalogue
         buckets, wrong = fitting(settings.histogram_buckets, catalogue)
         _complain(f"histogram_buckets (TELEMETRY_HISTOGRAM_BUCKETS): {problem}" for problem in wrong)
@@ -110,10 +126,24 @@ class Telemetry:
 
     def shutdown(self) -> None:
         """Export what is left, within the exit deadline; safe to call more than once."""
+        self.end()
+        self.pipeline.tells_of_late_events = True
+
+    def end(self) -> None:
+        """The same at the end of the process, where nothing is said of what comes later."""
         if not self.pipeline.has_heir():
             self.settle()
         self._collect_registry()
         self.pipeline.shutdown()
+
+    def go_on(self, settings: Settings) -> None:
+        """Export again after ``shutdown()``, also what was recorded since.
+
+        Args:
+            settings: How; what they say of instruments and hooks stays as it was.
+        """
+        self.settings = replace(settings, **{name: getattr(self.settings, name) for name in _OF_INSTRUMENTS})
+        self.pipeline.go_on(self.settings)
 
     def settle(self) -> None:
         """Do now what was put off: price the LLM calls that had no price yet."""
@@ -145,6 +175,27 @@ def _registry(provider: MeterProvider, declared: Declared) -> Registry | None:
         _complain(["TELEMETRY_PROMETHEUS_CLIENT: there is no prometheus_client: pip install prometheus-client"])
         return None
     return Registry(provider, declared.takes, REGISTRY)
+
+
+class _Silent(Telemetry):
+    """Records for nobody, and says so once where hooks record."""
+
+    _said = False
+
+    def __init__(self) -> None:
+        super().__init__(Settings())
+        self.instruments.is_configured = False
+
+    def start(self) -> None:
+        """There is nothing to start."""
+        domains = self.own_sources
+        if domains and not self._said:
+            self._said = True
+            _logger.warning(
+                "telemetry: telemetry.configure() has not been called: what the hooks (%s) record goes nowhere; "
+                "call it where the process starts",
+                ", ".join(sorted(domains)),
+            )
 
 
 class _Owner:
@@ -182,6 +233,9 @@ def configure(
 ) -> Telemetry:
     """Configure telemetry for this process; the first call wins, later calls return its result.
 
+    Where a later call asks for something else, the log names it; after ``shutdown()`` it goes on, also with what was
+    recorded since.
+
     Its meter provider becomes OpenTelemetry's global one, where no other one is set.
 
     Args:
@@ -200,17 +254,41 @@ def configure(
             catalogue.
     """
     with process.current.lock:
+        asked = settings or Settings.from_environment(service_name)
         if process.current.configured is None:
-            settings = settings or Settings.from_environment(service_name)
-            loaded = _loaded(BUILT_IN, [*_given(catalogue), *_installed(settings)])
+            loaded = _loaded(BUILT_IN, [*_given(catalogue), *_installed(asked)])
         else:
             loaded = _loaded(process.current.configured.catalogue, _given(catalogue))
-        if process.current.configured is None:  # a module of the catalogue may configure when it is imported
-            process.current.configured = _configured(settings or Settings(), views, loaded)
-            process.lifetime.configured.fire(process.current.configured)
-        elif loaded != process.current.configured.catalogue:
-            process.current.configured.include(loaded)
-        return process.current.configured
+        known = process.current.configured  # a module of the catalogue may configure when it is imported
+        if known is None:
+            process.current.configured = known = _configured(asked, views, loaded)
+            process.lifetime.configured.fire(known)
+            return known
+        if not process.current.is_replaced:
+            _configured_again(known, asked, views)
+        if loaded != known.catalogue:
+            known.include(loaded)
+        return known
+
+
+def _configured_again(telemetry: Telemetry, asked: Settings, views: Sequence[View]) -> None:
+    if telemetry.pipeline.is_closed:
+        telemetry.go_on(asked)
+    known = telemetry.settings
+    differing = [
+        f"{name}={_shown(getattr(known, name))} (not {_shown(getattr(asked, name))})"
+        for name in (field.name for field in fields(Settings) if field.compare)
+        if getattr(known, name) != getattr(asked, name)
+    ]
+    differing += ["views as they were"] if views else []
+    line = f"telemetry.configure() was called before, and its settings hold: {', '.join(differing)}"
+    if differing and line != telemetry.last_said:
+        telemetry.last_said = line
+        _logger.warning("telemetry: %s", line)
+
+
+def _shown(value: object) -> str:
+    return value.address if isinstance(value, Destination) else repr(value)
 
 
 def _given(catalogue: Modules) -> Iterator[tuple[Module, str]]:
@@ -246,7 +324,7 @@ def _configured(settings: Settings, views: Sequence[View], catalogue: Catalogue)
     guard.on_failure(lambda error: telemetry.errors.occurred(error, component="telemetry"))
     telemetry.instruments.declare_closed()
     telemetry.start()
-    process.lifetime.ended.subscribe(telemetry.shutdown)
+    process.lifetime.ended.subscribe(telemetry.end)
     _set_globally(telemetry.meter_provider)
     _logger.info(
         "telemetry: service=%s environment=%s exporter=%s interval=%gs pid=%d",
@@ -287,4 +365,4 @@ def shutdown() -> None:
 
 # After the imports above, so that a child renews the locks of those modules before it is told that it was forked.
 process.lifetime.watch_this_process()
-process.current.make_silent = lambda: Telemetry(Settings())
+process.current.make_silent = _Silent

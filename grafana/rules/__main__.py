@@ -1,4 +1,6 @@
-"""Writes ``grafana/alerts/recordings.yaml`` and ``slo.yaml``; ``--check`` only compares.
+"""Writes the rules in ``grafana/alerts`` and ``grafana/compatibility`` that follow from declarations.
+
+``--check`` only compares.
 
 Usage: ``python -m grafana.rules [--check]``
 """
@@ -6,36 +8,66 @@ Usage: ``python -m grafana.rules [--check]``
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from grafana.rules import fleet, slo
+from grafana.rules import compatibility, fleet, slo
 
-FOLDER = Path(__file__).parent.parent / "alerts"
-FILES: dict[str, list[dict[str, Any]]] = {
-    "recordings.yaml": [fleet.group()],
-    "slo.yaml": [slo.group(objective) for objective in slo.OBJECTIVES],
-}
+FOLDER = Path(__file__).parent.parent
+_WRITTEN = "# Written by `make dashboards` from grafana/rules; edit there.\n"
+_OURS = (
+    "# For the scrape jobs of our totals and levels: series whose name {name} has as well\n"
+    "# carry its labels beside their own.\n"
+)
+_THEIRS = (
+    "# For the job that scrapes {name} itself, while both run: series that we have as well, or that\n"
+    "# {name}.yaml records, get the prefix `old_`, so that no sum has them twice.\n"
+)
 
 
-def render(groups: list[dict[str, Any]]) -> str:
-    """The file's text."""
-    body = yaml.safe_dump({"groups": groups}, sort_keys=False, width=1000)
-    return f"# Written by `make dashboards` from grafana/rules; edit there.\n{body}"
+def files() -> dict[Path, str]:
+    """Every generated file and its text."""
+    return {FOLDER / name: text for name, text in (*_of_the_fleet(), *_of_peers())}
+
+
+def _of_the_fleet() -> Iterator[tuple[str, str]]:
+    yield "alerts/recordings.yaml", _rendered({"groups": [fleet.group()]})
+    yield "alerts/slo.yaml", _rendered({"groups": [slo.group(objective) for objective in slo.OBJECTIVES]})
+
+
+def _of_peers() -> Iterator[tuple[str, str]]:
+    for peer in compatibility.PEERS:
+        yield f"compatibility/{peer.name}.yaml", _rendered({"groups": [peer.group()]})
+        yield f"compatibility/{peer.name}.aside.yml", _relabeling(peer.aside(), _THEIRS.format(name=peer.name))
+        if peer.relabelings():
+            yield (
+                f"compatibility/{peer.name}.relabel.yml",
+                _relabeling(peer.relabelings(), _OURS.format(name=peer.name)),
+            )
+
+
+def _relabeling(entries: list[dict[str, Any]], head: str) -> str:
+    return _rendered({"metric_relabel_configs": entries}, head)
+
+
+def _rendered(content: dict[str, Any], head: str = "") -> str:
+    return _WRITTEN + head + yaml.safe_dump(content, sort_keys=False, width=1000)
 
 
 def main(check: bool) -> int:
     """Write, or compare, the generated rule files."""
-    files = {FOLDER / name: render(groups) for name, groups in FILES.items()}
-    stale = [path for path, text in files.items() if not path.exists() or path.read_text() != text]
+    wanted = files()
+    stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
     if check and stale:
-        names = ", ".join(path.name for path in stale)
-        sys.stderr.write(f"not up to date in grafana/alerts: {names}; run `make dashboards`\n")
+        names = ", ".join(str(path.relative_to(FOLDER)) for path in stale)
+        sys.stderr.write(f"not up to date in grafana: {names}; run `make dashboards`\n")
         return 1
     for path in stale:
-        path.write_text(files[path])
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(wanted[path])
     return 0
 
 

@@ -36,6 +36,9 @@ class Instruments:
     Args:
         meter: Makes them.
         declared: What the meter's provider counts by.
+
+    Attributes:
+        is_configured: Whether somebody has chosen what is declared, so that it is worth a word what is not.
     """
 
     def __init__(self, meter: Meter, declared: Declared) -> None:
@@ -43,6 +46,7 @@ class Instruments:
         self._declared = declared
         self._bound: dict[str, Bound[Any]] = {}
         self._refused: dict[str, Spec[Any]] = {}
+        self.is_configured = True
 
     def counter(self, spec: CounterSpec[L]) -> BoundCounter[L]:
         """The instrument of a counter."""
@@ -75,14 +79,18 @@ class Instruments:
         if other is not None:
             return self._silent(spec, other, make)
         if self._declared.get(spec.name) is None:
+            self._declared.add(spec)
+            self._say_that_nobody_named(spec)
+        made = self._bound[spec.name] = make(spec)
+        return made
+
+    def _say_that_nobody_named(self, spec: Spec[Any]) -> None:
+        if self.is_configured:
             _logger.warning(
                 "%s is counted, but no module of the catalogue declares it: name its module in "
                 "configure(catalogue=[...]) or TELEMETRY_CATALOGUE, so that its series begin at 0",
                 spec.name,
             )
-            self._declared.add(spec)
-        made = self._bound[spec.name] = make(spec)
-        return made
 
     def _silent(self, spec: Spec[Any], other: Spec[Any], make: Callable[[Any], Bound[Any]]) -> Bound[Any]:
         """An instrument that counts for nobody, of a metric whose name is another one's."""

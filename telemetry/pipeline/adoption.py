@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from telemetry import guard
+from telemetry.box import locks
 from telemetry.box.box import Box
 from telemetry.box.dead import dead_boxes
+from telemetry.box.directory import SUFFIX
 from telemetry.pipeline.delivery import MOST_EXPORTS, Delivery, Export, ExportListener
 from telemetry.pipeline.otlp import amounts_of, listed
 from telemetry.pipeline.transport import LOCAL
@@ -19,6 +22,8 @@ from telemetry.pipeline.transport import LOCAL
 _logger = logging.getLogger("telemetry")
 
 Settle = Callable[[Box], bool]
+
+_TICK = 0.1  # by which a file system's clock may be behind
 
 
 @dataclass
@@ -127,6 +132,15 @@ class Adoption:
         if shown:
             with guard.guarded("adding up what dead processes counted"):
                 self._keep(shown)
+
+    def awaits_since(self, moment: float) -> bool:
+        """Whether a process has died that began after ``moment``, in Unix seconds: a child, or one beside this one."""
+        with suppress(OSError):
+            return any(
+                path.stat().st_mtime > moment - _TICK and not locks.is_locked(path)
+                for path in self._directory.glob(f"*{SUFFIX}")
+            )
+        return False
 
     def expire(self) -> None:
         """Drop what is too old, also while nothing can be delivered."""

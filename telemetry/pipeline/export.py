@@ -88,6 +88,7 @@ class PeriodicExport:
         self._exit_at = float("inf")
         self._announced_at: float | None = None
         self._expires_at = float("-inf")
+        self._began = time.time()
         self._thread = threading.Thread(target=self._run, name="telemetry-export", daemon=True)
 
     def start(self) -> None:
@@ -153,7 +154,9 @@ class PeriodicExport:
 
     def _owes_nothing(self) -> bool:
         """Whether nothing was counted that a collector lacks which does not answer: an exit does not wait for zeros."""
-        return not self._delivery.has_delivered and not any(box.undelivered() for box in self._source.boxes())
+        if self._delivery.has_delivered or any(box.undelivered() for box in self._source.boxes()):
+            return False
+        return self._adoption is None or not self._adoption.awaits_since(self._began)
 
     def leave(self) -> None:
         """Stop without another export: somebody else delivers what is in the box.

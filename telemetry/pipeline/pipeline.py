@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import threading
 import time
@@ -27,6 +28,8 @@ from telemetry.pipeline.sums import keeper
 from telemetry.pipeline.transport import build_transport, target_of
 from telemetry.settings.settings import Settings
 from telemetry.settings.values import Exporter
+
+_logger = logging.getLogger("telemetry")
 
 _LEAST_EXIT_SECONDS = 0.5
 
@@ -62,6 +65,9 @@ class Pipeline:
         listener: Who counts what did not go well.
         observe: Asks the application, at each collection.
         settle: Comes back to the notes of a dead process.
+
+    Attributes:
+        tells_of_late_events: Whether the log is told of what is recorded after ``shutdown()``.
     """
 
     def __init__(
@@ -89,12 +95,15 @@ class Pipeline:
         self._resource: Mapping[str, Any] = {}
         self._began = time.time_ns()
         self._exit_seconds = self.settings.exit_deadline
+        self.tells_of_late_events = False
         self.is_forked = is_forked_child()
 
     # --- the life of a process ----------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Start where it does not run yet; never raises."""
+        if self._closed and self.tells_of_late_events:
+            self._tell_of_late_events()
         if self._started or self._closed:
             return
         with self._provider.lock:
@@ -107,8 +116,33 @@ class Pipeline:
 
     def _start_one(self, exporter: Exporter) -> None:
         with guard.guarded(f"starting the exporter {exporter}"):
-            self._ways[exporter] = way = self._build(exporter)
-            way.start()
+            try:
+                self._ways[exporter] = way = self._build(exporter)
+            except ImportError as error:
+                _logger.error("telemetry: the exporter %s cannot be started: %s", exporter, error)  # noqa: TRY400
+            else:
+                way.start()
+
+    def _tell_of_late_events(self) -> None:
+        self.tells_of_late_events = False
+        _logger.warning(
+            "telemetry: something is recorded after telemetry.shutdown(): it is kept in memory, delivered if "
+            "telemetry.configure() is called again, and lost if not"
+        )
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether ``shutdown()`` was called."""
+        return self._closed
+
+    def go_on(self, settings: Settings) -> None:
+        """Export again, also what was recorded since ``shutdown()``."""
+        with self._provider.lock:
+            since = self._provider.renew()
+            self.settings = settings
+            self._begin()
+            self._retired = [since] if since is not None else []
+        self.start()
 
     def _build(self, exporter: Exporter) -> Way:
         match exporter:

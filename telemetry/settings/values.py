@@ -117,7 +117,7 @@ def exporters(raw: str) -> tuple[Exporter, ...]:
         named = ", ".join(map(repr, wrong)) or "none beside others"
         raise WrongValueError(
             f"is not valid ({named}): set it to otlp, prometheus, console or none, with commas between several",
-            ways or None,
+            ways if known else None,
         )
     return ways
 

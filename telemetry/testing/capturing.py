@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from math import isclose
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -30,7 +31,7 @@ class Captured:
     """
 
     def __init__(self, settings: Settings, views: Sequence[View] = (), catalogue: Catalogue = BUILT_IN) -> None:
-        self.telemetry = setup.Telemetry(settings, views, catalogue)
+        self.telemetry = setup.Telemetry(replace(settings, exporters=()), views, catalogue)
         _CAPTURED[self.telemetry] = self
 
     @classmethod
@@ -119,7 +120,7 @@ def captured(
     """Record into memory for the length of a block; ``telemetry.get()`` and every verb count into it meanwhile.
 
     Args:
-        settings: Instead of the defaults.
+        settings: Instead of the defaults; whatever exporters they name, nothing leaves the process.
         views: Of the application's own instruments, as ``telemetry.configure`` takes them.
         catalogue: Modules that declare metrics of the application's own, as ``telemetry.configure`` takes them. Where
             the process is configured, what it counts by is in it anyway.

@@ -117,6 +117,8 @@ class Linter:
         if name == "histogram_quantile":
             return self._quantile(inner)
         labels: Labels | None = inner.labels
+        if name == "label_replace":
+            return Result((labels or frozenset()) | {node.args[1].val}, inner.raw_counter, inner.fixed)
         if name in _PRESENCE:
             labels = frozenset()
         return Result(None if name == "scalar" else labels, inner.raw_counter and name == "clamp_min", inner.fixed)

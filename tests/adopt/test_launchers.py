@@ -80,6 +80,8 @@ def test_requests_are_counted_whoever_serves(
 ) -> None:
     """Requests of an application and those mounted into it count once each, in every process that serves them."""
     launcher = SERVERS[name]
+    if name == "fastapi-run":
+        pytest.importorskip("fastapi_cli", reason="fastapi-cli is not installed here: make adopt-page")
     with started(launcher, form, shared, site, tmp_path) as example:
         sent = send(example, PLAIN)
         if launcher.reloads:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
+import ssl
 import threading
 import time
+import zlib
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http.server import ThreadingHTTPServer
 from typing import Any, Literal
 
+from google.protobuf import json_format
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 from tests.support.receiving import ExportHandler
@@ -21,6 +25,9 @@ TAKEN = 200
 
 class OtlpSink:
     """Adds up what it accepted.
+
+    Args:
+        tls: Its certificate, and whose it trusts, for `https`.
 
     Attributes:
         status: What it answers; anything but 200 takes nothing.
@@ -37,9 +44,13 @@ class OtlpSink:
         buckets: Counts of a histogram, bucket by bucket.
         facts: Last value of a gauge and when it came, by series, whoever reported it.
         instances: Every `service.instance.id` that exported.
+        resource: What the last export said of its process.
+        path: Where the last export was sent to.
+        headers: What was sent with it, by name in small letters.
+        last: The last export.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.status = 200
         self.hang_seconds = 0.0
         self.loses_answers = False
@@ -57,16 +68,23 @@ class OtlpSink:
         self.levels: dict[tuple[str, Series], float] = {}
         self.facts: dict[Series, tuple[float, float]] = {}
         self.instances: set[str] = set()
+        self.resource: dict[str, str] = {}
+        self.path = ""
+        self.headers: dict[str, str] = {}
+        self.last = ExportMetricsServiceRequest()
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
+        self._scheme = "https" if tls else "http"
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 
     @property
     def url(self) -> str:
         """For `OTEL_EXPORTER_OTLP_ENDPOINT`."""
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_port}"
 
     def close(self) -> None:
         """Stop listening."""
@@ -87,7 +105,7 @@ class OtlpSink:
 
     def receive(self, body: bytes) -> int:
         """Take or refuse one export; the status it answers with."""
-        request = ExportMetricsServiceRequest.FromString(body)
+        request = self.last = _decoded(body, self.headers)
         with self._lock:
             self.requests += 1
             self.received += len(body)
@@ -115,6 +133,7 @@ class OtlpSink:
                     continue
                 attributes = {item.key: item.value.string_value for item in resource.resource.attributes}
                 self.instances.add(attributes.get("service.instance.id", ""))
+                self.resource = attributes
                 for scope in resource.scope_metrics:
                     for metric in scope.metrics:
                         self._add(attributes.get("service.instance.id", ""), metric)
@@ -150,6 +169,7 @@ class OtlpSink:
         class Handler(ExportHandler):
             def do_POST(self) -> None:  # noqa: N802 - http.server's name
                 body = self.read_body()
+                sink.path, sink.headers = self.path, {name.lower(): value for name, value in self.headers.items()}
                 fate = sink.fate()
                 if fate == "hang":
                     time.sleep(1.0)
@@ -161,6 +181,13 @@ class OtlpSink:
                     self.answer(status)
 
         return Handler
+
+
+def _decoded(body: bytes, headers: Mapping[str, str]) -> ExportMetricsServiceRequest:
+    expand = {"gzip": gzip.decompress, "deflate": zlib.decompress}.get(headers.get("content-encoding", ""), bytes)
+    if headers.get("content-type") == "application/json":
+        return json_format.Parse(expand(body), ExportMetricsServiceRequest())
+    return ExportMetricsServiceRequest.FromString(expand(body))
 
 
 def _points(request: ExportMetricsServiceRequest) -> int:

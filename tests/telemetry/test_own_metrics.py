@@ -49,6 +49,7 @@ def unconfigured(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A process in which `configure()` was not called, and whose calls leave nothing behind."""
     monkeypatch.setattr(process.current, "configured", None)
     monkeypatch.setattr(setup, "_set_globally", lambda provider: None)
+    monkeypatch.setattr(process.lifetime.configured, "_subscriptions", {})
     monkeypatch.setenv("OTEL_METRICS_EXPORTER", "none")
     yield
     if process.current.configured is not None:
@@ -142,6 +143,12 @@ def test_metric_of_no_named_module_counts(caplog: pytest.LogCaptureFixture) -> N
         assert captured.buckets("own_later_seconds") == [0, 1 * 3, 0]
     assert [record.levelname for record in caplog.records if "own_later_seconds" in record.message] == ["WARNING"]
     assert "TELEMETRY_CATALOGUE" in caplog.text
+
+
+def test_nothing_is_said_before_configure(unconfigured: None, caplog: pytest.LogCaptureFixture) -> None:
+    """What a module counts while it is imported, before anybody could name it, is no reason for a line."""
+    telemetry.counter(TIERED).add(1, {"tier": Tier.TIN})
+    assert caplog.records == []
 
 
 def test_setting_gives_own_buckets() -> None:

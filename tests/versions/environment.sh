@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes .fleet/NAME, a Python environment apart from .venv, with the requirements of each FILE, later ones over earlier ones.
-# Usage: tests/versions/environment.sh NAME FILE...     It needs uv: on PATH, or the one that deploy/install.sh keeps.
+# Usage: [PYTHON=3.12] tests/versions/environment.sh NAME FILE...     PYTHON is that of .venv by default. It needs uv: on PATH, or the one that deploy/install.sh keeps.
 set -euo pipefail
 
 readonly ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -18,7 +18,8 @@ find_uv() {
 }
 
 UV=$(find_uv)
-"$UV" venv -q --clear --python "$ROOT/.venv/bin/python" "$HOME_OF"
+export UV_PYTHON_DOWNLOADS=never
+"$UV" venv -q --clear --python "${PYTHON:-$ROOT/.venv/bin/python}" "$HOME_OF"
 for file in "$@"; do
     "$UV" pip install -q --python "$HOME_OF/bin/python" -r "$file"
 done

@@ -2,17 +2,45 @@
 
 from __future__ import annotations
 
+import functools
 import sys
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 
 from telemetry.instrumentation.assumptions import Assumption, check
 
+
+class OfIncludedRouters(Assumption):
+    """Of a FastAPI that leaves the routes of an included router in it, which Starlette's routes know nothing of."""
+
+    __slots__ = ()
+
+    def holds(self) -> bool:
+        """Before 0.137 there is nothing to rely on: every route is one of Starlette's."""
+        return _copies_routes() or super().holds()
+
+
+@functools.cache
+def _copies_routes() -> bool:
+    """Whether FastAPI copies the routes of a router to the one that includes it."""
+    with suppress(Exception):
+        from fastapi import APIRouter
+        from starlette.responses import Response
+        from starlette.routing import Route
+
+        included, router = APIRouter(), APIRouter()
+        included.add_route("/in", lambda request: Response())
+        router.include_router(included, prefix="/prefix")
+        return [route.path for route in router.routes if isinstance(route, Route)] == ["/prefix/in"]
+    return False
+
+
 FASTAPI = (
-    Assumption("fastapi.routing", "iter_route_contexts"),
-    Assumption("fastapi.routing", "_route_selected"),
-    Assumption("fastapi.routing:_route_selected", "scope"),
-    Assumption("fastapi.routing:_route_selected", "path"),
-    Assumption("fastapi.routing:_route_selected", "mount"),
+    OfIncludedRouters("fastapi.routing", "iter_route_contexts"),
+    OfIncludedRouters("fastapi.routing", "_route_selected"),
+    OfIncludedRouters("fastapi.routing:_route_selected", "scope"),
+    OfIncludedRouters("fastapi.routing:_route_selected", "path"),
+    OfIncludedRouters("fastapi.routing:_route_selected", "mount"),
 )
 STARLETTE = (
     Assumption("starlette.routing:Route", "handle"),
@@ -28,7 +56,11 @@ UVICORN = (
     Assumption("uvicorn.protocols.http.h11_impl:RequestResponseCycle", "receive"),
 )
 
-_MATCHING = "the route of a request is found by matching it once more before it is served"
+_MATCHING = (
+    "the route of a request is found by matching it once more before it is served, which costs time; a path that a "
+    "middleware rewrites counts as unmatched, everything else as it should"
+)
+_INCLUDED = "requests to routes of included routers count as unmatched: install FastAPI 0.138 or newer, or 0.136"
 _LEAVING = "clients that leave are noticed only where the application reads from them"
 
 
@@ -36,7 +68,7 @@ def routers_tell() -> bool:
     """Whether routers can be listened to with the installed versions; else routes have to be matched."""
     told = [check(library("starlette"), STARLETTE, _MATCHING)]
     if "fastapi" in sys.modules:
-        told.append(check(library("fastapi"), FASTAPI, _MATCHING))
+        told.append(check(library("fastapi"), FASTAPI, _MATCHING if FASTAPI[0].holds() else _INCLUDED))
     if "uvicorn" in sys.modules:
         check(library("uvicorn"), UVICORN, _LEAVING)
     return all(told)

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from telemetry import guard
+from telemetry import guard, process
 from telemetry.domains.http import UNMATCHED, HttpRecorder
 from telemetry.instrumentation.fastapi.matching import DeclaredRoute, declared_routes, route_it_would_take
 from telemetry.instrumentation.fastapi.request import ObservedRequest
@@ -75,6 +75,8 @@ class Measurement:
         """``configure()`` may come after the application, and again in tests."""
         self._telemetry, self._recorder = telemetry, telemetry.http
         self._exclusions = self._excluded + telemetry.settings.exclusions_of(self._library)
+        if telemetry is not process.current.configured:
+            return  # nobody would see them at 0
         with guard.guarded("declaring the routes of an application"):
             _declare_routes(app, self._recorder, self._exclusions)
 

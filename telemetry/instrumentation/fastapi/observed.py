@@ -12,6 +12,13 @@ from telemetry.instrumentation.fastapi.route import RouteListener
 from telemetry.settings.exclusions import Exclusions
 
 
+def only_error(error: BaseException) -> BaseException:
+    """What a group of one exception has in it, as some versions of Starlette raise it where a stream breaks."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
 class ObservedScope(RouteListener):
     """A request or a connection.
 

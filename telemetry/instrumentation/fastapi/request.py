@@ -12,7 +12,7 @@ from starlette.types import Message, Receive
 from telemetry import guard
 from telemetry.domains.http import CLIENT_CLOSED_REQUEST, UNMATCHED, RouteSeries
 from telemetry.instrumentation.fastapi.matching import route_it_would_take
-from telemetry.instrumentation.fastapi.observed import ObservedScope
+from telemetry.instrumentation.fastapi.observed import ObservedScope, only_error
 
 _NOT_FOUND = 404
 _MOST_DIGITS = 18  # of a size that 64 bits hold
@@ -107,6 +107,7 @@ class ObservedRequest(ObservedScope):
 
         Sending to a client that is gone raises ``OSError``, which handlers may do for reasons of their own.
         """
+        error = only_error(error)
         cancelled = not isinstance(error, Exception) or isinstance(error, ClientDisconnect)
         gone = cancelled or self._disconnected or _has_left(self._receive)
         if isinstance(error, Exception) and not (gone and not self._finished) and not self._left_out:

@@ -26,8 +26,9 @@ def listen() -> None:
     _replace(Route, "handle", partial(_handling, notice=RouteListener.handled))
     _replace(WebSocketRoute, "handle", partial(_handling, notice=RouteListener.handled))
     _replace(Mount, "handle", partial(_handling, notice=RouteListener.entered))
-    if "fastapi.routing" in sys.modules:
-        _replace(sys.modules["fastapi.routing"], _FASTAPI_SELECTS, _selecting)
+    routing = sys.modules.get("fastapi.routing")
+    if hasattr(routing, _FASTAPI_SELECTS):  # older ones have Starlette's routes only
+        _replace(routing, _FASTAPI_SELECTS, _selecting)
 
 
 def stop_listening() -> None:

@@ -11,7 +11,7 @@ from telemetry import guard
 from telemetry.domains.http import UNMATCHED
 from telemetry.domains.http_websocket import NORMAL_CLOSURE
 from telemetry.instrumentation.fastapi.matching import route_it_would_take
-from telemetry.instrumentation.fastapi.observed import ObservedScope
+from telemetry.instrumentation.fastapi.observed import ObservedScope, only_error
 
 _CONNECTION_LOST = 1006
 _HANDLER_FAILED = 1011
@@ -69,6 +69,7 @@ class ObservedWebSocket(ObservedScope):
 
     def raised(self, error: BaseException) -> None:
         """The application raised: the client is gone, or a handler failed."""
+        error = only_error(error)
         gone = isinstance(error, OSError | WebSocketDisconnect) or not isinstance(error, Exception)
         if not gone and not self._left_out:
             self._recorder.failed(error)

@@ -12,18 +12,21 @@ FAST = "fast"
 
 _LARGEST_COUNT = 10**12
 _LONGEST_TIER = 32
+_OF_ANTHROPIC = ("cache_read_input_tokens", "cache_creation_input_tokens")
 
 
 def usage_of(answer: object) -> TokenUsage | None:
     """The usage an answer reports, ``None`` where it reports none.
 
     Understands OpenAI chat completions, responses, embeddings, images and transcriptions (input includes cached) and
-    Anthropic messages (input excludes cached), as client objects or as plain dictionaries.
+    Anthropic messages (input excludes cached), as client objects or as plain dictionaries; also what LiteLLM makes of
+    Anthropic's, which is OpenAI's with some of Anthropic's fields beside it.
     """
     usage = _get(answer, "usage")
     if usage is None:
         return None
-    if _get(usage, "cache_read_input_tokens") is not None or _get(usage, "cache_creation_input_tokens") is not None:
+    is_anthropic = any(_get(usage, name) is not None for name in _OF_ANTHROPIC)
+    if is_anthropic and _get(usage, "prompt_tokens") is None:
         return _anthropic(usage)
     return _openai(usage, _tier(answer) or _tier(usage))
 
@@ -48,8 +51,16 @@ def _openai(usage: object, tier: str) -> TokenUsage | None:
     details = _get(usage, "prompt_tokens_details") or _get(usage, "input_tokens_details")
     cached = min(_count(details, "cached_tokens"), prompt or 0)
     uncached = (prompt or 0) - cached
-    written = min(_count(details, "cache_write_tokens"), uncached)
-    return TokenUsage(uncached, cached, completion or 0, cache_written=written, service_tier=tier)
+    written = min(_count(details, "cache_write_tokens") or _count(usage, "cache_creation_input_tokens"), uncached)
+    for_an_hour = _count(_get(details, "cache_creation_token_details"), "ephemeral_1h_input_tokens")
+    return TokenUsage(
+        prompt=uncached,
+        cached=cached,
+        completion=completion or 0,
+        cache_written=written,
+        cache_written_1h=min(written, for_an_hour),
+        service_tier=tier,
+    )
 
 
 def _tier(holder: object) -> str:

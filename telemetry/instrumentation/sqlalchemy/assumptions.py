@@ -9,7 +9,7 @@ from telemetry.instrumentation.assumptions import Assumption, check
 TO_THE_DRIVER = ("do_execute", "do_executemany", "do_execute_no_params")
 
 STATEMENTS = tuple(Assumption("sqlalchemy.engine.default:DefaultDialect", name) for name in TO_THE_DRIVER)
-FIRST_LOOK = (Assumption("sqlalchemy.engine.base:Connection", "_has_events"),)
+FIRST_LOOK = (Assumption("sqlalchemy.engine.base:Connection", "_allow_autobegin"),)
 CHECKOUTS = (Assumption("sqlalchemy.pool:Pool", "connect"), Assumption("sqlalchemy.pool:Pool", "recreate"))
 IDLE = (
     Assumption("sqlalchemy.pool:QueuePool", "_pool"),

@@ -118,4 +118,4 @@ def _query(statement: str, context: Any) -> Named | None:
 
 def _is_first_look(context: Any) -> bool:
     """Whether SQLAlchemy asks the server for its version and settings, which no application asked for."""
-    return context is not None and context.root_connection.__dict__.get("_has_events") is False
+    return context is not None and context.root_connection.__dict__.get("_allow_autobegin") is False

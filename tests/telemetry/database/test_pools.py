@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 
 import pytest
-from sqlalchemy import Engine, NullPool, QueuePool, StaticPool, create_engine, text
+from sqlalchemy import AsyncAdaptedQueuePool, Engine, NullPool, QueuePool, StaticPool, create_engine, text
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -115,7 +115,7 @@ def test_engine_before_configuration(url: str) -> None:
 
 async def test_async_pool(async_url: str, captured: testing.Captured) -> None:
     """An async engine's pool is one pool: active, idle, and what was detached from it is not idle."""
-    engine = create_async_engine(async_url, pool_size=2)
+    engine = create_async_engine(async_url, poolclass=AsyncAdaptedQueuePool, pool_size=2)
     telemetry.instrument_sqlalchemy(engine, pool="async")
     async with engine.connect() as connection:
         await connection.execute(text("select 1"))

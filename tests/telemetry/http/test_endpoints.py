@@ -16,7 +16,7 @@ from starlette.websockets import WebSocket
 
 import telemetry
 from telemetry import testing
-from tests.telemetry.http.conftest import Ask
+from tests.telemetry.http.conftest import NESTS_ROUTERS, Ask
 from tests.telemetry.http.nested import ASKED, hello, nested
 
 
@@ -48,6 +48,7 @@ async def test_label_of_a_route(
     assert not {endpoint for endpoint in declared if endpoint.startswith(("/api", "/other"))}
 
 
+@NESTS_ROUTERS
 @pytest.mark.parametrize("traced", [{}, TRACED], ids=["plain", "traced"])
 async def test_what_an_included_router_has(ask: Ask, captured: testing.Captured, traced: dict[str, Any]) -> None:
     """Routes and mounts of every kind that an included router has are under its prefix."""

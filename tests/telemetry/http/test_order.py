@@ -24,7 +24,7 @@ import telemetry
 from support.waiting import eventually
 from telemetry import testing
 from tests.support.server import serving
-from tests.telemetry.http.conftest import Ask
+from tests.telemetry.http.conftest import NESTS_ROUTERS, Ask
 
 KEY = {"method": "GET", "endpoint": "/items/{item}", "status_code": "200"}
 
@@ -221,6 +221,7 @@ def test_command_that_instruments() -> None:
     assert '"name": "GET /items/{item}"' in ended.stdout
 
 
+@NESTS_ROUTERS
 @pytest.mark.parametrize("outer_is_traced", [True, False])
 async def test_mounted_application_with_traces_of_its_own(
     ask: Ask, captured: testing.Captured, traces: Traces, outer_is_traced: bool

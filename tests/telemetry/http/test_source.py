@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 import telemetry
 from telemetry import process, testing
 from telemetry.instrumentation.fastapi import routers
-from tests.telemetry.http.conftest import Ask
+from tests.telemetry.http.conftest import NESTS_ROUTERS, Ask
 
 KEY = {"method": "GET", "endpoint": "/items/{item}", "status_code": "200"}
 
@@ -197,6 +197,7 @@ async def test_nothing_is_left_of_applications(ask: Ask, captured: testing.Captu
     assert process.current.measured.domains() == frozenset()
 
 
+@NESTS_ROUTERS
 def test_libraries_are_as_they_were(captured: testing.Captured) -> None:
     """Once the last application is closed, FastAPI and Starlette are as they were."""
     gc.collect()

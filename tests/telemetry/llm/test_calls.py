@@ -120,3 +120,18 @@ def test_aborted_stream_is_not_zero_usd(captured: testing.Captured) -> None:
         list(call.stream(broken()))
     assert captured.total("llm_unpriced_requests_total") == 1
     assert captured.value("errors_total", error_type="ConnectionError", component="llm") == 1
+
+
+def test_usage_as_litellm_tells_it(captured: testing.Captured) -> None:
+    """Anthropic's usage in OpenAI's form has all input in one number, and some of Anthropic's fields beside it."""
+    usage = {
+        "prompt_tokens": 40,
+        "completion_tokens": 7,
+        "prompt_tokens_details": {"cached_tokens": 10},
+        "cache_read_input_tokens": 10,
+        "cache_creation_input_tokens": 5,
+    }
+    with captured.telemetry.llm.request(provider="anthropic", model="claude-haiku-4-5") as call:
+        call.response({"usage": usage})
+    kinds = {"prompt": 30, "cached": 10, "completion": 7}
+    assert {kind: captured.total("llm_tokens_used_total", type=kind) for kind in kinds} == kinds

@@ -287,8 +287,22 @@ def test_what_is_counted_during_the_exit_is_kept(tmp_path: Path, monkeypatch: py
     pipeline.start()
     way = Mock()
     way.shutdown.side_effect = lambda seconds: process.message()
-    monkeypatch.setattr(pipeline, "_way", way)
+    monkeypatch.setattr(pipeline, "_ways", {"otlp": way})
     process.telemetry.shutdown()
     (box,) = dead_boxes(tmp_path)
     assert amounts_of(box.undelivered()) == {"messages_sent_total": 1}
     box.close()
+
+
+@pytest.mark.parametrize("lives", [0, 1.3], ids=["before the first export", "in the middle of it"])
+def test_nothing_counted_waits_for_nobody(sink: OtlpSink, place: dict[str, str], lives: float) -> None:
+    """A process that counted nothing does not wait at its end for a collector that does not answer; one that did waits."""
+    sink.hang_seconds = 10.0
+    code = f"""
+    time.sleep({lives}); began = time.monotonic()
+    telemetry.shutdown(); say(time.monotonic() - began)
+    """
+    env = {"OTEL_METRIC_EXPORT_INTERVAL": "60000", "TELEMETRY_EXIT_DEADLINE": "2", **place}
+    nothing, something = (float(run(f"{does}\n{code}", sink.url, **env).output) for does in ("", "    message()"))
+    assert nothing < 0.6
+    assert 1.5 < something < 4

@@ -9,10 +9,11 @@ import prometheus_client
 import pytest
 from prometheus_client import CollectorRegistry
 
+from support.waiting import eventually
 from telemetry import Settings, setup, testing
 from telemetry.instrumentation import registry as module
 from tests.support.otlp_sink import OtlpSink
-from tests.support.processes import run
+from tests.support.processes import run, started
 
 ASKED = {"TELEMETRY_PROMETHEUS_CLIENT": "true"}
 BEGIN = """
@@ -131,6 +132,13 @@ def test_forked_children_count_their_own(sink: OtlpSink) -> None:
     assert sink.total("jobs_total", kind="before") == 5
     assert sink.total("jobs_total", kind="a") == 10 + 0 + 1 + 2 + 3 + 1
     assert sink.total("job_seconds") == 17
+
+
+def test_forked_child_is_read_while_it_lives(sink: OtlpSink) -> None:
+    """A child that counts nothing but by `prometheus_client` is read at each interval, not only at its end."""
+    code = "pid = os.fork(); pid or work(7); signal.pause()"
+    with started(code, sink.url, begin=f"import signal{BEGIN}", **ASKED):
+        assert eventually(lambda: sink.total("jobs_total", kind="a") == 7)
 
 
 def test_fork_waits_for_nobody(own: CollectorRegistry) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from telemetry import Settings, SettingsError, process, setup
+from telemetry.catalogue import BUILT_IN
 
 WRONG = {
     "OTEL_METRICS_EXPORTER": "carrier-pigeon",
@@ -85,7 +86,8 @@ def test_wrong_settings_stop_no_service(
     monkeypatch.setattr(process.current, "configured", None)
     for name, value in {**WRONG, "OTEL_METRICS_EXPORTER": "none,smoke", "TELEMETRY_STRICT": strict}.items():
         monkeypatch.setenv(name, value)
-    made = setup._configured(Settings.from_environment("api"), ())
+    assert Settings.from_environment("api").exporters == ()
+    made = setup._configured(Settings.from_environment("api"), (), BUILT_IN)
     made.shutdown()
     said = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
     assert len(said) == len(WRONG)
