@@ -93,7 +93,7 @@ COMMAND = Command(
     help="find out why metrics are missing or wrong",
     description="Find out what is wrong between this service, its collector and its Prometheus: run it where the "
     "service runs, with the service's variables. It sends one export of its own (the level telemetry_doctor_canary, "
-    "gone a minute later at most) and changes nothing. Status 0: healthy; 1: something was found; 2: it cannot be run "
+    "which it takes back) and changes nothing. Status 0: healthy; 1: something was found; 2: it cannot be run "
     "like this.",
     add_arguments=_add_arguments,
     run=_run,

@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
+from support import collector as collectors
 from support.collector import Collector
 from support.ports import closed_url, free_port
+from support.waiting import eventually
 from telemetry.cli.doctor import exporter, state, versions
+from telemetry.cli.doctor.canary import NAME
 from telemetry.cli.doctor.state import _LEAST_SPACE
 from tests.support.processes import line, started
 from tests.telemetry.cli.conftest import Doctor, Pages
@@ -26,6 +29,25 @@ def test_healthy_service_is_silent(service: Patch, doctor: Doctor) -> None:
     """A service whose exports arrive, and whose collector is well, gives no finding and status 0."""
     told = doctor()
     assert (told.status, told.findings) == (0, [])
+
+
+def test_nothing_is_left_behind(service: Patch, doctor: Doctor, collector: Collector) -> None:
+    """What the doctor has sent is gone from the collector's pages when it ends, and was never among the totals."""
+    assert doctor().findings == []
+    assert eventually(lambda: not collector.series(NAME), 5)
+
+
+@pytest.mark.slow
+def test_official_configuration_forgets_it_too(bare: Patch, doctor: Doctor) -> None:
+    """With otel-collector.yaml a healthy service is silent, too, and the canary is gone when the doctor ends."""
+    with collectors.running() as official:
+        bare.setenv(_ENDPOINT, official.endpoint)
+        for name, port in official.ports.items():
+            bare.setenv(f"OTELCOL_{name}_PORT", str(port))
+        told = doctor()
+        assert told.first == "fleet-absent"
+        assert len(told.findings) == 1
+        assert eventually(lambda: not official.series(NAME), 5)
 
 
 @pytest.mark.parametrize(
