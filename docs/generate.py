@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from app.catalogue import FLEET
-from docs import rooms
+from docs import doctor, rooms
 from docs.accuracy import page as accuracy
 from docs.adopt.page import launchers
 from docs.celery.page import outcomes
@@ -72,6 +72,7 @@ GENERATED: dict[str, dict[str, Callable[[], str]]] = {
     "docs/adopt.md": {"launchers": launchers},
     "docs/architecture.md": {"rooms": rooms.diagram},
     "docs/celery.md": {"outcomes": outcomes},
+    "docs/doctor.md": {"checks": doctor.known},
     "docs/metrics.md": {
         "documented": lambda: sections(FLEET.documented),
         "additional": lambda: sections(spec for spec in FLEET.specs if not spec.documented),

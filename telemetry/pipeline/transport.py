@@ -111,11 +111,20 @@ class HttpTransport:
     def send(self, data: MetricsData, timeout: float, route: str = "") -> Answer:
         """Try once, for at most ``timeout`` seconds of silence; never raises."""
         from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
+
+        try:
+            request = encode_metrics(data)
+        except Exception as error:
+            return Answer(Outcome.REFUSED, f"it cannot be encoded: {error!r}")
+        return self.send_encoded(request, timeout, route)
+
+    def send_encoded(self, request: ExportMetricsServiceRequest, timeout: float, route: str = "") -> Answer:
+        """The same for a request that says what the SDK's data classes cannot."""
         from opentelemetry.instrumentation.utils import suppress_instrumentation
 
         timeout = min(timeout, self._destination.timeout)
         try:
-            body = self._compress(self._encode(encode_metrics(data)))
+            body = self._compress(self._encode(request))
         except Exception as error:
             return Answer(Outcome.REFUSED, f"it cannot be encoded: {error!r}")
         try:

@@ -56,6 +56,12 @@ def instrument_sqlalchemy(
     return handle
 
 
+def handle_of(engine: Engine) -> Instrumentation | None:
+    """The handle of an engine that is measured."""
+    handle: Instrumentation | None = vars(engine.dialect).get(_HANDLE)
+    return None if handle is None or handle.is_closed else handle
+
+
 def _instrumented(
     engine: Engine, recorder: Callable[[], DatabaseRecorder], pool: str, *, found: bool
 ) -> Instrumentation:
