@@ -25,6 +25,7 @@ from tests.support.otlp_sink import OtlpSink
 from tests.support.processes import finish, line, start, started
 from tests.telemetry.pipeline.fakes import BUSY, Clock, Ledger, Observed, Script
 
+REQUESTS = "http_requests_total"
 COUNT = "for _ in range(10): message(); timed()\nsay('counted'); sys.stdin.read()"
 
 
@@ -60,10 +61,10 @@ class Host:
         Adoption(self.settings.box_directory, target, delivery, age, Observed(), keep=self.keep).adopt(b"r" * 16, 5.0)
 
     def shown(self) -> float:
-        """Messages on the page of a process that counts nothing."""
+        """Requests on the page of a process that counts nothing."""
         pipeline = self.process().pipeline
         page = PrometheusEndpoint(self.settings, pipeline, lambda box: True).page("", "").body.decode()
-        return sum(v for (name, _), v in exposition.parse(page).items() if name == "messages_sent_total")
+        return sum(v for (name, _), v in exposition.parse(page).items() if name == REQUESTS)
 
     def boxes(self) -> int:
         """Files of dead processes that counted something."""
@@ -83,20 +84,20 @@ def host(tmp_path: Path) -> Host:
 def test_dead_process_is_in_both(host: Host) -> None:
     """What a dead process counted is delivered once and shown for ever, and its file goes."""
     process = host.process()
-    process.business.message_sent(plan="free")
+    process.http.answered("GET", "/x", 200, 0.1)
     host.dies(process)
     assert host.shown() == 1
     host.adopt()
-    assert (host.taken.counts["messages_sent_total"], host.shown(), host.boxes()) == (1, 1, 0)
+    assert (host.taken.counts[REQUESTS], host.shown(), host.boxes()) == (1, 1, 0)
     host.adopt()
-    assert (host.taken.counts["messages_sent_total"], host.shown()) == (1, 1)
+    assert (host.taken.counts[REQUESTS], host.shown()) == (1, 1)
 
 
 def test_undelivered_box_stays(host: Host) -> None:
     """While the collector takes nothing the page shows the box itself, and the endpoint leaves it where it is."""
     host.script.answer = BUSY
     process = host.process()
-    process.business.message_sent(plan="free")
+    process.http.answered("GET", "/x", 200, 0.1)
     host.dies(process)
     host.adopt()
     assert (host.shown(), host.boxes()) == (1, 1)
@@ -106,7 +107,7 @@ def test_undelivered_box_stays(host: Host) -> None:
 def test_kill_between_delivery_and_sum(host: Host, moment: str) -> None:
     """A deliverer that is killed between delivering, adding up and removing changes no total, here or there."""
     process = host.process()
-    process.business.message_sent(plan="free")
+    process.http.answered("GET", "/x", 200, 0.1)
     host.dies(process)
     working, host.keep = host.keep, lambda boxes: None
     if moment == "after the sum":
@@ -118,10 +119,10 @@ def test_kill_between_delivery_and_sum(host: Host, moment: str) -> None:
     assert (host.shown(), host.boxes()) == (1, 1)
     host.keep = working
     other = host.process()
-    other.business.message_sent(plan="free")
+    other.http.answered("GET", "/x", 200, 0.1)
     host.dies(other)
     host.adopt()
-    assert (host.taken.counts["messages_sent_total"], host.shown(), host.boxes()) == (2, 2, 0)
+    assert (host.taken.counts[REQUESTS], host.shown(), host.boxes()) == (2, 2, 0)
 
 
 def test_exporters_agree_on_killed_processes(tmp_path: Path, sink: OtlpSink) -> None:
