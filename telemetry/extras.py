@@ -28,6 +28,6 @@ def needed(extra: str, asked_by: str) -> Iterator[None]:
         if missing in {"", "telemetry"}:
             raise
         raise MissingExtraError(
-            f"{asked_by} needs {error.name}, which is not installed: pip install 'fleet-telemetry[{extra}]'",
+            f"{asked_by} needs {missing}, which is not installed: pip install 'fleet-telemetry[{extra}]'",
             name=error.name,
         ) from error

@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 
 import telemetry
 from telemetry import Settings, process, setup, testing
+from tests.support import chat
 from tests.support.otlp_sink import OtlpSink
 from tests.support.processes import finish, start
 
@@ -36,12 +37,12 @@ def test_hooks_without_configure(monkeypatch: pytest.MonkeyPatch, caplog: pytest
     """Hooks that record before anybody called `configure()` say so once; verbs alone, and tests that capture, do not."""
     monkeypatch.setattr(process.current, "configured", None)
     monkeypatch.setattr(process.current, "_silent", None)
-    telemetry.get().business.message_sent(plan="free")
+    chat.of(telemetry.get()).message_sent(plan="free")
     assert _said(caplog, "configure()") == []
     app = FastAPI()
     app.get("/x")(lambda: "x")
     with telemetry.instrument(app), TestClient(app) as client:
-        with testing.capture():
+        with testing.captured():
             client.get("/x")
         assert _said(caplog, "configure()") == []
         for _ in range(2):
@@ -70,7 +71,7 @@ def test_other_settings_are_named(monkeypatch: pytest.MonkeyPatch, caplog: pytes
 
 def test_captured_tests_are_not_told(caplog: pytest.LogCaptureFixture) -> None:
     """An application under test that configures itself while a test captures is told nothing."""
-    with testing.capture():
+    with testing.captured():
         telemetry.configure("shop")
     assert _said(caplog, "configure()") == []
 
@@ -111,7 +112,7 @@ def test_missing_extras_are_named() -> None:
     """
     done = finish(start(code, "", begin=""))
     assert done.output.splitlines() == [
-        f'telemetry.{call}() needs {library}, which is not installed: pip install "fleet-telemetry[{extra}]"'
+        f"telemetry.{call}() needs {library}, which is not installed: pip install 'fleet-telemetry[{extra}]'"
         for call, library, extra in (
             ("instrument_celery", "celery", "celery"),
             ("instrument_sqlalchemy", "sqlalchemy", "sqlalchemy"),

@@ -21,6 +21,7 @@ from telemetry.pipeline.sums import keeper
 from telemetry.pipeline.transport import target_of
 from telemetry.settings.settings import Settings
 from telemetry.setup import Telemetry
+from tests.support import chat
 from tests.support.otlp_sink import OtlpSink
 from tests.support.processes import finish, line, start, started
 from tests.telemetry.pipeline.fakes import BUSY, Clock, Ledger, Observed, Script
@@ -43,7 +44,7 @@ class Host:
 
     def process(self) -> Telemetry:
         """One that counts."""
-        made = Telemetry(self.settings)
+        made = Telemetry(self.settings, catalogue=chat.CHAT)
         made.pipeline.start = lambda: None  # type: ignore[method-assign] - nothing leaves by itself
         return made
 
@@ -83,7 +84,7 @@ def host(tmp_path: Path) -> Host:
 def test_dead_process_is_in_both(host: Host) -> None:
     """What a dead process counted is delivered once and shown for ever, and its file goes."""
     process = host.process()
-    process.business.message_sent(plan="free")
+    chat.of(process).message_sent(plan="free")
     host.dies(process)
     assert host.shown() == 1
     host.adopt()
@@ -96,7 +97,7 @@ def test_undelivered_box_stays(host: Host) -> None:
     """While the collector takes nothing the page shows the box itself, and the endpoint leaves it where it is."""
     host.script.answer = BUSY
     process = host.process()
-    process.business.message_sent(plan="free")
+    chat.of(process).message_sent(plan="free")
     host.dies(process)
     host.adopt()
     assert (host.shown(), host.boxes()) == (1, 1)
@@ -106,7 +107,7 @@ def test_undelivered_box_stays(host: Host) -> None:
 def test_kill_between_delivery_and_sum(host: Host, moment: str) -> None:
     """A deliverer that is killed between delivering, adding up and removing changes no total, here or there."""
     process = host.process()
-    process.business.message_sent(plan="free")
+    chat.of(process).message_sent(plan="free")
     host.dies(process)
     working, host.keep = host.keep, lambda boxes: None
     if moment == "after the sum":
@@ -118,7 +119,7 @@ def test_kill_between_delivery_and_sum(host: Host, moment: str) -> None:
     assert (host.shown(), host.boxes()) == (1, 1)
     host.keep = working
     other = host.process()
-    other.business.message_sent(plan="free")
+    chat.of(other).message_sent(plan="free")
     host.dies(other)
     host.adopt()
     assert (host.taken.counts["messages_sent_total"], host.shown(), host.boxes()) == (2, 2, 0)

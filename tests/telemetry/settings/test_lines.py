@@ -11,6 +11,7 @@ from pathlib import Path
 from ssl import CERT_REQUIRED, PROTOCOL_TLS_SERVER, SSLContext
 from typing import Any
 
+import prometheus_client
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -22,12 +23,13 @@ import telemetry
 from support import exposition
 from support.ports import free_port
 from support.waiting import eventually
-from telemetry import Settings, SettingsError, testing
+from telemetry import Settings, SettingsError, process, setup, testing
 from telemetry.box.dead import dead_boxes
 from telemetry.deliver import deliver
 from telemetry.pipeline.transport import build_transport
 from telemetry.settings import destination, variables
 from telemetry.setup import Telemetry
+from tests.support import chat
 from tests.support.otlp_sink import OtlpSink
 
 LONG = "60000"
@@ -60,7 +62,7 @@ class Place:
         }
         settings = Settings.from_environment("in-code", own | env)
         self.said.append(settings)
-        made = Telemetry(settings)
+        made = Telemetry(settings, catalogue=chat.CHAT)
         try:
             yield made
         finally:
@@ -69,7 +71,7 @@ class Place:
     def exports(self, **env: str) -> OtlpSink:
         """Count and export once; where to."""
         with self.process(**env) as process:
-            process.business.message_sent(plan="free")
+            chat.of(process).message_sent(plan="free")
             process.http.answered("GET", "/x", 200, 0.3)
             process.force_flush(5.0)
         return self.sink
@@ -241,7 +243,7 @@ def _timeouts(place: Place) -> None:
     place.sink.hang_seconds = 2.0
     for name, value in (("OTEL_EXPORTER_OTLP_TIMEOUT", "0.2"), ("OTEL_METRIC_EXPORT_TIMEOUT", "300")):
         with place.process(**{name: value}) as process:
-            process.business.message_sent(plan="free")
+            chat.of(process).message_sent(plan="free")
             began = time.monotonic()
             assert not process.force_flush(5.0)
             assert 0.1 < time.monotonic() - began < 1.7
@@ -309,7 +311,7 @@ def _insecure(place: Place) -> None:
 def _interval(place: Place) -> None:
     with place.process(OTEL_METRIC_EXPORT_INTERVAL="50") as process:
         for count in (1, 2):
-            process.business.message_sent(plan="free")
+            chat.of(process).message_sent(plan="free")
             assert eventually(lambda count=count: place.sink.total(MESSAGES) == count)
     with place.process(OTEL_METRIC_EXPORT_INTERVAL="0") as process:
         assert process.settings.export_interval == 15.0
@@ -356,7 +358,7 @@ def _prometheus(place: Place) -> None:
     port = str(free_port())
     env = {"OTEL_METRICS_EXPORTER": "prometheus", "OTEL_EXPORTER_PROMETHEUS_HOST": "127.0.0.2"}
     with place.process(**env, OTEL_EXPORTER_PROMETHEUS_PORT=port) as process:
-        process.business.message_sent(plan="free")
+        chat.of(process).message_sent(plan="free")
         samples = exposition.scrape(f"http://127.0.0.2:{port}/metrics")
     assert sum(value for (name, _), value in samples.items() if name == MESSAGES) == 1
     with place.process(OTEL_EXPORTER_PROMETHEUS_PORT="http") as process:
@@ -382,7 +384,7 @@ def _counted(library: str, env: Mapping[str, str]) -> set[str]:
     else:
         routes = [Route(path, lambda request: PlainTextResponse("")) for path in ("/health/live", "/items/{item}")]
         app = Starlette(routes=routes)
-    with testing.capture(Settings.from_environment(env=env)) as captured, telemetry.instrument(app):
+    with testing.captured(Settings.from_environment(env=env)) as captured, telemetry.instrument(app):
         with TestClient(app, base_url="http://shop:8000") as client:
             client.get("/health/live")
             client.get("/items/5")
@@ -419,7 +421,7 @@ def _excluded_paths(place: Place) -> None:
 @proves(variables.STATE_DIR)
 def _state_directory(place: Place) -> None:
     with place.process() as process:
-        process.business.message_sent(plan="free")
+        chat.of(process).message_sent(plan="free")
         assert len(list(place.directory.glob("*.box"))) == 1
     assert "set it to an absolute path" in str(
         Settings.from_environment(env={"TELEMETRY_STATE_DIR": "here"}).problems[0]
@@ -431,7 +433,7 @@ def _state_max_age(place: Place) -> None:
     for age, adopted in (("60", (1, 0)), ("0.001", (0, 1))):
         place.sink.status = 503
         with place.process(TELEMETRY_STATE_MAX_AGE=age) as process:
-            process.business.message_sent(plan="free")
+            chat.of(process).message_sent(plan="free")
         place.sink.status = 200
         result = deliver(place.said[-1], 5.0)
         assert (result.delivered, result.expired) == adopted
@@ -443,7 +445,7 @@ def _state_max_age(place: Place) -> None:
 def _exit_deadline(place: Place) -> None:
     place.sink.hang_seconds = 5.0
     with place.process(TELEMETRY_EXIT_DEADLINE="0.5") as process:
-        process.business.message_sent(plan="free")
+        chat.of(process).message_sent(plan="free")
         began = time.monotonic()
         process.shutdown()
         assert 0.3 < time.monotonic() - began < 2.5
@@ -453,11 +455,33 @@ def _exit_deadline(place: Place) -> None:
 @proves(variables.HISTOGRAM_BUCKETS)
 def _buckets(place: Place) -> None:
     env = {"TELEMETRY_HISTOGRAM_BUCKETS": "http_request_duration_seconds=0.1,2.5"}
-    with testing.capture(Settings.from_environment(env=env)) as captured:
+    with testing.captured(Settings.from_environment(env=env)) as captured:
         captured.telemetry.http.answered("GET", "/x", 200, 1.0)
         assert captured.buckets("http_request_duration_seconds", method="GET", endpoint="/x") == [0, 1, 0]
     wrong = {"TELEMETRY_HISTOGRAM_BUCKETS": "http_request_duration_seconds=2,1"}
     assert Settings.from_environment(env=wrong).histogram_buckets == {}
+
+
+@proves(variables.CATALOGUE)
+def _catalogue(place: Place) -> None:
+    place.monkeypatch.setattr(process.current, "configured", None)
+    place.monkeypatch.setattr(setup, "_set_globally", lambda provider: None)
+    place.monkeypatch.setenv("OTEL_METRICS_EXPORTER", "none")
+    place.monkeypatch.setenv("TELEMETRY_CATALOGUE", "tests.support.own_metrics, no name")
+    place.monkeypatch.delenv("TELEMETRY_STRICT")
+    assert "own_orders_total" in telemetry.configure("svc").catalogue.by_name
+    assert "has 'no name'" in str(Settings.from_environment().problems[0])
+
+
+@proves(variables.PROMETHEUS_CLIENT)
+def _prometheus_client(place: Place) -> None:
+    counter = prometheus_client.Counter("lines_proved", "Lines.", registry=prometheus_client.CollectorRegistry())
+    place.monkeypatch.setattr(prometheus_client.REGISTRY, "collect", counter.collect)
+    counter.inc(3)
+    for value, counted in (("true", 3), ("false", 0), ("perhaps", 0)):
+        settings = Settings.from_environment(env={"TELEMETRY_PROMETHEUS_CLIENT": value})
+        with testing.captured(settings) as captured:
+            assert captured.total("lines_proved_total") == counted
 
 
 @proves(variables.LLM_PRICES)
@@ -465,7 +489,7 @@ def _prices(place: Place) -> None:
     place.directory.mkdir()
     file = place.directory / "prices.toml"
     file.write_text('[[prices]]\nprovider="own"\nmodel="m"\ninput=2\noutput=8')
-    with testing.capture(Settings.from_environment(env={"TELEMETRY_LLM_PRICES": str(file)})) as captured:
+    with testing.captured(Settings.from_environment(env={"TELEMETRY_LLM_PRICES": str(file)})) as captured:
         with captured.telemetry.llm.request(provider="own", model="m") as call:
             call.usage(prompt_tokens=1_000_000)
         assert captured.total("llm_cost_usd_total") == 2
@@ -477,7 +501,7 @@ def _prices(place: Place) -> None:
 def _pass_uncatalogued(place: Place) -> None:
     for value, counted in (("true", 1), ("false", 0), ("maybe", 0)):
         settings = Settings.from_environment(env={"TELEMETRY_PASS_UNCATALOGUED": value})
-        with testing.capture(settings) as captured:
+        with testing.captured(settings) as captured:
             meter = captured.telemetry.meter_provider.get_meter("opentelemetry.instrumentation.somebody")
             meter.create_counter("somebody.elses.count").add(1)
             assert captured.total("somebody.elses.count") == counted
