@@ -147,6 +147,7 @@ bench: install  ## cost of a request, an event, a query, of series and of the co
 	$(PYTHON) -m benchmarks.celery
 	$(PYTHON) -m benchmarks.collector
 	$(PYTHON) -m benchmarks.scrape
+	$(PYTHON) -m benchmarks.start
 	$(PYTHON) -m docs.generate
 
 bench-fleet: install  ## start-up time of the fleet and memory per process

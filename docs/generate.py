@@ -13,8 +13,9 @@ from functools import partial
 from pathlib import Path
 
 from app.catalogue import FLEET
-from docs import rooms
+from docs import doctor, rooms
 from docs.accuracy import page as accuracy
+from docs.adopt.page import launchers
 from docs.celery.page import outcomes
 from docs.migrate import page as migrate
 from docs.performance import PARTS
@@ -68,8 +69,10 @@ GENERATED: dict[str, dict[str, Callable[[], str]]] = {
         "results": accuracy.results,
         "bounds": accuracy.bounds,
     },
+    "docs/adopt.md": {"launchers": launchers},
     "docs/architecture.md": {"rooms": rooms.diagram},
     "docs/celery.md": {"outcomes": outcomes},
+    "docs/doctor.md": {"checks": doctor.known},
     "docs/metrics.md": {
         "documented": lambda: sections(FLEET.documented),
         "additional": lambda: sections(spec for spec in FLEET.specs if not spec.documented),

@@ -12,6 +12,7 @@ from docs.markdown import table
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
 OFFICIAL = "otel-collector.yaml"
 PEER = "prometheus-fastapi-instrumentator"
+SDK = "OpenTelemetry SDK"
 
 
 def _result(name: str) -> Any:
@@ -132,12 +133,31 @@ def scrapes() -> str:
     return _about("scrape") + "\n\n" + table(head, rows, numbers=True)
 
 
+def starts() -> str:
+    """CPU and memory of imports and configuration, beside the SDK alone."""
+    variants = _result("start")["variants"]
+    alone = variants[SDK]
+    rows = [
+        [
+            name,
+            f"{run['cpu_ms']:.0f}",
+            f"{run['cpu_ms'] / alone['cpu_ms']:.1f}",
+            f"{run['rss_mib']:.1f}",
+            f"{run['rss_mib'] / alone['rss_mib']:.2f}",
+        ]
+        for name, run in variants.items()
+    ]
+    head = ["until it could count", "ms of CPU", f"times {SDK}", "MiB", f"times {SDK}"]
+    return _about("start") + "\n\n" + table(head, rows, numbers=True)
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
     "requests": requests,
     "served": served,
     "events": events,
     "weights": weights,
     "queries": queries,
+    "starts": starts,
     "tasks": tasks,
     "collectors": collectors,
     "scrapes": scrapes,

@@ -7,7 +7,7 @@ from collections import defaultdict
 import grimp
 
 # Everybody guards, and these stand outside: the command line, what tests use, and the public names.
-OUTSIDE = {"guard", "steps", "extras", "fork_lock", "compatibility", "deliver", "testing", "__main__", ""}
+OUTSIDE = {"guard", "steps", "extras", "fork_lock", "compatibility", "deliver", "testing", "cli", "__main__", ""}
 HALL = "instrumentation"  # a room for each of its folders
 
 Imports = dict[str, set[str]]

@@ -6,8 +6,9 @@ The hooks check the same when they are installed; this tells it before, for ever
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from importlib.metadata import packages_distributions, version
 from importlib.util import find_spec
@@ -38,10 +39,13 @@ class Room:
         return [assumption for assumption in self.assumptions if not assumption.holds()]
 
 
-def rooms() -> Iterator[Room]:
+def rooms(*, is_asked: Callable[[str], bool] = lambda top: True) -> Iterator[Room]:
     """Every folder of hooks that lists what it relies on, in alphabetical order.
 
     A folder whose own library is not installed, so that its list cannot be imported, is left out.
+
+    Args:
+        is_asked: Whether a top-level package is asked about; others count as absent.
     """
     for module in iter_modules(instrumentation.__path__):
         name = f"{instrumentation.__name__}.{module.name}.assumptions"
@@ -52,7 +56,7 @@ def rooms() -> Iterator[Room]:
                 if error.name and _is_installed(_top(error.name)):  # the library is there, a part of it is not
                     raise
                 continue
-            yield _room(module.name, listed)
+            yield _room(module.name, listed, is_asked)
 
 
 def _listed(module: str) -> list[Assumption]:
@@ -65,9 +69,9 @@ def _listed(module: str) -> list[Assumption]:
     return list(dict.fromkeys(item for items in tuples for item in items if isinstance(item, Assumption)))
 
 
-def _room(name: str, listed: list[Assumption]) -> Room:
+def _room(name: str, listed: list[Assumption], is_asked: Callable[[str], bool]) -> Room:
     tops = dict.fromkeys(_top(assumption.owner) for assumption in listed)
-    present = [top for top in tops if _is_installed(top)]
+    present = [top for top in tops if is_asked(top) and _is_installed(top)]
     return Room(
         name=name,
         libraries=tuple(filter(None, map(_distribution, present))),
@@ -87,8 +91,14 @@ def _top(owner: str) -> str:
 
 def _distribution(top: str) -> str:
     """Name and version of what installs a package; nothing where that is Python, or many share it."""
-    names = set(packages_distributions().get(top, ()))
+    names = set(_distributions().get(top, ()))
     return " ".join(f"{name} {version(name)}" for name in names) if len(names) == 1 else ""
+
+
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    """Reading what every distribution installs takes a tenth of a second."""
+    return packages_distributions()
 
 
 def report(rooms: list[Room]) -> list[str]:

@@ -15,13 +15,16 @@ from tests.support import chat
 
 # They start whole fleets: one at a time, and first, so that none is left over at the end.
 FLEETS = ("tests/fleet/", "tests/grafana/")
+# One collector and one Prometheus for all of their files.
+TOGETHER = ("tests/telemetry/cli/",)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes share the tests, a file's stay together, and those of fleets."""
+    """Where several processes share the tests, a file's stay together, and those of fleets, and of a folder."""
     paths = {item: item.path.relative_to(item.config.rootpath).as_posix() for item in items}
     for item, path in paths.items():
-        item.add_marker(pytest.mark.xdist_group("fleets" if path.startswith(FLEETS) else path))
+        together = next((folder for folder in TOGETHER if path.startswith(folder)), path)
+        item.add_marker(pytest.mark.xdist_group("fleets" if path.startswith(FLEETS) else together))
     items.sort(key=lambda item: not paths[item].startswith(FLEETS))
 
 

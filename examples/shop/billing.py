@@ -10,7 +10,7 @@ app = Celery("billing", broker=os.environ["SHOP_BROKER"])
 app.conf.update(
     task_default_queue="billing",
     broker_connection_retry_on_startup=True,
-    beat_schedule={"close-the-day": {"task": "billing.bill", "schedule": 1.0, "args": ["the day"]}},
+    beat_schedule={"close-the-day": {"task": "billing.bill", "schedule": 2.0, "args": ["the day"]}},
 )
 
 

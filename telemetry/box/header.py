@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import time
 from collections.abc import Callable
 from enum import IntEnum
@@ -70,7 +70,7 @@ class Header:
         words[_SIZE], words[_ROLE], words[_TABLE], words[_COVERS], words[_BLOCKS] = len(self._block), role, 0, 0, 1
         words[_EXPORT] = _ACKNOWLEDGED  # export 0: generation 0 is all zeros
         words[_MADE_AT] = words[_ALIVE_AT] = words[_PREPARED_AT] = words[_PREPARED_AT + 1] = now
-        self._block[_SENDER] = secrets.token_bytes(16)
+        self._block[_SENDER] = os.urandom(16)
         self._wrote(WORD, LENGTH)
 
     def validate(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -107,7 +106,7 @@ class MappedFile:
     """
 
     def __init__(self, directory: Path) -> None:
-        self._named = directory / f"{secrets.token_hex(12)}{SUFFIX}"
+        self._named = directory / f"{os.urandom(12).hex()}{SUFFIX}"
         self.path = self._named.with_name(f".{self._named.name}")
         self._lock = locks.open_locked(self.path, os.O_CREAT | os.O_EXCL)
         self._size = 0

@@ -57,5 +57,10 @@ def of_no_answer(destination: Destination) -> str:
     )
 
 
+def of_grpc(destination: Destination) -> str:
+    """To continue "the export failed"; the exporter has said why."""
+    return f" (check {_setting(destination)}: {destination.address} has to speak gRPC)"
+
+
 def _setting(destination: Destination) -> str:
     return destination.setting or variables.ENDPOINT.name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import secrets
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -91,7 +91,7 @@ class Pipeline:
         self._observing = threading.Lock()
         self._starting = self._started = self._closed = self._ended = False
         self._retired: list[Box] = []
-        self._route = secrets.token_bytes(16)
+        self._route = os.urandom(16)
         self._resource: Mapping[str, Any] = {}
         self._began = time.time_ns()
         self._exit_seconds = self.settings.exit_deadline

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import socket
 from functools import cache
 from urllib.parse import unquote
@@ -31,7 +30,7 @@ def build_resource(settings: Settings) -> Resource:
     if given:
         instance = f"{given}.{os.getpid()}" if is_forked_child() else given
     else:
-        instance = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
+        instance = f"{socket.gethostname()}-{os.getpid()}-{os.urandom(2).hex()}"
     own: dict[str, str | int] = {
         "service.name": settings.service_name,
         "deployment.environment.name": settings.environment,

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import partial
-from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -112,11 +111,20 @@ class HttpTransport:
     def send(self, data: MetricsData, timeout: float, route: str = "") -> Answer:
         """Try once, for at most ``timeout`` seconds of silence; never raises."""
         from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
+
+        try:
+            request = encode_metrics(data)
+        except Exception as error:
+            return Answer(Outcome.REFUSED, f"it cannot be encoded: {error!r}")
+        return self.send_encoded(request, timeout, route)
+
+    def send_encoded(self, request: ExportMetricsServiceRequest, timeout: float, route: str = "") -> Answer:
+        """The same for a request that says what the SDK's data classes cannot."""
         from opentelemetry.instrumentation.utils import suppress_instrumentation
 
         timeout = min(timeout, self._destination.timeout)
         try:
-            body = self._compress(self._encode(encode_metrics(data)))
+            body = self._compress(self._encode(request))
         except Exception as error:
             return Answer(Outcome.REFUSED, f"it cannot be encoded: {error!r}")
         try:
@@ -145,10 +153,12 @@ class SdkTransport:
 
     Args:
         exporter: Made by this process, never inherited from its parent.
+        hint: What to check where it fails.
     """
 
-    def __init__(self, exporter: MetricExporter) -> None:
+    def __init__(self, exporter: MetricExporter, hint: str = "") -> None:
         self._exporter = exporter
+        self._hint = hint
 
     def send(self, data: MetricsData, timeout: float, route: str = "") -> Answer:
         """Try once; the exporter may try again by itself within ``timeout``. It has no header for a single export."""
@@ -159,7 +169,11 @@ class SdkTransport:
                 result = self._exporter.export(data, timeout_millis=timeout * 1000)
         except Exception as error:
             return Answer(Outcome.UNANSWERED, f"the exporter failed: {error!r}")
-        return TAKEN if result is MetricExportResult.SUCCESS else Answer(Outcome.UNANSWERED, "the export failed")
+        return (
+            TAKEN
+            if result is MetricExportResult.SUCCESS
+            else Answer(Outcome.UNANSWERED, f"the export failed{self._hint}")
+        )
 
     def close(self) -> None:
         """Release the channel and interrupt a retry that is waiting."""
@@ -279,7 +293,7 @@ def build_transport(destination: Destination) -> Transport:
         timeout=destination.timeout,
         compression=compressions.get(destination.compression, grpc.Compression.NoCompression),
     )
-    return SdkTransport(exporter)
+    return SdkTransport(exporter, hints.of_grpc(destination))
 
 
 def _credentials(grpc: Any, destination: Destination) -> Any:
@@ -294,6 +308,8 @@ def target_of(settings: Settings) -> str:
     """Where counts go: who delivers to the same place delivers for the dead of others, with credentials of its own."""
     if "otlp" not in settings.exporters:
         return LOCAL
+    from hashlib import sha256  # which loads OpenSSL
+
     destination = settings.destination
     secret = (urlsplit(destination.url).netloc, sorted(destination.headers.items()))
     return f"{destination.protocol} {destination.address} {sha256(repr(secret).encode()).hexdigest()[:8]}"

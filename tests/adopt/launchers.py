@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 GUNICORN = ("gunicorn", "{program}:app", "-b", "127.0.0.1:{port}", "-w", "3", "-k", "uvicorn_worker.UvicornWorker")
 WORKER = ("celery", "-A", "{program}", "worker", "-l", "info", "-n", "{name}@test", "-P")
 
+_ADDRESS = {"-b", "127.0.0.1:{port}", "--host", "127.0.0.1", "--port", "{port}"}
+_LEFT_OUT = _ADDRESS | {"-l", "info", "-n", "{name}@test", "--pidfile=", "-s", "schedule"}
+
 
 @dataclass(frozen=True)
 class Launcher:
@@ -32,19 +35,7 @@ class Launcher:
     @property
     def title(self) -> str:
         """As a user writes it."""
-        left_out = {
-            "-b",
-            "127.0.0.1:{port}",
-            "--port",
-            "{port}",
-            "--host",
-            "127.0.0.1",
-            "-l",
-            "info",
-            "-n",
-            "{name}@test",
-        }
-        return " ".join(word for word in self.command if word not in left_out).format(program=self.program)
+        return " ".join(word for word in self.command if word not in _LEFT_OUT).format(program=self.program)
 
 
 SERVERS = {

@@ -7,6 +7,7 @@ import pytest
 from benchmarks.http import requests_to
 from benchmarks.http_apps import VARIANTS, last_path
 from benchmarks.measure import cpu_microseconds_async
+from benchmarks.start import SDK, starts
 
 PEER = "prometheus-fastapi-instrumentator"
 
@@ -22,3 +23,10 @@ async def test_request_costs_half_of_the_peer() -> None:
         added[routes] = cpu["ours"] - cpu["bare"]
         assert added[routes] <= (cpu[PEER] - cpu["bare"]) / 2
     assert added[200] < 2 * added[1]
+
+
+def test_start_weighs_little_more_than_the_sdk() -> None:
+    """A process that exports nothing has at most a third more memory than with the SDK alone, one that exports little more than the SDK's that does."""
+    mib = {name: run["rss_mib"] for name, run in starts(rounds=1).items()}
+    assert mib["ours, `none`"] <= 1.35 * mib[SDK]
+    assert mib["ours, `otlp`"] <= 1.2 * mib["OpenTelemetry SDK, OTLP"]

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -27,14 +27,21 @@ class Prometheus:
         targets: ``host:port`` of every page to scrape.
         directory: For its data and configuration.
         scrape_seconds: Between scrapes.
+        jobs: Its ``scrape_configs``, instead of one job for all targets.
     """
 
-    def __init__(self, targets: Sequence[str], directory: Path, scrape_seconds: float = 1) -> None:
+    def __init__(
+        self,
+        targets: Sequence[str],
+        directory: Path,
+        scrape_seconds: float = 1,
+        jobs: Sequence[Mapping[str, Any]] | None = None,
+    ) -> None:
         self.url = f"http://127.0.0.1:{free_port()}"
         self._targets = list(targets)
         config = {
             "global": {"scrape_interval": f"{scrape_seconds * 1000:.0f}ms"},
-            "scrape_configs": [{"job_name": "totals", "static_configs": [{"targets": self._targets}]}],
+            "scrape_configs": list(jobs or [{"job_name": "totals", "static_configs": [{"targets": self._targets}]}]),
         }
         file = directory / "prometheus.yml"
         file.write_text(yaml.safe_dump(config))

@@ -19,6 +19,7 @@ PACKAGE = ROOT / "telemetry"
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 ALSO_OF = {"pipeline/exposition": "prometheus"}  # what the file of that name is made of
+HOOKED = {"litellm"}  # imported by hooks on itself alone, and in no extra: whoever has it installed it himself
 PROGRAMS = {"fleet-telemetry-collector"}  # looked for when it is run
 FILES = sorted(PACKAGE.rglob("*.py"))
 
@@ -104,7 +105,7 @@ def _foreign(modules: set[str]) -> Iterator[tuple[str, str]]:
     """Each imported module that is neither ours nor Python's, with its distribution."""
     for module in sorted(modules):
         top = module.partition(".")[0]
-        if top not in sys.stdlib_module_names and top != "telemetry":
+        if top not in sys.stdlib_module_names and top != "telemetry" and top not in HOOKED:
             yield module, _owner(module) or f"a distribution that is not installed: {module}"
 
 

@@ -18,7 +18,7 @@ import pytest
 
 from support.ports import free_port
 from support.waiting import eventually
-from support.web import is_ok
+from support.web import get, is_ok
 from telemetry.shipped import shipped, write_files
 
 ROOT = Path(__file__).parents[2]
@@ -150,6 +150,11 @@ def test_extra_is_declared(extra: str, metadata: Message) -> None:
 # --- the collector ----------------------------------------------------------------------------------------------------
 
 COLLECTOR = ROOT / "collector" / "wheel"
+COUNTS = """
+import telemetry
+for _ in range(3):
+    telemetry.configure("wheel").http.answered("GET", "/x", 200, 0.1)
+"""
 PROGRAM = """#!/bin/sh
 echo "state=$OTELCOL_STATE_DIR" "$@"
 """
@@ -209,7 +214,7 @@ def test_collector_is_of_the_same_version(metadata: Message) -> None:
 
 @pytest.mark.slow
 def test_collector_of_the_wheel_serves(wheel: Path, tmp_path: Path) -> None:
-    """The real program from its wheel, by one command without Go: it takes its ports, keeps its state, and ends."""
+    """Both wheels and nothing of the repository: the collector by one command without Go, and a process that counts into it."""
     made = Environment(tmp_path / "environment")
     made.install(wheel)
     made.install(collector_wheel((Path(sys.prefix) / "bin" / "otelcol").resolve(), tmp_path / "wheel"))
@@ -220,6 +225,18 @@ def test_collector_of_the_wheel_serves(wheel: Path, tmp_path: Path) -> None:
         try:
             page = f"http://127.0.0.1:{ports['OTELCOL_TOTALS_PORT']}/metrics"
             assert eventually(lambda: is_ok(page))
+            endpoint = f"http://127.0.0.1:{ports['OTELCOL_HTTP_PORT']}"
+            counted = made.run(
+                "python",
+                "-c",
+                COUNTS,
+                OTEL_EXPORTER_OTLP_ENDPOINT=endpoint,
+                OTEL_METRICS_EXPORTER="otlp",
+                HOME=str(tmp_path),
+            )
+            assert counted.returncode == 0, counted.stderr
+            wanted = 'http_requests_total{endpoint="/x",environment="dev",method="GET",status_code="200"} 3'
+            assert eventually(lambda: wanted in get(page).text), get(page).text
         finally:
             process.terminate()
     assert process.returncode == 0

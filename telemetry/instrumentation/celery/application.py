@@ -53,6 +53,12 @@ def instrument_celery(app: Celery, *, found: bool = False) -> Instrumentation:
     return hooks.handle
 
 
+def handle_of(app: Celery) -> Instrumentation | None:
+    """The handle of an application that is measured."""
+    hooks: _Hooks | None = vars(_application(app)).get(_HOOKS)
+    return None if hooks is None else hooks.handle
+
+
 class _Hooks:
     """Receivers of Celery's signals for one application; signals are shared by all applications of a process."""
 

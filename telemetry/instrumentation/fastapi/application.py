@@ -27,6 +27,7 @@ _logger = logging.getLogger("telemetry")
 
 _DOMAIN = "http"
 _HANDLE = "__telemetry__"
+_EXCLUDED = "__telemetry_excluded__"
 
 
 def instrument_app(app: ASGIApp, excluded: str | Iterable[str] = (), *, found: bool = False) -> Instrumentation:
@@ -49,6 +50,18 @@ def instrument_app(app: ASGIApp, excluded: str | Iterable[str] = (), *, found: b
     return _instrumented(app, exclusions, found=found) if known is None or known.gives_way(found=found) else known
 
 
+def handle_of(app: object) -> Instrumentation | None:
+    """The handle of an application that is measured."""
+    handle: Instrumentation | None = vars(type(app)).get(_HANDLE)
+    return None if handle is None or handle.is_closed else handle
+
+
+def excluded_of(app: object) -> Exclusions:
+    """What is not counted of an application that is measured, beside what the settings exclude."""
+    excluded: Exclusions = getattr(type(app), _EXCLUDED, None) or Exclusions()
+    return excluded
+
+
 def _class_before(app: Any) -> type:
     """What its class was before it was measured; a copy of a measured application keeps that one's class."""
     kind = type(app)
@@ -64,6 +77,7 @@ def _instrumented(app: Any, exclusions: Exclusions, *, found: bool) -> Instrumen
     own = _class_of_its_own(app, before, measurement)
     handle = Instrumentation(_DOMAIN, partial(_restore, ref(app), before, measurement), found=found)
     setattr(own, _HANDLE, handle)
+    setattr(own, _EXCLUDED, exclusions)
     if tells:
         routers.listen()
     _logger.info(

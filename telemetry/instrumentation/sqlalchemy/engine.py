@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import sqlalchemy
 from sqlalchemy import Engine
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telemetry import guard
 from telemetry.domains.database import DatabaseRecorder
@@ -16,6 +15,9 @@ from telemetry.instrumentation.handle import Instrumentation
 from telemetry.instrumentation.sqlalchemy import assumptions
 from telemetry.instrumentation.sqlalchemy.pool import ObservedPool
 from telemetry.instrumentation.sqlalchemy.timing import DialectTiming, EventTiming
+
+if TYPE_CHECKING:  # without greenlet it cannot be imported, and nobody has one
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 _logger = logging.getLogger("telemetry")
 
@@ -37,7 +39,7 @@ def instrument_sqlalchemy(
         pool: The ``pool`` label.
         found: Whether zero code asks, and not the program, whose call takes the place of that.
     """
-    sync_engine = engine.sync_engine if isinstance(engine, AsyncEngine) else engine
+    sync_engine = engine if isinstance(engine, Engine) else engine.sync_engine
     # An engine with other execution options shares dialect and pool with the one it came from, and may be gone earlier.
     sync_engine = getattr(sync_engine, "_proxied", sync_engine)
     known: Instrumentation | None = vars(sync_engine.dialect).get(_HANDLE)
@@ -52,6 +54,12 @@ def instrument_sqlalchemy(
         _traces(),
     )
     return handle
+
+
+def handle_of(engine: Engine) -> Instrumentation | None:
+    """The handle of an engine that is measured."""
+    handle: Instrumentation | None = vars(engine.dialect).get(_HANDLE)
+    return None if handle is None or handle.is_closed else handle
 
 
 def _instrumented(

@@ -37,7 +37,7 @@ def begin() -> None:
         spawned.follow()
         if own_process.patches_later():
             found.is_measured = True
-            when_imported("celery.bin.celery")(_configure_late)
+            when_imported(own_process.AFTER_PATCH)(_configure_late)
         else:
             _configure()
 

@@ -16,12 +16,15 @@ from telemetry.instrumentation.zero_code.environment_variables import NAME
 
 _logger = logging.getLogger("telemetry")
 
+_LOADER = "opentelemetry.instrumentation.auto_instrumentation._load"
+
 
 class Distro(BaseDistro):  # type: ignore[misc]
     """Stands in front of the distro that would be taken without ours, and lets that one do what it does."""
 
     def _configure(self, **options: Any) -> None:
         self._behind = others.distro()
+        logging.getLogger(_LOADER).addFilter(others.is_about_others)
         os.environ.setdefault("OTEL_PYTHON_CONFIGURATOR", NAME)
         os.environ.setdefault("OTEL_METRICS_EXPORTER", "otlp")
         protocol.choose(os.environ)

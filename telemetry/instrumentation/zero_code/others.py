@@ -41,6 +41,11 @@ def configure_traces_and_logs(**options: Any) -> None:
         _logger.error("telemetry: traces and logs are not set up, metrics are: %s", error)  # noqa: TRY400 - a setting
 
 
+def is_about_others(record: logging.LogRecord) -> bool:
+    """Whether a record of OpenTelemetry's loader says something else than that only one configurator is loaded."""
+    return not record.getMessage().startswith("Configuration of") or NAME not in record.getMessage()
+
+
 def _loaded(group: str) -> Iterator[Any]:
     for entry_point in entry_points(group=group):
         if entry_point.name != NAME:

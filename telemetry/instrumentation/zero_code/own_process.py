@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 
@@ -9,15 +10,22 @@ _ROOT = "TELEMETRY_ROOT_PID"
 _HELPERS = ("multiprocessing.resource_tracker", "multiprocessing.semaphore_tracker")
 _PATCHING_POOLS = {"gevent", "eventlet"}
 
+AFTER_PATCH = "celery.bin.celery"
+"""The module that a worker imports once it has replaced threads and sockets."""
+
 
 def is_a_helper() -> bool:
     """Whether it is a process in which Python keeps house for others, and no code of the program runs."""
     return any(name in argument for argument in sys.orig_argv for name in _HELPERS)
 
 
+@functools.cache
 def is_root() -> bool:
-    """Whether it is the first process of its program; those that it starts find its number in their environment."""
-    return os.environ.setdefault(_ROOT, str(os.getpid())) == str(os.getpid())
+    """Whether it is the first process of its program; it tells those that it starts, and what it becomes by exec."""
+    if _ROOT in os.environ:
+        return False
+    os.environ[_ROOT] = str(os.getpid())
+    return True
 
 
 def patches_later() -> bool:

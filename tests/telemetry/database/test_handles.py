@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import weakref
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -164,3 +167,15 @@ def test_assumption_that_broke(
     handle.close()
     _query(engine)
     assert captured.total("db_query_duration_seconds") == 3
+
+
+def test_engines_without_greenlet() -> None:
+    """SQLAlchemy's asyncio cannot be imported without greenlet; engines are measured all the same."""
+    program = """
+import sys
+sys.modules["sqlalchemy.ext.asyncio"] = None
+import telemetry
+from sqlalchemy import create_engine
+assert not telemetry.instrument_sqlalchemy(create_engine("sqlite://")).is_closed
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(__file__).parents[3])

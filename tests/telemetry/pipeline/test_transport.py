@@ -29,6 +29,7 @@ from telemetry.pipeline.transport import (
     build_transport,
     target_of,
 )
+from telemetry.settings import destination
 from telemetry.settings.destination import Destination
 from tests.support.otlp_sink import OtlpSink
 from tests.telemetry.pipeline.fakes import Exporting
@@ -321,3 +322,68 @@ def test_missing_grpc_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.grpc.metric_exporter", None)
     with pytest.raises(MissingExtraError, match=r"OTEL_EXPORTER_OTLP_PROTOCOL='grpc' .* 'fleet-telemetry\[grpc\]'"):
         build_transport(Destination(protocol="grpc"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (
+            b"HTTP/1.1 400 Bad Request\r\nContent-Length: 48\r\n\r\nClient sent an HTTP request to an HTTPS server.\r\n",
+            "https://",
+        ),
+        (None, "may be for gRPC or TLS"),
+        (b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", "check OTEL_EXPORTER_OTLP_HEADERS"),
+    ],
+    ids=["TLS", "hangs up", "forbidden"],
+)
+def test_failure_names_the_variable(monkeypatch: pytest.MonkeyPatch, answer: bytes | None, said: str) -> None:
+    """What an answer tells of a wrong setting is said with the variable; credentials are not."""
+    with raw_server(answer) as (url, _):
+        reason = _http(url.replace("//", "//me:secret@"), monkeypatch).send(EMPTY, 2).reason
+    assert said in reason
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT" in reason
+    assert "secret" not in reason
+
+
+def test_failure_to_connect_names_the_variable(sink: OtlpSink, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TLS where there is none, and no collector where none is named, are told apart from an address that is wrong."""
+    assert "with http://" in _http(sink.url.replace("http:", "https:"), monkeypatch).send(EMPTY, 2).reason
+    assert "(check OTEL_EXPORTER_OTLP_ENDPOINT)" in _http(closed_url(), monkeypatch).send(EMPTY, 2).reason
+    nowhere = HttpTransport(Destination(f"{closed_url()}/v1/metrics")).send(EMPTY, 2).reason
+    assert "OTEL_METRICS_EXPORTER=none" in nowhere
+
+
+@pytest.mark.parametrize(
+    ("env", "protocol", "url", "said"),
+    [
+        (
+            {"PROTOCOL": "grpc", "ENDPOINT": "http://c:4318"},
+            "http/protobuf",
+            "http://c:4318/v1/metrics",
+            "does not fit",
+        ),
+        (
+            {"PROTOCOL": "grpc", "METRICS_ENDPOINT": "http://c:4318"},
+            "http/protobuf",
+            "http://c:4318/v1/metrics",
+            "does not fit",
+        ),
+        ({"ENDPOINT": "http://c:4317"}, "grpc", "http://c:4317", "use port 4318"),
+        (
+            {"PROTOCOL": "http/protobuf", "ENDPOINT": "http://c:4317"},
+            "http/protobuf",
+            "http://c:4317/v1/metrics",
+            "4318",
+        ),
+        ({"PROTOCOL": "grpc"}, "grpc", "http://localhost:4317", ""),
+        ({"PROTOCOL": "grpc", "ENDPOINT": "c:4317"}, "grpc", "c:4317", ""),
+    ],
+)
+def test_protocol_fits_the_port(
+    monkeypatch: pytest.MonkeyPatch, env: dict[str, str], protocol: str, url: str, said: str
+) -> None:
+    """A protocol at the other one's port is named, and repaired where only one thing can be meant."""
+    monkeypatch.setattr(destination, "_has_grpc", lambda: True)
+    settings = Settings.from_environment(env={f"OTEL_EXPORTER_OTLP_{name}": value for name, value in env.items()})
+    assert (settings.destination.protocol, settings.destination.url) == (protocol, url)
+    assert [said in str(problem) for problem in settings.problems] == [True] * bool(said)

@@ -31,8 +31,10 @@ from telemetry.settings import destination, variables
 from telemetry.setup import Telemetry
 from tests.support import chat
 from tests.support.otlp_sink import OtlpSink
+from tests.support.processes import run
 
 LONG = "60000"
+NAMED = "import telemetry; telemetry.configure(); from tests.support import chat\n"
 MESSAGES = "messages_sent_total"
 
 
@@ -505,6 +507,26 @@ def _pass_uncatalogued(place: Place) -> None:
             meter = captured.telemetry.meter_provider.get_meter("opentelemetry.instrumentation.somebody")
             meter.create_counter("somebody.elses.count").add(1)
             assert captured.total("somebody.elses.count") == counted
+
+
+@proves(variables.CATALOGUE)
+def _catalogue(place: Place) -> None:
+    env = {"TELEMETRY_CATALOGUE": "tests.support.chat, tests.support.chat"}
+    assert Settings.from_environment(env=env).catalogue == ("tests.support.chat", "tests.support.chat")
+    assert Settings.from_environment(env={"TELEMETRY_CATALOGUE": "no-module"}).problems
+    finished = run(
+        'telemetry.counter(chat.MESSAGES_SENT).add(1, {"user_plan": "pro"})', place.sink.url, begin=NAMED, **env
+    )
+    assert not finished.errors
+    assert place.sink.total(MESSAGES, user_plan="pro") == 1
+
+
+@proves(variables.PROMETHEUS_CLIENT)
+def _prometheus_client(place: Place) -> None:
+    code = 'from prometheus_client import Counter; Counter("letters", "Sent.").inc(3)'
+    for value, counted in (("false", 0), ("true", 3)):
+        run(code, place.sink.url, TELEMETRY_PROMETHEUS_CLIENT=value)
+        assert place.sink.total("letters_total") == counted
 
 
 @proves(variables.STRICT)

@@ -1,0 +1,45 @@
+"""What a command of ``fleet-telemetry`` is, and how one speaks; what each does is in the file of its name."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from dataclasses import dataclass
+
+DONE, FOUND, CANNOT = 0, 1, 2
+"""Statuses: all is well; something is left to do or is missing; it cannot be run like this."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command. What does its work is imported when it runs, so that others do not load it.
+
+    Attributes:
+        name: The word on the command line.
+        help: Half a sentence for the list of commands.
+        description: Sentences for its own help.
+        add_arguments: Declares its arguments.
+        run: Does it, and returns the status.
+    """
+
+    name: str
+    help: str
+    description: str
+    add_arguments: Callable[[ArgumentParser], None]
+    run: Callable[[Namespace], int]
+
+
+def say(text: str) -> None:
+    """Write to standard output."""
+    print(text)  # noqa: T201 - a command line speaks
+
+
+def refuse(sentence: str) -> int:
+    """Say on standard error why a command cannot be run like this.
+
+    Returns:
+        The status.
+    """
+    print(sentence, file=sys.stderr)  # noqa: T201 - a command line speaks
+    return CANNOT

@@ -1,0 +1,62 @@
+"""``fleet-telemetry deliver``: delivers what dead processes of this host counted; ``telemetry/deliver.py`` does it."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
+
+from telemetry.cli.command import DONE, FOUND, Command, refuse, say
+
+if TYPE_CHECKING:
+    from telemetry.pipeline.adoption import Adopted
+    from telemetry.settings.settings import Settings
+
+
+def _add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--timeout", type=float, default=30.0, metavar="SECONDS", help="how long to try, 30 by default")
+
+
+def _run(given: Namespace) -> int:
+    from telemetry.deliver import deliver
+    from telemetry.settings.problems import SettingsError
+    from telemetry.settings.settings import Settings
+
+    try:
+        settings = Settings.from_environment()
+    except SettingsError as error:
+        return refuse(str(error))
+    if settings.problems:
+        return refuse("\n".join(map(str, settings.problems)))
+    if "otlp" not in settings.exporters:
+        exporters = ",".join(settings.exporters) or "none"
+        return refuse(f"OTEL_METRICS_EXPORTER={exporters!r} delivers nowhere: set it to otlp")
+    adopted = deliver(settings, given.timeout)
+    for line in _lines(adopted, settings):
+        say(line)
+    return FOUND if adopted.kept else DONE
+
+
+def _lines(adopted: Adopted, settings: Settings) -> list[str]:
+    lines = [f"delivered: {_processes(adopted.delivered)} in {settings.box_directory}"]
+    if adopted.kept:
+        lines.append(f"not delivered yet: {_processes(adopted.kept)}; they wait for the next one who tries")
+    if adopted.expired:
+        lines.append(f"dropped for their age (TELEMETRY_STATE_MAX_AGE): {_processes(adopted.expired)}")
+    for target, count in sorted(adopted.foreign.items()):
+        lines.append(f"for another collector ({target}): {_processes(count)}; run this with the OTEL_* of theirs")
+    return lines
+
+
+def _processes(count: int) -> str:
+    return f"{count} dead process" if count == 1 else f"{count} dead processes"
+
+
+COMMAND = Command(
+    name="deliver",
+    help="deliver what dead processes of this host counted",
+    description="Deliver what dead processes counted whose boxes are in TELEMETRY_STATE_DIR, to the collector that "
+    "OTEL_* names: as the last words of a container, in a preStop hook, by cron, after a crash. Processes that "
+    "live are left alone: they deliver themselves.",
+    add_arguments=_add_arguments,
+    run=_run,
+)

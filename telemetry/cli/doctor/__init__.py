@@ -1,0 +1,1 @@
+"""``fleet-telemetry doctor``: a file for each question it asks; ``examination.py`` joins the answers."""

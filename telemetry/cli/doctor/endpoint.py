@@ -1,0 +1,45 @@
+"""Does the service's own endpoint (`OTEL_METRICS_EXPORTER=prometheus`) answer?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from telemetry.cli import page
+from telemetry.cli.doctor.case import Case
+from telemetry.cli.doctor.check import Check
+from telemetry.cli.doctor.finding import Cause, Finding
+from telemetry.cli.doctor.fleet_series import levels, sample_name, totals
+
+GONE = Cause(
+    "endpoint-gone",
+    "Nothing answers at the endpoint that Prometheus should scrape.",
+    "start the service; its log says if the port was taken; correct OTEL_EXPORTER_PROMETHEUS_HOST and _PORT",
+    explains=("target-down", "fleet-absent"),
+)
+FOREIGN = Cause(
+    "endpoint-is-anothers",
+    "Another program answers at the endpoint.",
+    "set OTEL_EXPORTER_PROMETHEUS_PORT to a free port, or stop what has this one",
+    explains=("fleet-absent",),
+)
+
+
+def _run(case: Case) -> Iterator[Finding]:
+    settings = case.settings
+    if settings is None or "prometheus" not in settings.exporters or not case.is_about_sending:
+        return
+    host = settings.prometheus_host.replace("0.0.0.0", "127.0.0.1")
+    read = page.read(f"http://{host}:{settings.prometheus_port}/metrics")
+    ours = {sample_name(spec) for spec in (*totals(), *levels())}
+    if not read.answer.status:
+        yield GONE.found(f"nothing answers at {read.url}: {read.problem}")
+    elif not ours & read.by_name.keys():
+        yield FOREIGN.found(f"{read.url} is answered by something else", *sorted(read.by_name)[:3])
+
+
+CHECK = Check(
+    name="endpoint",
+    asks="Does the service's own endpoint (`OTEL_METRICS_EXPORTER=prometheus`) answer?",
+    causes=(GONE, FOREIGN),
+    run=_run,
+)

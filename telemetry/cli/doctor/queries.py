@@ -1,0 +1,92 @@
+"""Do the queries of alerts and dashboards parse and answer?"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from telemetry.cli.doctor.case import Case
+from telemetry.cli.doctor.check import Check
+from telemetry.cli.doctor.finding import Cause, Finding
+from telemetry.cli.prometheus_api import Prometheus, PrometheusError
+
+_AT_ONCE = 8
+_VARIABLES = {"$__rate_interval": "1m", "$__interval": "1m", "$__range": "1h", "$__from": "0", "$__to": "0"}
+_CHOSEN = re.compile(r"\$\{?(?!__)(\w+)(:\w+)?\}?")
+
+RULE = Cause(
+    "rule-fails",
+    "A rule of Prometheus cannot be evaluated, so its alert never fires.",
+    "correct the expression; series of two jobs that should be one are a frequent cause (many-to-many)",
+)
+PANEL = Cause(
+    "dashboard-query-fails",
+    "A query of a dashboard cannot be evaluated.",
+    "take the dashboards that belong to this version, or correct the panel",
+)
+
+
+def _run(case: Case) -> Iterator[Finding]:
+    if case.prometheus is None or case.prometheus.get().problem:
+        return
+    server = case.prometheus.get()
+    failing = [rule for rule in server.rules if rule.error]
+    if failing:
+        yield RULE.found(
+            f"{len(failing)} rules fail: {', '.join(rule.name for rule in failing[:3])}",
+            *(f"{rule.name}: {rule.error}" for rule in failing[:3]),
+        )
+    if case.asked.dashboards:
+        yield from _panels(Path(case.asked.dashboards), server.api)
+
+
+def _panels(directory: Path, api: Prometheus) -> Iterator[Finding]:
+    queries = [query for file in sorted(directory.rglob("*.json")) for query in _queries(file)]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        failed = [said for said in pool.map(lambda query: _failure(api, *query), queries) if said]
+    if failed:
+        yield PANEL.found(f"{len(failed)} of {len(queries)} queries of dashboards fail", *failed[:3])
+
+
+def _queries(file: Path) -> Iterator[tuple[str, str]]:
+    """Title of the panel and expression of every query of a dashboard."""
+    try:
+        dashboard = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return
+    yield from _of_panels(dashboard.get("panels", []) if isinstance(dashboard, dict) else [])
+
+
+def _of_panels(panels: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    for panel in panels:
+        targets = panel.get("targets") or []
+        yield from ((str(panel.get("title", "")), target["expr"]) for target in targets if target.get("expr"))
+        yield from _of_panels(panel.get("panels") or [])
+
+
+def _failure(api: Prometheus, title: str, expression: str) -> str:
+    """What Prometheus says against a query; empty where it evaluates it."""
+    try:
+        api.query(_filled(expression))
+    except PrometheusError as error:
+        return f"{title}: {error}"
+    return ""
+
+
+def _filled(expression: str) -> str:
+    """As Grafana sends it, with everything chosen."""
+    for name, value in _VARIABLES.items():
+        expression = expression.replace(name, value).replace(f"${{{name[1:]}}}", value)
+    return _CHOSEN.sub(".*", expression)
+
+
+CHECK = Check(
+    name="queries",
+    asks="Do the queries of alerts and dashboards parse and answer?",
+    causes=(RULE, PANEL),
+    run=_run,
+)

@@ -1,0 +1,112 @@
+"""Do the installed distributions go together?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import UTC, date, datetime
+from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions, version
+
+from telemetry.cli.doctor.case import Case
+from telemetry.cli.doctor.check import Check
+from telemetry.cli.doctor.finding import Cause, Finding, Severity
+
+_OURS = "fleet-telemetry"
+_VENDORS = ("openai", "anthropic", "litellm", "google-genai", "mistralai")
+_OLD = 365
+
+SHADOWED = Cause(
+    "package-shadowed",
+    "Another distribution installs a package `telemetry`, over the files of this one.",
+    "pip uninstall it, then pip install --force-reinstall fleet-telemetry",
+    explains=("assumption-broken", "hooks"),
+)
+CONFLICT = Cause(
+    "version-out-of-range",
+    "A library has a version that this one was not made for.",
+    "pip install 'fleet-telemetry[…]' with the extras you use, which chooses versions that fit",
+    explains=("assumption-broken",),
+)
+PRICES = Cause(
+    "prices-old",
+    "The price table of LLM vendors is old, so costs are wrong.",
+    "pip install --upgrade genai-prices, or set TELEMETRY_LLM_PRICES",
+    severity=Severity.WARNING,
+)
+
+
+def _run(_: Case) -> Iterator[Finding]:
+    shadowing = sorted(_shadowing(distributions()))
+    if shadowing:
+        yield SHADOWED.found(
+            f"{', '.join(shadowing)} also installs a package called telemetry",
+            remedy=f"pip uninstall {' '.join(shadowing)}, then pip install --force-reinstall {_OURS}",
+        )
+    for wanted, found in _conflicts():
+        yield CONFLICT.found(f"{found} is installed, and {_OURS} wants {wanted}")
+    yield from _prices(datetime.now(UTC).date())
+
+
+def _shadowing(installed: Iterable[Distribution]) -> set[str]:
+    """Other distributions with files in a package of our name."""
+    return {
+        each.metadata["Name"]
+        for each in installed
+        if _normal(each.metadata["Name"] or "") != _OURS and "telemetry" in _tops(each)
+    }
+
+
+def _tops(installed: Distribution) -> set[str]:
+    return {file.parts[0] for file in installed.files or () if len(file.parts) > 1 and file.suffix == ".py"}
+
+
+def _conflicts() -> Iterator[tuple[str, str]]:
+    """What is wanted, and what is installed instead; libraries that are not installed are not wanted."""
+    from opentelemetry.instrumentation.dependencies import get_dependency_conflicts
+
+    for requirement in sorted(_requirements()):
+        conflict = get_dependency_conflicts([requirement])
+        if conflict is not None and conflict.found:
+            yield requirement, str(conflict.found)
+
+
+def _requirements() -> set[str]:
+    """Those of this distribution and of its extras; of an extra, the libraries that hooks are for."""
+    try:
+        wanted = distribution(_OURS).requires or []
+    except PackageNotFoundError:  # a checkout
+        return set()
+    return {each.partition(";")[0].strip() for each in wanted}
+
+
+def _prices(today: date) -> Iterator[Finding]:
+    from telemetry.instrumentation.llm.pricing import price_table
+
+    if not any(map(_is_installed, _VENDORS)):
+        return
+    library, table = price_table()
+    try:
+        age = (today - date.fromisoformat(table)).days
+    except ValueError:
+        return
+    if age > _OLD:
+        yield PRICES.found(f"the newest price of genai-prices {library} is {age} days old ({table})")
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        return bool(version(name))
+    except PackageNotFoundError:
+        return False
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+CHECK = Check(
+    name="versions",
+    asks="Do the installed distributions go together?",
+    causes=(SHADOWED, CONFLICT, PRICES),
+    run=_run,
+)

@@ -1,0 +1,37 @@
+"""``fleet-telemetry files``: writes what runs beside a service; ``shipped.py`` knows what that is."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from telemetry.cli.command import DONE, Command, refuse, say
+
+
+def _add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("directory", type=Path, metavar="DIRECTORY", help="where to; made where it does not exist")
+    parser.add_argument("--overwrite", action="store_true", help="also over files that were changed")
+
+
+def _run(given: Namespace) -> int:
+    from telemetry.shipped import write_files
+
+    try:
+        written = write_files(given.directory, overwrite=given.overwrite)
+    except FileExistsError as error:
+        return refuse(f"there already, with other content: {error}; nothing is written. --overwrite replaces them")
+    except OSError as error:
+        return refuse(f"{given.directory} cannot be written to: {error}")
+    for path in written:
+        say(str(path))
+    return DONE
+
+
+COMMAND = Command(
+    name="files",
+    help="write the collector's configurations, dashboards and rules into a directory",
+    description="Write what runs beside a service: configurations of the collector, of Prometheus and of "
+    "Alertmanager, dashboards and their provisioning, alert and recording rules, and a runbook for each alert.",
+    add_arguments=_add_arguments,
+    run=_run,
+)

@@ -1,0 +1,1 @@
+"""``fleet-telemetry watch``: the fleet live in a terminal."""

@@ -1,0 +1,96 @@
+"""One question to an HTTP server, answered or not: for pages of metrics and for Prometheus; nothing here raises."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+
+PATIENCE = 2.0
+_LARGEST = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back.
+
+    Attributes:
+        url: What was asked.
+        status: Of HTTP; 0 where there was no answer.
+        body: What it says.
+        headers: With names in small letters.
+        failure: Why there was no answer; empty where there was.
+        at: Our clock when it came, in unix seconds.
+    """
+
+    url: str
+    status: int = 0
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    failure: str = ""
+    at: float = 0.0
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether it answered, and well."""
+        return self.status == http.client.OK
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with it, in half a sentence."""
+        return self.failure or f"it answers {self.status}"
+
+    def ahead(self) -> float | None:
+        """By how many seconds the server's clock is ahead of ours, to the second; ``None`` where it does not say."""
+        try:
+            return parsedate_to_datetime(self.headers["date"]).timestamp() - self.at
+        except (KeyError, ValueError):
+            return None
+
+
+def get(url: str, timeout: float = PATIENCE, *, accept: str = "*/*", body: bytes | None = None) -> Answer:
+    """Ask; redirects are not followed and proxies are not used.
+
+    Args:
+        url: An address of ``http`` or ``https``.
+        timeout: Seconds of silence until it is given up.
+        accept: Which form of the answer is wanted.
+        body: A form to post instead.
+    """
+    try:
+        return _ask(url, timeout, accept, body)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        return Answer(url, failure=_reason(error, timeout))
+
+
+def _ask(url: str, timeout: float, accept: str, body: bytes | None) -> Answer:
+    parts = urlsplit(url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.hostname or "", parts.port, timeout=timeout)
+    form = {"Content-Type": "application/x-www-form-urlencoded"} if body is not None else {}
+    try:
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        connection.request("GET" if body is None else "POST", path, body, {"Accept": accept, **form})
+        response = connection.getresponse()
+        headers = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(url, response.status, response.read(_LARGEST), headers, at=time.time())
+    finally:
+        connection.close()
+
+
+def _reason(error: Exception, timeout: float) -> str:
+    match error:
+        case TimeoutError():
+            return f"no answer within {timeout:g} s"
+        case socket.gaierror():
+            return "its name cannot be resolved"
+        case ssl.SSLError():
+            return f"TLS fails ({error.reason})"
+        case OSError():
+            return error.strerror or str(error)
+    return f"no HTTP ({type(error).__name__})"
