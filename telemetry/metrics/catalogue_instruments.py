@@ -25,15 +25,6 @@ from telemetry.metrics.stream import CataloguedStream
 
 _logger = logging.getLogger("telemetry")
 
-_UNNAMED = (
-    "%s is counted, but no module of the catalogue declares it: name its module in configure(catalogue=[...]) or "
-    "TELEMETRY_CATALOGUE, so that its series begin at 0"
-)
-_NOWHERE = (
-    "telemetry.configure() has not been called: what %s and other metrics of your own count goes nowhere; "
-    "call it where the process starts"
-)
-
 L = TypeVar("L", bound=Mapping[str, object])
 
 
@@ -56,7 +47,6 @@ class Instruments:
         self._bound: dict[str, Bound[Any]] = {}
         self._refused: dict[str, Spec[Any]] = {}
         self.is_configured = True
-        self._said = False
 
     def counter(self, spec: CounterSpec[L]) -> BoundCounter[L]:
         """The instrument of a counter."""
@@ -96,10 +86,11 @@ class Instruments:
 
     def _say_that_nobody_named(self, spec: Spec[Any]) -> None:
         if self.is_configured:
-            _logger.warning(_UNNAMED, spec.name)
-        elif not self._said:
-            self._said = True
-            _logger.warning(_NOWHERE, spec.name)
+            _logger.warning(
+                "%s is counted, but no module of the catalogue declares it: name its module in "
+                "configure(catalogue=[...]) or TELEMETRY_CATALOGUE, so that its series begin at 0",
+                spec.name,
+            )
 
     def _silent(self, spec: Spec[Any], other: Spec[Any], make: Callable[[Any], Bound[Any]]) -> Bound[Any]:
         """An instrument that counts for nobody, of a metric whose name is another one's."""

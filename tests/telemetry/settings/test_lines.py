@@ -11,6 +11,7 @@ from pathlib import Path
 from ssl import CERT_REQUIRED, PROTOCOL_TLS_SERVER, SSLContext
 from typing import Any
 
+import prometheus_client
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -22,7 +23,7 @@ import telemetry
 from support import exposition
 from support.ports import free_port
 from support.waiting import eventually
-from telemetry import Settings, SettingsError, testing
+from telemetry import Settings, SettingsError, process, setup, testing
 from telemetry.box.dead import dead_boxes
 from telemetry.deliver import deliver
 from telemetry.pipeline.transport import build_transport
@@ -461,6 +462,28 @@ def _buckets(place: Place) -> None:
         assert captured.buckets("http_request_duration_seconds", method="GET", endpoint="/x") == [0, 1, 0]
     wrong = {"TELEMETRY_HISTOGRAM_BUCKETS": "http_request_duration_seconds=2,1"}
     assert Settings.from_environment(env=wrong).histogram_buckets == {}
+
+
+@proves(variables.CATALOGUE)
+def _catalogue(place: Place) -> None:
+    place.monkeypatch.setattr(process.current, "configured", None)
+    place.monkeypatch.setattr(setup, "_set_globally", lambda provider: None)
+    place.monkeypatch.setenv("OTEL_METRICS_EXPORTER", "none")
+    place.monkeypatch.setenv("TELEMETRY_CATALOGUE", "tests.support.own_metrics, no name")
+    place.monkeypatch.delenv("TELEMETRY_STRICT")
+    assert "own_orders_total" in telemetry.configure("svc").catalogue.by_name
+    assert "has 'no name'" in str(Settings.from_environment().problems[0])
+
+
+@proves(variables.PROMETHEUS_CLIENT)
+def _prometheus_client(place: Place) -> None:
+    counter = prometheus_client.Counter("lines_proved", "Lines.", registry=prometheus_client.CollectorRegistry())
+    place.monkeypatch.setattr(prometheus_client.REGISTRY, "collect", counter.collect)
+    counter.inc(3)
+    for value, counted in (("true", 3), ("false", 0), ("perhaps", 0)):
+        settings = Settings.from_environment(env={"TELEMETRY_PROMETHEUS_CLIENT": value})
+        with testing.captured(settings) as captured:
+            assert captured.total("lines_proved_total") == counted
 
 
 @proves(variables.LLM_PRICES)
