@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-LONGEST = 25.0
+LONGEST = 40.0
 """Seconds that an import may take which computes, as on a busy machine."""
 _IDLE = 6.0  # seconds; one that waits this long for something else hangs
 _BETWEEN_LOOKS = 0.05

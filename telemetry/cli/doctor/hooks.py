@@ -85,7 +85,7 @@ def _run(case: Case) -> Iterator[Finding]:
 
 def _failed(application: Application, target: str) -> Finding:
     if application.failure == "slow":
-        return SLOW.found(f"the import of {target} does not end; it waits for something")
+        return SLOW.found(f"the import of {target} waits for something, or takes longer than {LONGEST:g} s")
     says = {"import": f"{target} cannot be imported", "attribute": f"there is no {target}"}
     return _FAILURES[application.failure].found(f"{says[application.failure]}: {application.says}")
 

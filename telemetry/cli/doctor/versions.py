@@ -14,6 +14,7 @@ from telemetry.cli.doctor.finding import Cause, Finding, Severity
 _OURS = "fleet-telemetry"
 _VENDORS = ("openai", "anthropic", "litellm", "google-genai", "mistralai")
 _OLD = 365
+_OUR_FILES = re.compile(r"^telemetry/[^,]*\.py", re.MULTILINE)
 
 SHADOWED = Cause(
     "package-shadowed",
@@ -52,12 +53,13 @@ def _shadowing(installed: Iterable[Distribution]) -> set[str]:
     return {
         each.metadata["Name"]
         for each in installed
-        if _normal(each.metadata["Name"] or "") != _OURS and "telemetry" in _tops(each)
+        if _OUR_FILES.search(_record(each)) and _normal(each.metadata["Name"] or "") != _OURS
     }
 
 
-def _tops(installed: Distribution) -> set[str]:
-    return {file.parts[0] for file in installed.files or () if len(file.parts) > 1 and file.suffix == ".py"}
+def _record(installed: Distribution) -> str:
+    """Its files, a line each, as they stand: to take them apart costs a third of a second for a hundred of them."""
+    return installed.read_text("RECORD") or installed.read_text("SOURCES.txt") or ""
 
 
 def _conflicts() -> Iterator[tuple[str, str]]:
