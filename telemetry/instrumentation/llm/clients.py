@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 OPENAI = {
-    "openai.resources.chat.completions.completions": (
+    "openai.resources.chat.completions": (
         *("Completions.create", "Completions.parse", "Completions.stream"),
         *("AsyncCompletions.create", "AsyncCompletions.parse", "AsyncCompletions.stream"),
     ),
@@ -27,8 +27,8 @@ _MESSAGES = (
     *("AsyncMessages.create", "AsyncMessages.parse", "AsyncMessages.stream"),
 )
 ANTHROPIC = {
-    "anthropic.resources.messages.messages": _MESSAGES,
-    "anthropic.resources.beta.messages.messages": _MESSAGES,
+    "anthropic.resources.messages": _MESSAGES,
+    "anthropic.resources.beta.messages": _MESSAGES,
 }
 _COMPLETIONS = ("completion", "acompletion", "text_completion", "atext_completion", "embedding", "aembedding")
 LITELLM = {
