@@ -21,14 +21,15 @@ from starlette_exporter.optional_metrics import request_body_size, response_body
 
 from grafana.rules.compatibility import FLOWER, INSTRUMENTATOR, PEERS, STARLETTE_EXPORTER, Peer
 from support.waiting import eventually
-from telemetry.catalogue import BY_NAME
+from telemetry.catalogue import BUILT_IN
+from telemetry.testing.promql import check
+from telemetry.testing.series import of_catalogue
 from tests.grafana import expressions
 from tests.grafana.expressions import GRAFANA
-from tests.grafana.linter import check
 from tests.grafana.live import Prometheus, prometheus_of
-from tests.grafana.series import of_catalogue
 from tests.grafana.test_alerts import run
 
+KNOWN = of_catalogue(BUILT_IN, ("prod",))
 FOLDER = GRAFANA / "compatibility"
 RULES = [(peer.name, rule) for peer in PEERS for rule in expressions.rules(FOLDER / f"{peer.name}.yaml")]
 OF = 'environment="prod"'
@@ -147,8 +148,8 @@ def test_rules_record_old_names(peer: Peer, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("peer", "rule"), RULES, ids=[f"{peer}/{rule['record']}" for peer, rule in RULES])
 def test_rule_is_sound(peer: str, rule: dict[str, Any]) -> None:
     """What it names exists, environments stay apart, and it records no name of ours, which would double it."""
-    assert check(rule["expr"], of_catalogue()) == []
-    assert rule["record"] not in of_catalogue()
+    assert check(rule["expr"], KNOWN) == []
+    assert rule["record"] not in KNOWN
 
 
 # --- what the peers' own code says ------------------------------------------------------------------------------------
@@ -258,4 +259,4 @@ async def test_both_run_without_doubling(tmp_path: Path) -> None:
 def test_same_names_are_relabelled() -> None:
     """A metric that has one name there and here is never recorded: it gets the labels at the scrape."""
     olds = [old for peer in PEERS for old in peer.olds]
-    assert {old.name for old in olds if old.keeps_its_name} == {old.name for old in olds} & set(BY_NAME)
+    assert {old.name for old in olds if old.keeps_its_name} == {old.name for old in olds} & BUILT_IN.by_name.keys()
