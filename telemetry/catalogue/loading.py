@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from importlib.metadata import entry_points
 from types import ModuleType
 
 from telemetry.catalogue._catalogue import Catalogue, CatalogueError
@@ -84,6 +83,8 @@ def _current_directory() -> Iterator[None]:
 
 def of_entry_points() -> Iterator[tuple[str, str]]:
     """The modules that installed distributions name in the group ``telemetry_catalogue``, each with who names it."""
+    from importlib.metadata import entry_points
+
     for point in entry_points(group=ENTRY_POINTS):
         owner = point.dist.name if point.dist else "a distribution"
         yield point.value, f"entry point {point.name!r} of {owner} (group {ENTRY_POINTS})"

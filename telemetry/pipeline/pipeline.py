@@ -24,7 +24,6 @@ from telemetry.pipeline.delivery import Delivery, Export, ExportListener
 from telemetry.pipeline.export import PeriodicExport
 from telemetry.pipeline.otlp import levels_of, standing_of
 from telemetry.pipeline.resource import build_resource, is_forked_child
-from telemetry.pipeline.sums import keeper
 from telemetry.pipeline.transport import build_transport, target_of
 from telemetry.settings.settings import Settings
 from telemetry.settings.values import Exporter
@@ -159,6 +158,8 @@ class Pipeline:
                 return Console(self, self.settings.export_interval)
 
     def _build_export(self) -> PeriodicExport:
+        from telemetry.pipeline.sums import keeper  # which loads OpenSSL
+
         _import_what_exports_import_lazily()
         settings = self.settings
         delivery = Delivery(build_transport(settings.destination), self._listener, self._provider.lock)
