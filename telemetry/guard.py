@@ -18,7 +18,7 @@ from telemetry.extras import MissingExtraError
 _logger = logging.getLogger("telemetry")
 _LOGGED_AT_MOST = 20
 
-STRICT_VARIABLE = "TELEMETRY_STRICT"
+RAISE_VARIABLE = "TELEMETRY_RAISE_ERRORS"  # of this project's tests; a host sets it never
 # They may be raised without a signal handler, by one thread into another.
 _TIME_OUTS = frozenset(
     {
@@ -42,9 +42,8 @@ def on_failure(listener: Callable[[BaseException], None] | None) -> None:
     _State.listener = listener
 
 
-def is_strict() -> bool:
-    """Whether ``TELEMETRY_STRICT`` is set: what would be logged is raised."""
-    return os.environ.get(STRICT_VARIABLE, "").strip().lower() in {"1", "true"}
+def _raises() -> bool:
+    return bool(os.environ.get(RAISE_VARIABLE))
 
 
 def swallow(error: BaseException, doing: str) -> None:
@@ -55,9 +54,9 @@ def swallow(error: BaseException, doing: str) -> None:
         doing: What telemetry was doing, for the log.
 
     Raises:
-        BaseException: ``error`` itself, if it is the host's, or where ``TELEMETRY_STRICT`` is set (our tests).
+        BaseException: ``error`` itself, if it is the host's, or where ``TELEMETRY_RAISE_ERRORS`` is set (our tests).
     """
-    if is_the_hosts(error) or is_strict():
+    if is_the_hosts(error) or _raises():
         raise error
     if getattr(_State.reporting, "now", False):
         return  # reporting a failure failed: once is enough

@@ -29,7 +29,7 @@ from telemetry.pipeline.pipeline import Pipeline
 from telemetry.settings.buckets import fitting
 from telemetry.settings.destination import Destination
 from telemetry.settings.problems import SettingsError
-from telemetry.settings.settings import Settings
+from telemetry.settings.settings import Settings, is_strict
 
 _logger = logging.getLogger("telemetry")
 
@@ -312,7 +312,7 @@ def _loaded(catalogue: Catalogue, named: Iterable[tuple[Module, str]]) -> Catalo
 def _complain(problems: Iterable[str]) -> None:
     """Say what is left out and why; where that is strict, do not go on."""
     found = list(problems)
-    if found and guard.is_strict():
+    if found and is_strict():
         raise SettingsError("; ".join(found))
     for problem in found:
         _logger.error("telemetry: %s; it is left out", problem)

@@ -40,7 +40,8 @@ def _boxes_of_this_session() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _strict(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(guard.STRICT_VARIABLE, "1")
+    monkeypatch.setenv(guard.RAISE_VARIABLE, "1")
+    monkeypatch.setenv("TELEMETRY_STRICT", "1")
     monkeypatch.setattr(guard._State, "failures", 0)  # a process logs so many only
 
 

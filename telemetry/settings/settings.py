@@ -132,11 +132,16 @@ class Settings:
             SettingsError: With ``TELEMETRY_STRICT=true``, naming every wrong setting, its value and the remedy.
         """
         reader = Reader(os.environ if env is None else env)
-        is_strict = reader.read(variables.STRICT)
+        strict = reader.read(variables.STRICT)
         settings = _read(reader, service_name)
-        if settings.problems and is_strict:
+        if settings.problems and strict:
             raise SettingsError("; ".join(map(str, settings.problems)))
         return settings
+
+
+def is_strict() -> bool:
+    """Whether what is wrong ends the start, ``TELEMETRY_STRICT=true``."""
+    return Reader(os.environ).read(variables.STRICT)
 
 
 def _read(reader: Reader, service_name: str | None) -> Settings:

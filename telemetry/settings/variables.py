@@ -263,8 +263,8 @@ EXPERIMENTAL_CONFIG_FILE = Variable(
 
 STRICT = Variable(
     "TELEMETRY_STRICT",
-    "`true`: a wrong value of any setting ends the start with `SettingsError`, and errors of this library are raised "
-    "instead of logged. For tests.",
+    "`true`: a wrong value of any setting, or a module of the catalogue that cannot be had, ends the start with "
+    "`SettingsError`.",
     False,
     values.boolean,
     "true or false",

@@ -16,7 +16,7 @@ from telemetry import guard, testing
 
 @pytest.fixture(autouse=True)
 def _anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(guard.STRICT_VARIABLE)
+    monkeypatch.delenv(guard.RAISE_VARIABLE)
     monkeypatch.setattr(guard._State, "failures", 0)
     monkeypatch.setattr(guard._State, "listener", None)
 
@@ -153,7 +153,7 @@ def test_labels_do_not_swallow_a_time_out(captured: testing.Captured) -> None:
 
 
 def test_our_tests_see_failures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With `TELEMETRY_STRICT` nothing is swallowed."""
-    monkeypatch.setenv(guard.STRICT_VARIABLE, "1")
+    """With `TELEMETRY_RAISE_ERRORS` nothing is swallowed."""
+    monkeypatch.setenv(guard.RAISE_VARIABLE, "1")
     with pytest.raises(ValueError, match="ours"):
         _fail()

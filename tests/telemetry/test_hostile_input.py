@@ -41,7 +41,7 @@ def _hostile_names(seed: int) -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def _as_in_production(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(guard.STRICT_VARIABLE)
+    monkeypatch.delenv(guard.RAISE_VARIABLE)
 
 
 def _assert_bounded(captured: testing.Captured) -> None:

@@ -44,7 +44,7 @@ def test_closed_series_exist_at_zero(captured: testing.Captured) -> None:
 
 def test_levels_add_up_and_readers_may_fail(captured: testing.Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     """Readers of one level add up; one that fails takes neither the others nor the collection with it."""
-    monkeypatch.delenv(guard.STRICT_VARIABLE)
+    monkeypatch.delenv(guard.RAISE_VARIABLE)
     level = captured.telemetry.instruments.observed_level(CONNECTIONS_ACTIVE)
 
     def broken() -> Iterator[Any]:
@@ -103,7 +103,7 @@ def test_first_records_of_all_threads_count() -> None:
 
 def test_start_that_fails_is_tried_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A pipeline that cannot start stays silent; no event tries again, and none fails."""
-    monkeypatch.delenv(guard.STRICT_VARIABLE)
+    monkeypatch.delenv(guard.RAISE_VARIABLE)
     tries = []
 
     def fail(*args: object) -> None:
@@ -181,7 +181,7 @@ def _recording(captured: testing.Captured, spec: Any) -> Any:
 @pytest.mark.parametrize("spec", CHAT.specs, ids=lambda spec: spec.name)
 def test_hostile_input_never_raises(spec: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """No labels and no amount, however wrong, raise into the application, and a right one still counts afterwards."""
-    monkeypatch.delenv(guard.STRICT_VARIABLE)
+    monkeypatch.delenv(guard.RAISE_VARIABLE)
     with testing.captured(catalogue=chat) as captured:
         record = _recording(captured, spec)
         amounts = [1, float("nan"), float("inf"), -float("inf"), -1, "1", None, object(), 10**400, True]

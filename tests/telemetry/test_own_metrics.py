@@ -246,7 +246,7 @@ def test_module_that_cannot_be_had(
     monkeypatch.setenv("TELEMETRY_CATALOGUE", f"tests.support.own_metrics,{name}")
     with pytest.raises(SettingsError, match=said):
         telemetry.configure("own")
-    monkeypatch.delenv(guard.STRICT_VARIABLE)
+    monkeypatch.delenv("TELEMETRY_STRICT")
     configured = telemetry.configure("own")
     assert "own_orders_total" in configured.catalogue.by_name
     (line,) = [record for record in caplog.records if record.levelname == "ERROR"]
@@ -258,7 +258,7 @@ def test_metric_whose_name_is_taken_counts_for_nobody(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A verb of a metric that clashes with another one does not count into that one, and says so once."""
-    monkeypatch.delenv(guard.STRICT_VARIABLE)
+    monkeypatch.delenv(guard.RAISE_VARIABLE)
     mine = telemetry.counter(CounterSpec(name="http_requests_total", help="Mine.", labels=NoLabels))
     with testing.captured() as captured:
         mine.add(5, {})

@@ -25,7 +25,7 @@ from tests.telemetry.http.nested import ASKED, nested
 def _as_in_a_new_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     routers.stop_listening()
     monkeypatch.setattr(process.current, "told", set())
-    monkeypatch.delenv(guard.STRICT_VARIABLE)
+    monkeypatch.delenv(guard.RAISE_VARIABLE)
     yield
     monkeypatch.undo()
     routers.stop_listening()

@@ -54,7 +54,7 @@ def test_illegal_amounts_are_reported(captured: testing.Captured, amount: float)
 
 def test_wrong_types_never_raise(captured: testing.Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     """Outside our own tests a mistake in a call is swallowed, and the application goes on."""
-    monkeypatch.delenv(guard.STRICT_VARIABLE)
+    monkeypatch.delenv(guard.RAISE_VARIABLE)
     wrong: Any = object()
     chat.of(captured.telemetry).audio_transcribed(seconds=1, provider=wrong, language=wrong)
     chat.of(captured.telemetry).image_generated(model="m", count=wrong)

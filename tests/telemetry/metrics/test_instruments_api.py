@@ -158,7 +158,7 @@ def test_attributes_are_taken_at_the_call(provider: MeterProvider, meter: api.Me
 
 def test_odd_attributes_become_text(provider: MeterProvider, meter: api.Meter, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is no value of OpenTelemetry becomes text, of bounded length; nothing raises, every event counts."""
-    monkeypatch.delenv(guard.STRICT_VARIABLE)
+    monkeypatch.delenv(guard.RAISE_VARIABLE)
     counter = meter.create_counter("c")
     odd = [None, object(), b"\xff", {"x": 1}, 10**30, "\ud800", "y" * 5_000, float("nan")]
     for value in odd:
@@ -243,7 +243,7 @@ def test_every_callback_is_asked_and_one_may_fail(
     provider: MeterProvider, meter: api.Meter, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A callback that raises takes neither the others' observations nor the collection with it."""
-    monkeypatch.delenv(guard.STRICT_VARIABLE)
+    monkeypatch.delenv(guard.RAISE_VARIABLE)
 
     def broken(options: CallbackOptions) -> Iterable[Observation]:
         raise RuntimeError("no")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from telemetry import Settings, SettingsError, guard, setup, testing
+from telemetry import Settings, SettingsError, setup, testing
 from telemetry.box.header import Role
 from telemetry.catalogue import HistogramSpec, http
 from tests.support.chat import CHAT
@@ -75,7 +75,7 @@ def test_unfit_buckets(
     settings = Settings.from_environment(None, {NAME: wrong})
     with pytest.raises(SettingsError, match=said):
         setup.Telemetry(settings)
-    monkeypatch.delenv(guard.STRICT_VARIABLE)
+    monkeypatch.delenv("TELEMETRY_STRICT")
     with testing.captured(settings) as captured:
         captured.telemetry.http.answered("GET", "/x", 200, 0.1)
         assert len(captured.buckets("http_request_duration_seconds", method="GET", endpoint="/x")) == 15

@@ -276,7 +276,7 @@ import telemetry
 from tests.support import chat
 t = telemetry.configure("test", catalogue=chat)
 """
-    run("chat.of(t).message_sent(plan='free')", sink.url, begin=begin, TELEMETRY_STRICT="")
+    run("chat.of(t).message_sent(plan='free')", sink.url, begin=begin, TELEMETRY_RAISE_ERRORS="")
     assert sink.total("messages_sent_total") == 1
 
 

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from support.waiting import eventually
-from telemetry import Settings, setup, testing
+from telemetry import Settings, guard, setup, testing
 from telemetry.instrumentation import registry as module
 from tests.support.otlp_sink import OtlpSink
 from tests.support.processes import run, started
@@ -97,7 +97,7 @@ def test_metrics_are_bounded(
 
 def test_collector_that_fails_takes_nobody_with_it(own: CollectorRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
     """A collector of the application that raises costs its registry one reading, not our export."""
-    monkeypatch.delenv("TELEMETRY_STRICT")
+    monkeypatch.delenv(guard.RAISE_VARIABLE)
 
     class Broken:
         def describe(self) -> list[prometheus_client.Metric]:
