@@ -108,7 +108,9 @@ def started(
         "UVICORN_TIMEOUT_WORKER_HEALTHCHECK": "60",  # a machine under load is no reason to start workers anew
     }
     needed = {name: value.format(**words) for name, value in launcher.variables.items()}
-    inherited = {name: value for name, value in os.environ.items() if name not in {"TELEMETRY_STRICT", "TELEMETRY_RAISE_ERRORS"}}
+    inherited = {
+        name: value for name, value in os.environ.items() if name not in {"TELEMETRY_STRICT", "TELEMETRY_RAISE_ERRORS"}
+    }
     log = folder / "log.txt"
     with log.open("wb") as output:
         process = subprocess.Popen(

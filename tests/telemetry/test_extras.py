@@ -38,7 +38,9 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedPro
     """It goes on to its end, whatever it lacks."""
     state = str(tmp_path_factory.mktemp("state"))
     variables = {"OTEL_METRICS_EXPORTER": "prometheus", "TELEMETRY_STATE_DIR": state, "PYTHONPATH": str(ROOT)}
-    environment = {name: value for name, value in os.environ.items() if name not in {"TELEMETRY_STRICT", "TELEMETRY_RAISE_ERRORS"}} | variables
+    environment = {
+        name: value for name, value in os.environ.items() if name not in {"TELEMETRY_STRICT", "TELEMETRY_RAISE_ERRORS"}
+    } | variables
     command = [sys.executable, "-c", WITHOUT, *LIBRARIES]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
 

@@ -150,6 +150,7 @@ def test_nothing_is_said_before_configure(
 ) -> None:
     """What a module counts while it is imported, before anybody could name it, is no reason for a line."""
     monkeypatch.setattr(process.current, "_silent", None)
+    monkeypatch.setattr(process.current, "measured", process.Measured())
     own.ORDERS.declare({"plan": "free", "shop": "a"})
     telemetry.counter(TIERED).add(1, {"tier": Tier.TIN})
     assert caplog.records == []

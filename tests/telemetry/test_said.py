@@ -36,6 +36,7 @@ def test_hooks_without_configure(monkeypatch: pytest.MonkeyPatch, caplog: pytest
     """Hooks that record before anybody called `configure()` say so once; verbs alone, and tests that capture, do not."""
     monkeypatch.setattr(process.current, "configured", None)
     monkeypatch.setattr(process.current, "_silent", None)
+    monkeypatch.setattr(process.current, "measured", process.Measured())
     telemetry.get().errors.occurred("ValueError", component="shop")
     assert _said(caplog, "configure()") == []
     app = FastAPI()

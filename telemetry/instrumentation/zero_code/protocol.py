@@ -1,6 +1,6 @@
-"""Chooses OTLP over HTTP where gRPC would be spoken to the port on which collectors take HTTP.
+"""Chooses OTLP over HTTP before the distro of ``opentelemetry-distro`` sets gRPC wherever the user sets no protocol.
 
-The distro of ``opentelemetry-distro`` sets gRPC wherever the user sets no protocol, so his endpoint decides.
+What does not fit a port all the same is found where settings are read (``settings/destination.py``).
 """
 
 from __future__ import annotations
@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import MutableMapping
 from urllib.parse import urlsplit
 
+from telemetry.settings.destination import GRPC_PORT, HTTP_PORT
+
 HTTP = "http/protobuf"
-_HTTP_PORT = 4318
 _GENERAL = "OTEL_EXPORTER_OTLP_PROTOCOL"
 _OF_METRICS = "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL"
 
@@ -20,9 +21,11 @@ def choose(environment: Environment) -> None:
     """Set what the user leaves open, before another distro does."""
     if _value(environment, _GENERAL):
         return
-    if _port(environment.get("OTEL_EXPORTER_OTLP_ENDPOINT", "")) == _HTTP_PORT:
+    endpoint = _value(environment, "OTEL_EXPORTER_OTLP_ENDPOINT")
+    if _port(endpoint) == HTTP_PORT:
         environment[_GENERAL] = HTTP
-    environment.setdefault(_OF_METRICS, HTTP)
+    if _port(_value(environment, "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT") or endpoint) != GRPC_PORT:
+        environment.setdefault(_OF_METRICS, HTTP)
 
 
 def _value(environment: Environment, name: str) -> str:

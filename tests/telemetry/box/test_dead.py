@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from support.waiting import eventually
+from telemetry.box.box import Box
 from telemetry.box.dead import dead_boxes
 from telemetry.box.header import Role
 from telemetry.box.locks import is_locked
@@ -88,8 +90,9 @@ os._exit(0)
     )
     try:
         parent.wait(20)
-        (box,) = dead_boxes(directory)
-        box.leave()
+        found: list[Box] = []
+        assert eventually(lambda: found.extend(dead_boxes(directory)) or found)  # once the child has begun
+        found[0].leave()
     finally:
         os.killpg(parent.pid, signal.SIGKILL)
         parent.communicate()

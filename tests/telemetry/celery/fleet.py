@@ -82,7 +82,11 @@ class Fleet:
             "OTEL_EXPORTER_OTLP_ENDPOINT": self.sink.url,
             "OTEL_METRIC_EXPORT_INTERVAL": "500",
         }
-        return {**{k: v for k, v in os.environ.items() if k not in {"TELEMETRY_STRICT", "TELEMETRY_RAISE_ERRORS"}}, **own, **more}
+        return {
+            **{k: v for k, v in os.environ.items() if k not in {"TELEMETRY_STRICT", "TELEMETRY_RAISE_ERRORS"}},
+            **own,
+            **more,
+        }
 
     def start_worker(
         self, *options: str, name: str = "w1", wait: bool = True, application: str = TASKS, **env: str

@@ -45,14 +45,15 @@ print(json.dumps({
     "measured": configured is not None,
     "meters": type(metrics.get_meter_provider()).__module__,
     "tracers": type(trace.get_tracer_provider()).__module__,
-    "protocol": settings and settings.protocol,
-    "sink": settings and settings.sink,
+    "protocol": settings and settings.destination.protocol,
+    "exporters": settings and settings.exporters,
     "other": [os.environ.get("OTHER_DISTRO"), os.environ.get("OTHER_SAW")],
     "imported": [name for name in ("fastapi", "celery", "sqlalchemy", "openai", "anthropic") if name in sys.modules],
 }))
 """
 # Under another distro they import their libraries at once, which takes seconds.
 FOREIGN_OFF = {"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "anthropic,celery,fastapi,openai,sqlalchemy"}
+LEFT_OUT = ("OTEL_", "TELEMETRY_ROOT", "TELEMETRY_STRICT")
 OURS, THEIRS = "telemetry.metrics.provider", "opentelemetry.sdk.metrics._internal"
 
 
@@ -79,7 +80,7 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(command: list[str], *paths: Path, **variables: str) -> tuple[list[Any], str]:
     """What a program tells, line by line, and what it logs."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "TELEMETRY_ROOT"))}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(LEFT_OUT)}
     path = os.pathsep.join(map(str, [*paths, ROOT]))
     own = {"PYTHONPATH": path, "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318", "TELEMETRY_EXIT_DEADLINE": "0.1"}
     done = subprocess.run(command, env={**inherited, **own, **variables}, capture_output=True, text=True, check=True)
@@ -92,7 +93,7 @@ def test_ours_stands_before_another(site: Path, other: Path) -> None:
     assert told["meters"] == OURS
     assert told["tracers"] == "opentelemetry.sdk.trace"
     assert told["other"] == ["configured", "none"]
-    assert (told["sink"], told["protocol"]) == ("otlp", "http/protobuf")
+    assert (told["exporters"], told["protocol"]) == (["otlp"], "http/protobuf")
     assert "Overriding" not in log
     assert log.count("telemetry: measures ") == 1
     assert "http://127.0.0.1:4318/v1/metrics" in log
