@@ -19,13 +19,20 @@ FLEETS = ("tests/fleet/", "tests/grafana/")
 TOGETHER = ("tests/telemetry/cli/",)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def _path(item: pytest.Item) -> str:
+    return item.path.relative_to(item.config.rootpath).as_posix()
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
     """Where several processes share the tests, a file's stay together, and those of fleets, and of a folder."""
-    paths = {item: item.path.relative_to(item.config.rootpath).as_posix() for item in items}
-    for item, path in paths.items():
-        together = next((folder for folder in TOGETHER if path.startswith(folder)), path)
-        item.add_marker(pytest.mark.xdist_group("fleets" if path.startswith(FLEETS) else together))
-    items.sort(key=lambda item: not paths[item].startswith(FLEETS))
+    path = _path(item)
+    together = next((folder for folder in TOGETHER if path.startswith(folder)), path)
+    item.add_marker(pytest.mark.xdist_group("fleets" if path.startswith(FLEETS) else together))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Fleets come first."""
+    items.sort(key=lambda item: not _path(item).startswith(FLEETS))
 
 
 @pytest.fixture(scope="session", autouse=True)
