@@ -47,7 +47,7 @@ logs:  ## follow the logs; NAME=app-1 for one of them
 	@$(FLEET) logs $(NAME)
 
 test: install check test-collector  ## every check and test of a change, under 30 minutes
-	$(PYTHON) -m pytest --numprocesses 2 --dist loadgroup -m "not slow and not accuracy and not chaos and not brokers and not postgres"
+	$(PYTHON) -m pytest --numprocesses 2 --no-loadscope-reorder -m "not slow and not accuracy and not chaos and not brokers and not postgres"
 
 test-collector:  ## the Go tests of the collector's components
 	cd collector && go test ./...

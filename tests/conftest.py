@@ -6,8 +6,10 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from support.memory import MEMORY
 from telemetry import guard, testing
@@ -19,20 +21,26 @@ FLEETS = ("tests/fleet/", "tests/grafana/")
 TOGETHER = ("tests/telemetry/cli/",)
 
 
-def _path(item: pytest.Item) -> str:
-    return item.path.relative_to(item.config.rootpath).as_posix()
+def _together(path: str) -> str:
+    """The name of what has to stay in one process, where several share the tests: a file, a folder, whole fleets."""
+    return "fleets" if path.startswith(FLEETS) else next((part for part in TOGETHER if path.startswith(part)), path)
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Where several processes share the tests, a file's stay together, and those of fleets, and of a folder."""
-    path = _path(item)
-    together = next((folder for folder in TOGETHER if path.startswith(folder)), path)
-    item.add_marker(pytest.mark.xdist_group("fleets" if path.startswith(FLEETS) else together))
+class Shared(LoadScopeScheduling):
+    """Shares tests out; what shares fixtures stays together."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _together(nodeid.partition("::")[0])
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Shared:
+    """How several processes share the tests."""
+    return Shared(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Fleets come first."""
-    items.sort(key=lambda item: not _path(item).startswith(FLEETS))
+    items.sort(key=lambda item: _together(item.nodeid.partition("::")[0]) != "fleets")
 
 
 @pytest.fixture(scope="session", autouse=True)
