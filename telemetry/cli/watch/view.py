@@ -110,8 +110,9 @@ def _alerts(moment: Moment, rows: int, width: int) -> Iterable[RenderableType]:
         return
     table = Table(box=None, padding=(0, 1, 0, 0), width=width, show_header=True, header_style="bold cyan")
     firing = sum(alert.state == "firing" for alert in moment.alerts)
+    pending = len(moment.alerts) - firing
     table.add_column(f"ALERTS {firing}", no_wrap=True)
-    table.add_column("", no_wrap=True, overflow="ellipsis", ratio=1)
+    table.add_column(f"{pending} pending" if pending else "", no_wrap=True, overflow="ellipsis", ratio=1)
     for alert in moment.alerts[:rows]:
         style = {"critical": "red", "warning": "yellow"}.get(alert.severity, "") if alert.state == "firing" else "dim"
         table.add_row(alert.name, alert.about, style=style)

@@ -167,6 +167,14 @@ def test_picture_fits_the_terminal(width: int, height: int) -> None:
         assert any(heading in line for line in lines), heading
 
 
+def test_pending_alerts_are_told_from_firing_ones() -> None:
+    """The heading counts both, for a terminal without colours."""
+    states = {"Fires": "firing", "Waits": "pending", "Waits2": "pending"}
+    alerts = [Alert(name, "warning", state, "about") for name, state in states.items()]
+    (heading,) = [line for line in _drawn(Moment({}, seconds=10.0, alerts=alerts)) if "ALERTS" in line]
+    assert heading.split() == ["ALERTS", "1", "2", "pending"]
+
+
 def test_quiet_fleet_has_a_picture() -> None:
     """A fleet without an event, and the first read, show zeros and no error."""
     assert any("rates from the next read on" in line for line in _drawn(Moment()))
