@@ -254,7 +254,10 @@ def configure(
             catalogue.
     """
     with process.current.lock:
-        asked = settings or Settings.from_environment(service_name)
+        before = process.current.configured
+        asked = settings or Settings.from_environment(
+            service_name or (before.settings.service_name if before else None)
+        )
         if process.current.configured is None:
             loaded = _loaded(BUILT_IN, [*_given(catalogue), *_installed(asked)])
         else:

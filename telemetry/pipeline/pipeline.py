@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
@@ -31,6 +32,7 @@ from telemetry.settings.values import Exporter
 _logger = logging.getLogger("telemetry")
 
 _LEAST_EXIT_SECONDS = 0.5
+_LONGEST = threading.TIMEOUT_MAX / 2  # a century
 
 
 class Way(Protocol):
@@ -77,7 +79,7 @@ class Pipeline:
         observe: Callable[[], None],
         settle: Settle,
     ) -> None:
-        self.settings = settings
+        self.settings = _waitable(settings)
         self._provider = provider
         self._listener = listener
         self._settle = settle
@@ -138,7 +140,7 @@ class Pipeline:
         """Export again, also what was recorded since ``shutdown()``."""
         with self._provider.lock:
             since = self._provider.renew()
-            self.settings = settings
+            self.settings = _waitable(settings)
             self._begin()
             self._retired = [since] if since is not None else []
         self.start()
@@ -176,24 +178,34 @@ class Pipeline:
 
     def force_flush(self, timeout: float) -> bool:
         """Export what is recorded now; whether everything was acknowledged within ``timeout`` seconds."""
-        deadline = time.monotonic() + timeout
-        flushed = [way.force_flush(max(0.0, deadline - time.monotonic())) for way in self._ways.values()]
-        return all(flushed)
+        deadline = time.monotonic() + min(timeout, _LONGEST)
+        return self._of_each("flushing", lambda way: way.force_flush(max(0.0, deadline - time.monotonic())))
 
     def deliver_before_exit(self) -> None:
         """Export what is recorded, for servers that end without exit handlers; ``shutdown()`` waits no second time."""
         begun = time.monotonic()
         if not self._ways or self.has_heir():
             return
-        with guard.guarded("delivering what a server recorded before its end"):
-            delivered = [way.deliver_before_exit(self.settings.exit_deadline) for way in self._ways.values()]
-            if not all(delivered):
-                left = self.settings.exit_deadline - (time.monotonic() - begun)
-                self._exit_seconds = max(left, min(_LEAST_EXIT_SECONDS, self.settings.exit_deadline))
+        deadline = self.settings.exit_deadline
+        doing = "delivering what a server recorded before its end"
+        if not self._of_each(doing, lambda way: way.deliver_before_exit(deadline)):
+            left = deadline - (time.monotonic() - begun)
+            self._exit_seconds = max(left, min(_LEAST_EXIT_SECONDS, deadline))
+
+    def _of_each(self, doing: str, ask: Callable[[Way], object]) -> bool:
+        """Whether each way says yes; what one of them raises is no, and keeps the others from nothing."""
+        said = []
+        for way in list(self._ways.values()):
+            said.append(False)
+            with guard.guarded(doing):
+                said[-1] = bool(ask(way))
+        return all(said)
 
     def leave_no_box(self) -> None:
         """Remove the box if it is done; should the process go on, its next event makes another one."""
         with self._provider.lock:
+            if self._provider.has_box and self._provider.box.is_shown:
+                return  # it stays for the endpoint, and so would each of those that came after it
             box = self._provider.renew()
             self._retired += [box] if box is not None else []
             self._close_retired()
@@ -203,13 +215,10 @@ class Pipeline:
         if self._closed:
             return
         self._closed = True
-        with guard.guarded("delivering the last metrics"):
-            has_heir = self.has_heir()
-            for way in self._ways.values():
-                if has_heir:
-                    way.leave()
-                else:
-                    way.shutdown(self._exit_seconds)
+        if self.has_heir():
+            self._of_each("leaving the last metrics", lambda way: way.leave())
+        else:
+            self._of_each("delivering the last metrics", lambda way: way.shutdown(self._exit_seconds))
         with guard.guarded("closing the box"), self._provider.lock:
             self._ended = True
             current = self._provider.renew()
@@ -227,8 +236,7 @@ class Pipeline:
         self._heir = path or self._heir
         for box in self._retired:
             box.leave()
-        for way in self._ways.values():
-            way.after_fork_in_child()
+        self._of_each("letting go of what is the parent's", lambda way: way.after_fork_in_child())
         self._provider.after_fork_in_child()
         self._begin()
 
@@ -306,6 +314,12 @@ class Pipeline:
     def levels(self) -> MetricsData | None:
         """Every level and gauge as an export."""
         return levels_of(self.series(), self._resource, self._began, time.time_ns())
+
+
+def _waitable(settings: Settings) -> Settings:
+    """The same settings with times that threads can wait for: who sets more means never."""
+    names = ("export_interval", "export_timeout", "exit_deadline")
+    return replace(settings, **{name: min(getattr(settings, name), _LONGEST) for name in names})
 
 
 def _import_what_exports_import_lazily() -> None:

@@ -13,6 +13,8 @@ import threading
 import time
 from asyncio import to_thread
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from socket import AF_INET6
+from socketserver import TCPServer
 from typing import Any, NamedTuple, Protocol
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
@@ -178,9 +180,10 @@ class PrometheusEndpoint:
     def _listen(self) -> None:
         if self._server is not None:
             return
+        host, _ = self._address()
         try:
             server = make_server(
-                *self._address(), wsgi_app(lambda: self), server_class=ThreadingWSGIServer, handler_class=_Quiet
+                *self._address(), wsgi_app(lambda: self), server_class=_server_for(host), handler_class=_Quiet
             )
         except OSError as error:
             self._explain(error)
@@ -221,6 +224,27 @@ class _OfHost(Collector):
     def describe(self) -> Iterable[Metric]:
         """They are not known before they are read."""
         return ()
+
+
+class _Server(ThreadingWSGIServer):
+    """Does not ask a name server, which may take its time, by which name this host is known."""
+
+    def server_bind(self) -> None:
+        """Take the port."""
+        TCPServer.server_bind(self)
+        host, port = self.server_address[:2]
+        self.server_name, self.server_port = str(host), int(port)
+        self.setup_environ()
+
+
+class _ServerOfIPv6(_Server):
+    """The same for an address of IPv6."""
+
+    address_family = AF_INET6
+
+
+def _server_for(host: str) -> type[_Server]:
+    return _ServerOfIPv6 if ":" in host else _Server
 
 
 class _Quiet(WSGIRequestHandler):

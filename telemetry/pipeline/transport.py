@@ -214,12 +214,13 @@ def _partly(response: requests.Response, destination: Destination) -> str:
 def _failed(error: Exception, timeout: float, destination: Destination) -> Answer:
     import requests
 
+    root = destination.without_secrets(_root(error))[:200]
     if _was_never_connected(error):
         hint = hints.of_no_connection(destination, is_tls=isinstance(error, requests.exceptions.SSLError))
-        return Answer(Outcome.UNREACHABLE, f"no connection ({_root(error)}){hint}")
+        return Answer(Outcome.UNREACHABLE, f"no connection ({root}){hint}")
     if isinstance(error, requests.Timeout):
         return Answer(Outcome.UNANSWERED, f"no answer within {timeout:.3g} s")
-    return Answer(Outcome.UNANSWERED, f"no answer ({_root(error)}){hints.of_no_answer(destination)}")
+    return Answer(Outcome.UNANSWERED, f"no answer ({root}){hints.of_no_answer(destination)}")
 
 
 def _was_never_connected(error: Exception) -> bool:
@@ -237,7 +238,7 @@ def _root(error: BaseException) -> str:
     reason = getattr(error.args[0] if error.args else None, "reason", None)
     inner = error.__cause__ or error.__context__ or reason
     cause = getattr(inner, "__cause__", None) or getattr(reason, "__cause__", None)
-    return str(cause or reason or error)[:200]
+    return str(cause or reason or error)
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:
@@ -286,7 +287,7 @@ def build_transport(destination: Destination) -> Transport:
         from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
     compressions = {"gzip": grpc.Compression.Gzip, "deflate": grpc.Compression.Deflate}
     exporter = OTLPMetricExporter(
-        endpoint=destination.url,
+        endpoint=destination.address,  # credentials in it would only go to the log of gRPC
         insecure=destination.insecure,
         credentials=None if destination.insecure else _credentials(grpc, destination),
         headers=dict(destination.headers),
@@ -311,5 +312,6 @@ def target_of(settings: Settings) -> str:
     from hashlib import sha256  # which loads OpenSSL
 
     destination = settings.destination
-    secret = (urlsplit(destination.url).netloc, sorted(destination.headers.items()))
+    parts = urlsplit(destination.url)
+    secret = (parts.netloc + (f"?{parts.query}" if parts.query else ""), sorted(destination.headers.items()))
     return f"{destination.protocol} {destination.address} {sha256(repr(secret).encode()).hexdigest()[:8]}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from importlib.util import find_spec
 from typing import Any, Literal, cast
 from urllib.parse import urlsplit, urlunsplit
@@ -18,6 +18,7 @@ Compression = Literal["gzip", "deflate", "none"]
 PATH = "/v1/metrics"
 HTTP_PORT, GRPC_PORT = 4318, 4317
 GRPC_PACKAGE = "opentelemetry-exporter-otlp-proto-grpc"
+_SHORTEST_SECRET = 4  # of less, every other word has some
 _DEFAULT_HTTP, _DEFAULT_GRPC = f"http://localhost:{HTTP_PORT}", f"http://localhost:{GRPC_PORT}"
 
 
@@ -59,12 +60,30 @@ class Destination:
         """The URL without credentials."""
         return without_credentials(self.url)
 
+    def __repr__(self) -> str:
+        """Without what is secret, as it may land in a log or a traceback."""
+        others = (
+            (known.name, getattr(self, known.name)) for known in fields(self) if known.repr and known.name != "url"
+        )
+        return f"Destination(url={self.address!r}, {', '.join(f'{name}={value!r}' for name, value in others)})"
+
+    def without_secrets(self, text: str) -> str:
+        """What a library says of a failed request, which may quote the URL or a header."""
+        place, _, query = self.url.partition("?")
+        credentials = place.rpartition("@")[0].rpartition("://")[2]
+        for secret in (self.url, credentials, query, *self.headers.values()):
+            if len(secret) >= _SHORTEST_SECRET:
+                text = text.replace(secret, self.address if secret == self.url else "…")
+        return text
+
 
 def without_credentials(url: str) -> str:
     """A URL that may be shown."""
-    before, separator, rest = url.rpartition("@")
+    place, query, _ = url.partition("?")
+    before, separator, rest = place.rpartition("@")
     scheme = before.partition("://")
-    return url if not separator else (f"{scheme[0]}://{rest}" if scheme[1] else rest)
+    shown = place if not separator else (f"{scheme[0]}://{rest}" if scheme[1] else rest)
+    return f"{shown}?…" if query else shown  # some vendors take their key there
 
 
 def read(reader: Reader) -> Destination:

@@ -56,7 +56,7 @@ class Reader:
             value = variable.read(raw)
         except WrongValueError as error:
             return self._wrong(variable, Said(name, raw), str(error), error.instead)
-        except ValueError:
+        except Exception:  # also OSError and RuntimeError, of paths: no value stops the service
             return self._wrong(variable, Said(name, raw), f"is not valid: set it to {variable.form}", None)
         why = variable.why_ignored(raw)
         if why:

@@ -39,8 +39,8 @@ class Settings:
         exit_deadline: Seconds the exit of a process may take for its last export, ``TELEMETRY_EXIT_DEADLINE``.
         prometheus_host: ``OTEL_EXPORTER_PROMETHEUS_HOST``.
         prometheus_port: ``OTEL_EXPORTER_PROMETHEUS_PORT``.
-        disabled_instrumentations: Which libraries are not measured without code,
-            ``OTEL_PYTHON_DISABLED_INSTRUMENTATIONS``.
+        disabled_instrumentations: Which instrumentors are not loaded where nobody calls them,
+            ``OTEL_PYTHON_DISABLED_INSTRUMENTATIONS``; ours are ``fleet_celery``, ``fleet_fastapi`` and so on.
         excluded_urls: What HTTP metrics of an application leave out, by the library it is made with (``fastapi``,
             ``starlette``): ``OTEL_PYTHON_FASTAPI_EXCLUDED_URLS`` and so on.
         excluded_paths: What HTTP metrics leave out, ``TELEMETRY_EXCLUDED_PATHS``: exact paths, route templates, regular
@@ -115,10 +115,6 @@ class Settings:
     def exclusions_of(self, library: str) -> Exclusions:
         """The same and the excluded URLs, for an application made with ``fastapi`` or ``starlette``."""
         return self.exclusions + Exclusions.of_urls(self.excluded_urls.get(library, ()))
-
-    def measures(self, instrumentation: str) -> bool:
-        """Whether a library is measured without code, by the name of its instrumentation: ``celery``, ``fastapi``."""
-        return self.disabled_instrumentations.isdisjoint({"*", instrumentation})
 
     @classmethod
     def from_environment(cls, service_name: str | None = None, env: Mapping[str, str] | None = None) -> Settings:

@@ -223,7 +223,7 @@ PROMETHEUS_PORT = Variable(
 DISABLED_INSTRUMENTATIONS: Variable[frozenset[str]] = Variable(
     "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS",
     "Which libraries are not measured without code, by the names of their instrumentations, with commas; `*` for all. "
-    "An `instrument…()` in code stands.",
+    "Ours are `fleet_celery`, `fleet_fastapi` and so on ([adopt.md](adopt.md)). An `instrument…()` in code stands.",
     frozenset(),
     values.names,
     "names with commas between them",

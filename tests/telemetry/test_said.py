@@ -69,6 +69,19 @@ def test_other_settings_are_named(monkeypatch: pytest.MonkeyPatch, caplog: pytes
     assert "secret" not in line
 
 
+def test_name_that_is_not_repeated_stays(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """A later `configure()` without a name asks for no other one, also where it goes on after `shutdown()`."""
+    monkeypatch.delenv("OTEL_SERVICE_NAME", raising=False)
+    known = setup.Telemetry(Settings.from_environment("shop", {"OTEL_METRICS_EXPORTER": "none"}))
+    monkeypatch.setenv("OTEL_METRICS_EXPORTER", "none")
+    monkeypatch.setattr(process.current, "configured", known)
+    telemetry.configure()
+    known.shutdown()
+    telemetry.configure()
+    assert known.settings.service_name == "shop"
+    assert "service_name" not in "".join(_said(caplog, "configure()"))
+
+
 def test_captured_tests_are_not_told(caplog: pytest.LogCaptureFixture) -> None:
     """An application under test that configures itself while a test captures is told nothing."""
     with testing.captured():

@@ -63,7 +63,7 @@ _OF_LITELLM = {
     "vertex_ai": "google",
     "xai": "x-ai",
 }
-_UNKNOWN = "unknown"
+UNKNOWN = "unknown"
 
 
 class Target(NamedTuple):
@@ -88,7 +88,7 @@ def of_client(resource: Any, named: Mapping[str, Any], vendor: str) -> Target:
     """
     client = getattr(resource, "_client", None)
     address = str(getattr(client, "base_url", ""))
-    return Target(_provider(type(client).__name__, address, vendor), str(named.get("model") or _UNKNOWN))
+    return Target(_provider(type(client).__name__, address, vendor), str(named.get("model") or UNKNOWN))
 
 
 @lru_cache(256)
@@ -104,7 +104,7 @@ def _of_host(host: str, vendor: str) -> str:
 
 def of_litellm(arguments: Iterable[Any], named: Mapping[str, Any]) -> Target:
     """Of a function of LiteLLM, which finds the vendor by the name of the model (``anthropic/claude-…``)."""
-    model = str(named.get("model") or next(iter(arguments), _UNKNOWN))
+    model = str(named.get("model") or next(iter(arguments), UNKNOWN))
     try:
         from litellm import get_llm_provider
 
@@ -113,4 +113,4 @@ def of_litellm(arguments: Iterable[Any], named: Mapping[str, Any]) -> Target:
         )
     except Exception:  # it raises for what it does not know, and so will the call
         provider, _, name = model.rpartition("/")
-    return Target(_OF_LITELLM.get(str(provider), str(provider) or _UNKNOWN), str(name))
+    return Target(_OF_LITELLM.get(str(provider), str(provider) or UNKNOWN), str(name))

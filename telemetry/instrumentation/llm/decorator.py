@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping
 from typing import Any, TypeVar, cast
 
 from telemetry.instrumentation.llm.answer import watched
@@ -36,7 +36,7 @@ def llm_call(*, provider: str, model: str | None = None, service_tier: str = "")
         return get().llm.request(
             provider=provider,
             model=str(model or named.get("model") or _UNKNOWN),
-            messages=named.get("messages") or named.get("input"),
+            messages=prompt_of(named),
             service_tier=service_tier or named.get("service_tier"),
         )
 
@@ -44,6 +44,12 @@ def llm_call(*, provider: str, model: str | None = None, service_tier: str = "")
         return cast("F", functools.wraps(function)(_measured(function, begin)))
 
     return decorate
+
+
+def prompt_of(named: Mapping[str, Any]) -> object:
+    """What a call sends to the vendor, by its named arguments; arrays among these have no truth."""
+    messages = named.get("messages")
+    return named.get("input") if messages is None else messages
 
 
 def _measured(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:

@@ -9,13 +9,14 @@ from typing import Any, ClassVar
 
 from wrapt import wrap_function_wrapper
 
+from telemetry import guard
 from telemetry.instrumentation.handle import put_back
 from telemetry.instrumentation.instrumentor import Closable, LibraryInstrumentor
 from telemetry.instrumentation.llm import clients
 from telemetry.instrumentation.llm.call import LlmCall
 from telemetry.instrumentation.llm.clients import Target
 from telemetry.instrumentation.llm.covering import is_covered
-from telemetry.instrumentation.llm.decorator import awaiting, calling
+from telemetry.instrumentation.llm.decorator import awaiting, calling, prompt_of
 from telemetry.process import get
 
 Function = Callable[..., Any]
@@ -67,11 +68,13 @@ class _Methods:
         return not self._open or is_covered()
 
     def _begin(self, instance: Any, args: tuple[Any, ...], named: dict[str, Any]) -> LlmCall:
-        target = self._target(instance, args, named)
+        target = Target(self._library, clients.UNKNOWN)
+        with guard.guarded("finding out whom a call is for"):
+            target = self._target(instance, args, named)
         return get().llm.request(
             provider=target.provider,
             model=target.model,
-            messages=named.get("messages") or named.get("input"),
+            messages=prompt_of(named),
             service_tier=named.get("service_tier"),
         )
 

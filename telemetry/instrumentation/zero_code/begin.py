@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from typing import Any
 
 from opentelemetry import metrics
@@ -66,4 +67,10 @@ def _take_over(before: Any) -> None:
 
         _internal._METER_PROVIDER = None  # noqa: SLF001 - who comes second cannot set it otherwise
         _internal._METER_PROVIDER_SET_ONCE = type(_internal._METER_PROVIDER_SET_ONCE)()  # noqa: SLF001
-        before.shutdown()
+        shutdown = threading.Thread(target=_shut_down, args=(before,), name="telemetry-other-metrics", daemon=True)
+        shutdown.start()  # it exports first, to a collector that may not answer
+
+
+def _shut_down(provider: Any) -> None:
+    with guard.guarded("shutting down the other meter provider"):
+        provider.shutdown()

@@ -11,6 +11,7 @@ from typing import Any
 from opentelemetry.instrumentation.dependencies import DependencyConflictError
 from opentelemetry.instrumentation.distro import BaseDistro  # type: ignore[attr-defined]
 
+from telemetry import guard
 from telemetry.instrumentation.zero_code import later, others, protocol
 from telemetry.instrumentation.zero_code.environment_variables import NAME
 
@@ -28,7 +29,8 @@ class Distro(BaseDistro):  # type: ignore[misc]
         os.environ.setdefault("OTEL_PYTHON_CONFIGURATOR", NAME)
         os.environ.setdefault("OTEL_METRICS_EXPORTER", "otlp")
         protocol.choose(os.environ)
-        self._behind.configure(**options)
+        with guard.guarded("configuring the other distro"):
+            self._behind.configure(**options)
 
     def load_instrumentor(self, entry_point: EntryPoint, **options: Any) -> None:
         """Load one instrumentor with its library; a failure of it takes neither the program nor the others away."""

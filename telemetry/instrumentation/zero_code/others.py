@@ -11,6 +11,7 @@ from typing import Any
 
 from opentelemetry.instrumentation.distro import BaseDistro, DefaultDistro  # type: ignore[attr-defined]
 
+from telemetry import guard
 from telemetry.instrumentation.zero_code import assumptions
 from telemetry.instrumentation.zero_code.environment_variables import NAME
 
@@ -23,9 +24,10 @@ _METRICS_EXPORTER = "OTEL_METRICS_EXPORTER"
 def distro() -> BaseDistro:
     """The first other distro that is installed; one that does nothing where none is, or none can be loaded."""
     for kind in _loaded("opentelemetry_distro"):
-        made = kind()
-        if isinstance(made, BaseDistro):
-            return made
+        with guard.guarded("making the other distro"):
+            made = kind()
+            if isinstance(made, BaseDistro):
+                return made
     return DefaultDistro()
 
 

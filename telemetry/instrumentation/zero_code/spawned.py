@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -17,11 +16,12 @@ from multiprocessing import util
 from pathlib import Path
 from typing import Any
 
+from telemetry.fork_lock import ForkLock
 from telemetry.instrumentation.zero_code.assumptions import spawning_is_seen
 
 _OURS = ("multiprocessing.spawn", "multiprocessing.forkserver")
 _VARIABLE = "PYTHONPATH"
-_changing = threading.RLock()
+_changing = ForkLock(1.0)
 
 
 def follow() -> None:
@@ -52,7 +52,7 @@ def _unchanged() -> Iterator[None]:
 @contextmanager
 def _reaching(directory: str) -> Iterator[None]:
     """Have the directory in the environment for as long as it takes to start a process."""
-    with _changing:
+    with _changing.lock:
         before = os.environ.get(_VARIABLE)
         paths = before.split(os.pathsep) if before else []
         if directory in paths:

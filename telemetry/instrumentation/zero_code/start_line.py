@@ -7,8 +7,7 @@ once.
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from importlib.metadata import PackageNotFoundError, entry_points, version
 
 from telemetry import guard, process
@@ -16,10 +15,11 @@ from telemetry.instrumentation.instrumentor import found
 from telemetry.instrumentation.zero_code import own_process
 from telemetry.settings.settings import Settings
 from telemetry.settings.values import Exporter
+from telemetry.settings.variables import DISABLED_INSTRUMENTATIONS
 
 _logger = logging.getLogger("telemetry")
 
-_DISABLED = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
+_DISABLED = DISABLED_INSTRUMENTATIONS.name
 PREFIX = "fleet_"
 
 
@@ -35,7 +35,7 @@ def line(settings: Settings) -> str:
     """What it says."""
     measured = [library for library, against in found.libraries.items() if not against]
     unfit = [f"{library} ({against})" for library, against in found.libraries.items() if against]
-    left_out = unfit + _switched_off()
+    left_out = unfit + _switched_off(settings.disabled_instrumentations)
     parts = [
         f"measures {', '.join(measured) or 'no library'}",
         *([f"not {', '.join(left_out)}"] if left_out else []),
@@ -64,11 +64,11 @@ _WHERE: Mapping[Exporter, Callable[[Settings], str]] = {
 }
 
 
-def _switched_off() -> list[str]:
-    names = {name.strip() for name in os.environ.get(_DISABLED, "").split(",") if name.strip()}
+def _switched_off(names: Collection[str]) -> list[str]:
+    """OpenTelemetry itself leaves them out; what is said of it is here."""
     installed = {each.name: each for each in entry_points(group="opentelemetry_instrumentor")}
     ours = {name: each for name, each in installed.items() if each.value.startswith("telemetry.")}
-    off = [f"{_library(name)} (off by {_DISABLED})" for name in ours if names & {name, "*"}]
+    off = [f"{_library(name)} (off by {_DISABLED})" for name in ours if not {name, "*"}.isdisjoint(names)]
     mistaken = [name for name in sorted(names) if name not in installed and PREFIX + name in ours]
     return off + [f"what {_DISABLED}={name} means, for ours is called {PREFIX}{name}" for name in mistaken]
 

@@ -147,3 +147,22 @@ def test_model_from_the_call(captured: testing.Captured) -> None:
 
     ask(model="gpt-4o", messages=[])
     assert captured.value("llm_requests_total", provider="openai", model="gpt-4o") == 1
+
+
+class Array:
+    """Has no truth, as the arrays of numpy and the frames of pandas have none."""
+
+    def __bool__(self) -> bool:
+        raise ValueError("ambiguous")
+
+
+@pytest.mark.parametrize("name", ["messages", "input"])
+def test_arrays_are_arguments(captured: testing.Captured, name: str) -> None:
+    """What is sent to the vendor may be of any type; nothing of ours reaches the caller."""
+
+    @telemetry.llm_call(**OPENAI)
+    def ask(**named: object) -> object:
+        return ANSWER
+
+    assert ask(**{name: Array()}) is ANSWER
+    assert captured.total("llm_requests_total") == 1

@@ -14,7 +14,7 @@ from genai_prices import data_snapshot
 from pydantic import BaseModel
 
 from support.waiting import eventually
-from telemetry import llm_call, testing
+from telemetry import guard, llm_call, testing
 from telemetry.instrumentation.instrumentor import found
 from telemetry.instrumentation.llm import clients
 from telemetry.instrumentation.llm.zero_code import ZeroCodeAnthropic, ZeroCodeOpenAI
@@ -260,3 +260,13 @@ def test_hooked_methods_exist() -> None:
         for path in paths:
             owner, _, name = path.partition(".")
             assert hasattr(getattr(import_module(module), owner), name), f"{module}.{path}"
+
+
+def test_call_goes_on_when_its_vendor_is_not_found(
+    captured: testing.Captured, vendor: RunningVendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that is not as we know it makes its calls, and they count as the library's."""
+    monkeypatch.delenv(guard.RAISE_VARIABLE, raising=False)
+    monkeypatch.setattr(clients, "_provider", lambda *_: 1 / 0)
+    assert client(openai.OpenAI, vendor).chat.completions.create(**CHAT).usage is not None
+    assert captured.total("llm_requests_total", provider="openai", model="unknown") == 1

@@ -20,6 +20,7 @@ from support.collector import running
 from support.exposition import Samples, labels
 from support.ports import free_port
 from support.waiting import eventually
+from telemetry.setup import Telemetry
 from tests.support.processes import BEGIN, ROOT, finish, line, started
 
 RECORD = """
@@ -368,3 +369,20 @@ def test_namespaces_share_an_endpoint(place: dict[str, str]) -> None:
         assert eventually(lambda: len(list(Path(place["TELEMETRY_STATE_DIR"]).glob("*.sum"))) == len(whose))
         assert shown("messages_sent_total") == counted
         assert eventually(lambda: shown("conversations_active") == {"shop": 0, "search": 1, "": 2})
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_endpoint_asks_no_name_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    """The endpoint opens at an address of either kind without looking up whose it is, which would hold a start up."""
+    monkeypatch.setattr(socket, "getfqdn", lambda name="": pytest.fail("a name was looked up"))
+    port = free_port()
+    settings = telemetry.Settings(
+        exporters=("prometheus",), state_dir=tmp_path, prometheus_host=host, prometheus_port=port
+    )
+    process = Telemetry(settings)
+    process.start()
+    try:
+        shown = f"[{host}]" if ":" in host else host
+        assert httpx.get(f"http://{shown}:{port}/metrics").status_code == 200
+    finally:
+        process.shutdown()

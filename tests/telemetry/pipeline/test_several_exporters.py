@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import signal
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from support import exposition
 from support.ports import free_port
 from support.waiting import eventually
+from telemetry import guard
 from telemetry.box.box import Box
 from telemetry.box.dead import dead_boxes
 from telemetry.box.header import Role
@@ -123,6 +125,37 @@ def test_kill_between_delivery_and_sum(host: Host, moment: str) -> None:
     host.dies(other)
     host.adopt()
     assert (host.taken.counts[REQUESTS], host.shown(), host.boxes()) == (2, 2, 0)
+
+
+def test_shown_box_is_not_replaced(host: Host) -> None:
+    """A process that goes on after each end of its server keeps its one box, which the endpoint shows."""
+    process = host.process()
+    for _ in range(3):
+        process.http.answered("GET", "/x", 200, 0.1)
+        process.pipeline.leave_no_box()
+    assert len(process.pipeline.boxes()) == len(list(host.settings.box_directory.glob("*.box"))) == 1
+
+
+def test_one_that_fails_keeps_no_other(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one exporter raises reaches neither the application nor the others, when it flushes and at its end."""
+    monkeypatch.delenv(guard.RAISE_VARIABLE, raising=False)
+    pipeline = host.process().pipeline
+    failing, other = Mock(), Mock()
+    failing.force_flush.side_effect = failing.shutdown.side_effect = OSError("no room")
+    pipeline._ways = {"prometheus": failing, "otlp": other}
+    assert pipeline.force_flush(1.0) is False
+    pipeline.shutdown()
+    assert other.force_flush.called
+    assert other.shutdown.called
+
+
+def test_never_is_an_interval(sink: OtlpSink) -> None:
+    """An interval, a deadline or a timeout for ever stops no thread; what is asked for is exported."""
+    code = "import time; message(); time.sleep(1.5); message(); print(t.force_flush(float('inf')))"
+    env = {"OTEL_METRIC_EXPORT_INTERVAL": str(2**63), "TELEMETRY_EXIT_DEADLINE": "1e18"}
+    done = finish(start(code, sink.url, **env))
+    assert (done.status, done.output.strip(), done.errors) == (0, "True", "")
+    assert sink.total("messages_sent_total") == 2
 
 
 def test_exporters_agree_on_killed_processes(tmp_path: Path, sink: OtlpSink) -> None:

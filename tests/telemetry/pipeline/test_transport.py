@@ -257,13 +257,14 @@ def test_target_tells_collectors_apart(monkeypatch: pytest.MonkeyPatch) -> None:
         ("http://two:4318", ""),
         ("http://one:4318", "api-key=secret"),
         ("http://user:secret@one:4318", ""),
+        ("http://one:4318?key=secret", ""),
     ):
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", headers)
         settings = Settings(exporters=("otlp",))
         destination = replace(settings.destination, protocol="grpc")
         targets |= {target_of(settings), target_of(replace(settings, destination=destination))}
-    assert len(targets) == 8
+    assert len(targets) == 10
     assert not any("secret" in target for target in targets)
     assert target_of(Settings(exporters=("prometheus",))) == LOCAL
 
@@ -343,6 +344,22 @@ def test_failure_names_the_variable(monkeypatch: pytest.MonkeyPatch, answer: byt
     assert said in reason
     assert "OTEL_EXPORTER_OTLP_ENDPOINT" in reason
     assert "secret" not in reason
+
+
+@pytest.mark.parametrize(
+    "destination",
+    [
+        Destination("http://me:secret@a\ud800b/v1/metrics"),
+        Destination(f"{closed_url()}/v1/metrics?key=secret"),
+        Destination(f"{closed_url()}/v1/metrics", headers={"api-key": " secret"}),
+    ],
+    ids=["credentials", "key", "header"],
+)
+def test_failure_shows_no_secret(destination: Destination) -> None:
+    """What libraries say of a request that cannot be sent quotes neither the address as it is, nor a header."""
+    answer = HttpTransport(destination).send(EMPTY, 2)
+    assert answer.outcome is Outcome.UNREACHABLE
+    assert "secret" not in answer.reason
 
 
 def test_failure_to_connect_names_the_variable(sink: OtlpSink, monkeypatch: pytest.MonkeyPatch) -> None:

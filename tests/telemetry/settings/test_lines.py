@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from ssl import CERT_REQUIRED, PROTOCOL_TLS_SERVER, SSLContext
 from typing import Any
@@ -26,6 +28,7 @@ from support.waiting import eventually
 from telemetry import Settings, SettingsError, process, setup, testing
 from telemetry.box.dead import dead_boxes
 from telemetry.deliver import deliver
+from telemetry.instrumentation.zero_code import start_line
 from telemetry.pipeline.transport import build_transport
 from telemetry.settings import destination, variables
 from telemetry.setup import Telemetry
@@ -372,9 +375,13 @@ def _prometheus(place: Place) -> None:
 
 @proves(variables.DISABLED_INSTRUMENTATIONS)
 def _disabled_instrumentations(place: Place) -> None:
-    for value, measured in (("", True), ("sqlalchemy", True), ("sqlalchemy, celery", False), ("*", False)):
-        settings = Settings.from_environment(env={"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": value})
-        assert settings.measures("celery") is measured
+    name, group = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "opentelemetry_instrumentor"
+    ours = EntryPoint("fleet_celery", "telemetry.instrumentation.celery.zero_code:ZeroCodeCelery", group)
+    place.monkeypatch.setattr(start_line, "entry_points", lambda group: [ours])
+    for value, is_off in (("", False), ("fleet_fastapi", False), ("fleet_fastapi, fleet_celery", True), ("*", True)):
+        said = start_line.line(Settings.from_environment(env={name: value}))
+        assert bool(re.search(rf"celery [\d.]+ \(off by {name}\)", said)) is is_off
+    assert "for ours is called fleet_celery" in start_line.line(Settings.from_environment(env={name: "celery"}))
 
 
 def _counted(library: str, env: Mapping[str, str]) -> set[str]:

@@ -179,3 +179,30 @@ def test_namespace_tells_fleets_apart() -> None:
     assert (settings.service_namespace, settings.fleet) == ("my shop", "prod/my shop")
     without = Settings.from_environment("api", {})
     assert (without.service_namespace, without.fleet) == ("", "dev")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TELEMETRY_STATE_DIR", "~nobody-has-this-name/state"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "~nobody-has-this-name/ca.pem"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/" + "a" * 300),
+    ],
+)
+def test_path_that_cannot_be_looked_at_is_a_problem(name: str, value: str) -> None:
+    """A home that nobody has, a name that is too long, a directory that is closed: the default holds, nothing is raised."""
+    settings = Settings.from_environment(env={name: value})
+    assert [problem.setting for problem in settings.problems] == [name]
+    assert (settings.state_dir, settings.destination.certificate) == (None, "")
+
+
+def test_secrets_are_not_shown() -> None:
+    """Settings in a log or a traceback have no credentials, key of an address, or headers."""
+    env = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://me:secret@collector:4318?key=secret",
+        "OTEL_EXPORTER_OTLP_HEADERS": "api-key=secret",
+    }
+    settings = Settings.from_environment(env=env)
+    assert settings.destination.url == "http://me:secret@collector:4318/v1/metrics?key=secret"
+    assert "http://collector:4318/v1/metrics?…" in repr(settings)
+    assert "secret" not in repr(settings)

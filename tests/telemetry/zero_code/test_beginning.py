@@ -17,7 +17,7 @@ from tests.support.installed import ROOT, pretend_installed
 LAUNCHER = str(Path(sys.executable).with_name("opentelemetry-instrument"))
 DIRECTORY = str(Path(auto_instrumentation.__file__).parent)
 OTHER = """
-import os
+import os, time
 from opentelemetry import metrics, trace
 from opentelemetry.instrumentation.distro import BaseDistro
 from opentelemetry.sdk.metrics import MeterProvider
@@ -25,6 +25,8 @@ from opentelemetry.sdk.trace import TracerProvider
 
 class Distro(BaseDistro):
     def _configure(self, **options):
+        if "OTHER_FAILS" in os.environ:
+            raise RuntimeError("it fails")
         os.environ["OTHER_DISTRO"] = "configured"
         os.environ.setdefault("OTEL_METRICS_EXPORTER", "otlp")
         os.environ.setdefault("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
@@ -33,7 +35,10 @@ class Configurator:
     def configure(self, **options):
         os.environ["OTHER_SAW"] = os.environ["OTEL_METRICS_EXPORTER"]
         trace.set_tracer_provider(TracerProvider())
-        metrics.set_meter_provider(MeterProvider())
+        meters = MeterProvider()
+        if "OTHER_HANGS" in os.environ:
+            meters.shutdown = lambda: time.sleep(3600)
+        metrics.set_meter_provider(meters)
 """
 TELL = """
 import json, os, sys
@@ -113,6 +118,19 @@ def test_another_that_comes_first_gives_way(site: Path, other: Path) -> None:
     assert told["tracers"] == "opentelemetry.sdk.trace"
     assert "OTEL_EXPORTER_OTLP_PROTOCOL='grpc'" in log
     assert told["protocol"] == "http/protobuf"
+
+
+def test_another_that_hangs_holds_nothing_up(site: Path, other: Path) -> None:
+    """A provider that gives way exports first, to a collector that may not answer; the program does not wait for it."""
+    [told], _ = run([sys.executable, "-c", TELL], Path(DIRECTORY), other, site, OTHER_HANGS="1", **FOREIGN_OFF)
+    assert told["measured"]
+
+
+def test_another_that_fails_takes_nothing_away(site: Path, other: Path) -> None:
+    """Where the other distro fails, that is said, and metrics are ours."""
+    [told], log = run([LAUNCHER, sys.executable, "-c", TELL], other, site, OTHER_FAILS="1", TELEMETRY_RAISE_ERRORS="")
+    assert told["meters"] == OURS
+    assert "it fails" in log
 
 
 def test_another_that_is_chosen_stays(site: Path, other: Path) -> None:
