@@ -253,16 +253,13 @@ def configure(
             Without, each is an error in the log, and its default holds. The same is true of what is wrong with the
             catalogue.
     """
+    before = process.current.configured
+    asked = settings or Settings.from_environment(service_name or (before.settings.service_name if before else None))
+    named = [*_given(catalogue), *([] if before else _installed(asked))]
+    including(BUILT_IN, named)  # imports them; not under the lock, which another thread that imports one may ask for
     with process.current.lock:
-        before = process.current.configured
-        asked = settings or Settings.from_environment(
-            service_name or (before.settings.service_name if before else None)
-        )
-        if process.current.configured is None:
-            loaded = _loaded(BUILT_IN, [*_given(catalogue), *_installed(asked)])
-        else:
-            loaded = _loaded(process.current.configured.catalogue, _given(catalogue))
-        known = process.current.configured  # a module of the catalogue may configure when it is imported
+        known = process.current.configured  # a module of the catalogue may have configured when it was imported
+        loaded = _loaded(BUILT_IN if known is None else known.catalogue, named)
         if known is None:
             process.current.configured = known = _configured(asked, views, loaded)
             process.lifetime.configured.fire(known)

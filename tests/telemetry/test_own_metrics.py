@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from enum import StrEnum
@@ -253,6 +255,41 @@ def test_module_that_cannot_be_had(
     (line,) = [record for record in caplog.records if record.levelname == "ERROR"]
     assert "TELEMETRY_CATALOGUE=" in line.message
     assert name in line.message
+
+
+IMPORTED_TWICE = """
+import sys, threading, types, telemetry
+from support.waiting import eventually
+from telemetry import process
+sys.modules["moments"] = moments = types.ModuleType("moments")
+moments.begun, moments.go_on = threading.Event(), threading.Event()
+def is_held():
+    is_free = process.current.lock.acquire(blocking=False)
+    if is_free: process.current.lock.release()
+    return not is_free
+importing = threading.Thread(target=__import__, args=("slow",), daemon=True)
+importing.start(); moments.begun.wait(20)
+configuring = threading.Thread(target=telemetry.configure, kwargs={"catalogue": "slow"}, daemon=True)
+configuring.start(); eventually(is_held, 1); moments.go_on.set()
+for thread in (importing, configuring): thread.join(10)
+print(importing.is_alive(), configuring.is_alive(), "slow_total" in telemetry.get().catalogue.by_name, flush=True)
+"""
+SLOW = """
+import moments, telemetry
+from telemetry.catalogue import CounterSpec, NoLabels
+moments.begun.set(); moments.go_on.wait(20); telemetry.get()
+SLOW = CounterSpec(name="slow_total", help="Slow.", labels=NoLabels)
+"""
+
+
+def test_module_that_two_threads_import(tmp_path: Path) -> None:
+    """A thread that imports a module of the catalogue, which asks for telemetry, and one that configures go on both."""
+    (tmp_path / "slow.py").write_text(SLOW)
+    paths = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])])
+    command = [sys.executable, "-c", IMPORTED_TWICE]
+    env = {**os.environ, "PYTHONPATH": paths, "OTEL_METRICS_EXPORTER": "none"}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "False False True\n", done.stderr
 
 
 def test_metric_whose_name_is_taken_counts_for_nobody(
