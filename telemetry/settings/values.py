@@ -116,7 +116,7 @@ def exporters(raw: str) -> tuple[Exporter, ...]:
     ways = tuple(way for way in known if way is not None)
     wrong = [word for word in words if word not in _EXPORTERS]
     if wrong or (ways and None in known) or not words:
-        named = ", ".join(map(repr, wrong)) or "none beside others"
+        named = ", ".join(map(repr, wrong)) or ("none beside others" if words else "it names none")
         raise WrongValueError(
             f"is not valid ({named}): set it to otlp, prometheus, console or none, with commas between several",
             ways if known else None,
