@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from weakref import WeakSet
 
-from telemetry import process
+from telemetry import guard, process
 from telemetry.catalogue import CounterSpec, FactSpec, HistogramSpec, LevelSpec, Spec
 from telemetry.metrics.bound import Bound, BoundCounter, BoundFact, BoundHistogram, BoundLevel, Reading
 from telemetry.metrics.catalogue_instruments import Instruments
@@ -63,13 +63,17 @@ class Own(Generic[L, B]):
         return bound
 
     def declare(self, labels: L) -> None:
-        """Let a series of an open label exist at 0 before its first event; those of closed ones do by themselves."""
-        if len(self._declared) < MOST_DECLARED:
-            if not self._declared:
-                process.lifetime.configured.subscribe(partial(Own._declare_again, self))
-            self._declared[tuple(sorted(labels.items()))] = labels
-        if process.current.configured is not None:
-            self._bound().declare(labels)
+        """Let a series of an open label exist at 0 before its first event; those of closed ones do by themselves.
+
+        Never raises.
+        """
+        with guard.guarded(f"declaring a series of {self.spec.name}"):
+            if len(self._declared) < MOST_DECLARED:
+                if not self._declared:
+                    process.lifetime.configured.subscribe(partial(Own._declare_again, self))
+                self._declared[tuple(sorted(labels.items()))] = labels
+            if process.current.configured is not None:
+                self._bound().declare(labels)
 
     def _declare_again(self, configured: object) -> None:
         bound = self._bound()
@@ -106,7 +110,10 @@ class Histogram(Own[L, BoundHistogram[L]]):
 
 
 class Level(Own[L, BoundLevel[L]]):
-    """A level of each process, which adds up over processes: counted up and down, or read where the truth is."""
+    """A level of each process, which adds up over processes: counted up and down, or read where the truth is.
+
+    Whichever comes first holds in a process; the other counts for nobody, and the log says so.
+    """
 
     declared_as = LevelSpec
 

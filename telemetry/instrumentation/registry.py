@@ -14,11 +14,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import pairwise
 from math import inf, isfinite
+from operator import lt, sub
 from typing import Any, NamedTuple, Protocol, cast
 
 from telemetry.box.identity import Scope
 from telemetry.metrics.provider import MeterProvider
-from telemetry.metrics.series import HistogramSeries, LevelSeries
+from telemetry.metrics.series import LARGEST, HistogramSeries, LevelSeries
 from telemetry.metrics.stream import Stream
 from telemetry.metrics.views import Instrument
 
@@ -137,18 +138,30 @@ class Registry:
             _stand_at(stream, family.levels)
 
     def _grow(self, total: _Total, stream: Stream) -> None:
-        key = total.metric, total.labels
-        before = self._seen.get(key, (0.0,) * len(total.amounts))
-        is_reset = len(before) != len(total.amounts) or any(a < b for a, b in zip(total.amounts, before, strict=True))
-        grown = total.amounts if is_reset else tuple(a - b for a, b in zip(total.amounts, before, strict=True))
-        self._seen[key] = total.amounts
-        series = stream.bind(dict(total.labels))
-        if not isinstance(series, HistogramSeries):
-            series.update(grown[0])
+        series, key = stream.bind(dict(total.labels)), (total.metric, total.labels)
+        before = self._seen.get(key) or (0.0,) * len(total.amounts)
+        if isinstance(series, HistogramSeries):
+            self._seen[key] = self._spread(total.amounts, before, series, stream)
             return
+        self._seen[key] = total.amounts
+        amount, stood = total.amounts[0], before[0]
+        if isfinite(amount) or isfinite(stood):  # one that is no number any more is reported once
+            series.update(amount - stood if stood <= amount else amount)
+
+    def _spread(
+        self, amounts: tuple[float, ...], before: tuple[float, ...], series: HistogramSeries, stream: Stream
+    ) -> tuple[float, ...]:
+        """Take what a distribution grew by, and return what is taken of it: buckets whole, of a sum no fall."""
+        if len(before) != len(amounts) or any(map(lt, amounts[:-1], before[:-1])):
+            before = (0.0,) * len(amounts)
+        counts, grown = tuple(map(sub, amounts[:-1], before[:-1])), amounts[-1] - before[-1]
+        is_sum = 0 <= grown < LARGEST  # the library takes negative values and NaN as well
+        if not is_sum and any(counts):
+            stream.take_unusual(series, grown)
         with self._provider.lock:
             self._provider.place(series)
-            series.grow(grown[:-1], grown[-1])
+            series.grow(counts, grown if is_sum else 0.0)
+        return amounts if is_sum else (*amounts[:-1], before[-1])
 
 
 def _stand_at(stream: Stream, levels: Iterable[tuple[Labels, float]]) -> None:

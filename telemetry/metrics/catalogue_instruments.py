@@ -58,11 +58,13 @@ class Instruments:
 
     def level(self, spec: LevelSpec[L]) -> BoundLevel[L]:
         """The instrument of a level that is counted up and down."""
-        return cast("BoundLevel[L]", self._made(spec, self._level))
+        made = self._made(spec, self._level)
+        return made if isinstance(made, BoundLevel) else self._second_way(spec, "read", self._level)
 
     def observed_level(self, spec: LevelSpec[L]) -> ObservableLevel[L]:
         """The instrument of a level that is read at each collection."""
-        return cast("ObservableLevel[L]", self._made(spec, self._observed_level))
+        made = self._made(spec, self._observed_level)
+        return made if isinstance(made, ObservableLevel) else self._second_way(spec, "counted", self._observed_level)
 
     def fact(self, spec: FactSpec[L]) -> BoundFact[L]:
         """The instrument of a fact."""
@@ -102,6 +104,18 @@ class Instruments:
                 other.name,
                 other.help,
             )
+        return self._nobodys(spec, make)
+
+    def _second_way(self, spec: LevelSpec[Any], holds: str, make: Callable[[Any], Bound[Any]]) -> Any:
+        """An instrument that counts for nobody, of a level that is read or counted, and now asked for as the other."""
+        if self._refused.get(spec.name) is not spec:
+            self._refused[spec.name] = spec
+            _logger.error(
+                "%s is both counted and read in this process: it stays %s, which came first", spec.name, holds
+            )
+        return self._nobodys(spec, make)
+
+    def _nobodys(self, spec: Spec[Any], make: Callable[[Any], Bound[Any]]) -> Bound[Any]:
         nobodys = Declared([spec])
         provider = MeterProvider(nobodys.views, clamp_of=nobodys.clamp_of)
         return cast("Bound[Any]", getattr(Instruments(provider.get_meter("refused"), nobodys), make.__name__)(spec))

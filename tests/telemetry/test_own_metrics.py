@@ -136,6 +136,34 @@ def test_levels_are_read_where_the_truth_is(unconfigured: None) -> None:
         assert captured.value("own_queued") is None
 
 
+def test_levels_are_read_or_counted(caplog: pytest.LogCaptureFixture) -> None:
+    """Whichever comes first holds, in either order; the other verb raises nothing, and one line says so."""
+    with testing.captured(catalogue=own) as captured:
+        level = telemetry.level(own.QUEUED)
+        reading = level.read_from(lambda: [({}, 4)])
+        level.add(1, {})
+        level.add(1, {})
+        assert captured.value("own_queued") == 4
+        reading.close()
+    with testing.captured(catalogue=own) as captured:
+        level.add(2, {})
+        level.read_from(lambda: [({}, 4)]).close()
+        assert captured.value("own_queued") == 2
+    assert [record.message for record in caplog.records] == [
+        "own_queued is both counted and read in this process: it stays read, which came first",
+        "own_queued is both counted and read in this process: it stays counted, which came first",
+    ]
+
+
+@pytest.mark.parametrize("labels", [None, {"tier": []}, {"tier": "gold", 1: "x"}, 5])
+def test_declaring_a_series_never_raises(labels: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Labels that cannot be are a line in the log, before `configure()` and after it."""
+    monkeypatch.delenv(guard.RAISE_VARIABLE)
+    telemetry.counter(TIERED).declare(labels)
+    with testing.captured():
+        telemetry.counter(TIERED).declare(labels)
+
+
 def test_metric_of_no_named_module_counts(caplog: pytest.LogCaptureFixture) -> None:
     """A metric whose module nobody named counts as it is declared, and one line says what to name."""
     later = telemetry.histogram(LATER)

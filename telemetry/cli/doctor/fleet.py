@@ -6,11 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from telemetry.catalogue import celery as celery_catalogue
+from telemetry.catalogue import http as http_catalogue
 from telemetry.catalogue import telemetry as telemetry_catalogue
 from telemetry.cli.doctor.case import Case
 from telemetry.cli.doctor.check import Check
 from telemetry.cli.doctor.finding import Cause, Finding, Severity
-from telemetry.cli.doctor.fleet_series import FleetSeries, levels, totals
+from telemetry.cli.doctor.fleet_series import FleetSeries, levels
 from telemetry.cli.known import known
 
 _NEARLY = 0.8
@@ -20,6 +21,9 @@ _FOREIGN = {
     "app_name": "starlette_exporter",
     "http_target": "OpenTelemetry's own instrumentor",
 }
+
+# Who counts one of these reports a level as well; who calls LLMs, publishes tasks or counts own totals alone need not.
+_WITH_LEVELS = (http_catalogue.REQUESTS, celery_catalogue.COMPLETED, celery_catalogue.FAILED)
 
 ABSENT = Cause(
     "fleet-absent",
@@ -133,8 +137,8 @@ def _environments(case: Case, series: FleetSeries) -> Iterator[Finding]:
         yield NO_ENVIRONMENT.found(f"no series has environment={wanted!r}, only {', '.join(sorted(map(repr, there)))}")
         return
     reporting = {sample.labels.get("environment") for _, sample in series.of(levels())}
-    expected = {wanted} if wanted else {sample.labels.get("environment", "") for _, sample in series.of(totals())}
-    silent = sorted(str(each) for each in expected - reporting if each)
+    counting = {sample.labels.get("environment", "") for _, sample in series.of(_WITH_LEVELS) if sample.value}
+    silent = sorted(filter(None, ({wanted} & counting if wanted else counting) - reporting))
     if silent and (wanted or not reporting):  # other environments may have been switched off
         yield SILENT.found(
             f"no process of environment {', '.join(silent)} has reported for a minute", f"seen at {series.source}"

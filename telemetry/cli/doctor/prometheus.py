@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,6 +23,7 @@ _FIRST_WITH_ZEROES = 3
 _ENOUGH_ALIKE = 5
 _MISSED_SCRAPES = 3
 _LOOKED_AT = 3
+_JOBS = ("fastapi-", "otel-collector")  # of grafana/prometheus-scrape-config.yml
 
 DOWN = Cause(
     "prometheus-down",
@@ -32,7 +33,7 @@ DOWN = Cause(
 )
 TARGET = Cause(
     "target-down",
-    "Prometheus cannot scrape something.",
+    "Prometheus cannot scrape something of the fleet.",
     "correct the target's address in scrape_configs, as Prometheus reaches it; start what should answer there",
     explains=("metric-missing", "series-stale", "canary-not-scraped", "fleet"),
 )
@@ -99,16 +100,39 @@ def _run(case: Case) -> Iterator[Finding]:
         return
     if case.canary is not None:
         case.canary.get()  # until then there may be no level to see labels of
-    yield from _targets(server)
+    targets = _of_the_fleet(case, server)
+    yield from _targets(targets)
     yield from _scraped(case, server)
     yield from _features(server)
     yield from _labels(server)
     yield from _once(server)
-    yield from _complete(case, server)
+    yield from _complete(case, server, targets)
 
 
-def _targets(server: PrometheusServer) -> Iterator[Finding]:
-    down = [target for target in server.targets if not target.is_up]
+def _of_the_fleet(case: Case, server: PrometheusServer) -> list[Target]:
+    """The targets that show the fleet, by what their jobs showed within an hour, by their names or by their ports.
+
+    Others of a Prometheus that many share may be down for good. All of them, where nothing tells which ones are meant.
+    """
+    lately = f"count by (job) (last_over_time({any_of((*totals(), *levels()))}[1h]))"
+    jobs = {sample.labels.get("job", "") for sample in server.api.query(lately)}
+    ports = _ports(case)
+    meant = [target for port in ports for target in server.target_of(port)]
+    if not jobs and not ports:
+        return list(server.targets)
+    return [
+        target for target in server.targets if target.job in jobs or target.job.startswith(_JOBS) or target in meant
+    ]
+
+
+def _ports(case: Case) -> set[int]:
+    address = case.pages.address if case.pages is not None else None
+    urls = (address.totals, address.levels, address.own) if address is not None else ()
+    return {port for port in (urlsplit(url).port for url in urls) if port}
+
+
+def _targets(targets: Iterable[Target]) -> Iterator[Finding]:
+    down = [target for target in targets if not target.is_up]
     if down:
         yield TARGET.found(
             f"Prometheus cannot scrape {', '.join(target.url for target in down[:3])}",
@@ -139,7 +163,7 @@ def _features(server: PrometheusServer) -> Iterator[Finding]:
     if server.major >= _FIRST_WITH_ZEROES and _ZEROES not in server.features:
         yield ZEROES.found("the first increment of every new series is not counted", *sorted(server.features))
     expects = any(rule.name == "CollectorDown" and "fastapi-" in rule.query for rule in server.rules)
-    if expects and not any(target.job.startswith(("fastapi-", "otel-collector")) for target in server.targets):
+    if expects and not any(target.job.startswith(_JOBS) for target in server.targets):
         yield JOB.found("no job is called fastapi-… or otel-collector", *_known(server.targets))
 
 
@@ -184,10 +208,10 @@ def _name(target: tuple[str, str]) -> str:
     return f"job {target[0]} of {target[1]}"
 
 
-def _complete(case: Case, server: PrometheusServer) -> Iterator[Finding]:
-    if all(target.is_up for target in server.targets):
+def _complete(case: Case, server: PrometheusServer, targets: Sequence[Target]) -> Iterator[Finding]:
+    if all(target.is_up for target in targets):
         yield from _dropped(case, server)
-        yield from _fresh(server)
+        yield from _fresh(server, targets)
     if case.canary is not None and case.canary.get().is_scraped is False:
         yield CANARY_GONE.found("an export is on the collector's page, and Prometheus does not get it")
 
@@ -212,8 +236,8 @@ def _names() -> set[str]:
     return {sample_name(spec) for spec in (*totals(), *levels())}
 
 
-def _fresh(server: PrometheusServer) -> Iterator[Finding]:
-    interval = max((target.interval for target in server.targets), default=0.0)
+def _fresh(server: PrometheusServer, targets: Iterable[Target]) -> Iterator[Finding]:
+    interval = max((target.interval for target in targets), default=0.0)
     most = _MISSED_SCRAPES * interval + 5
     known = sorted(sample.name for sample in server.api.query(f"count by (__name__) ({any_of(totals())})"))
     for name in known[:_LOOKED_AT]:  # `timestamp()` takes one name at a time

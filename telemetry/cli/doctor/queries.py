@@ -6,21 +6,27 @@ import json
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from telemetry.cli.doctor.case import Case
 from telemetry.cli.doctor.check import Check
 from telemetry.cli.doctor.finding import Cause, Finding
+from telemetry.cli.doctor.server import Rule
+from telemetry.cli.known import known
 from telemetry.cli.prometheus_api import Prometheus, PrometheusError
+from telemetry.shipped import shipped
 
 _AT_ONCE = 8
 _VARIABLES = {"$__rate_interval": "1m", "$__interval": "1m", "$__range": "1h", "$__from": "0", "$__to": "0"}
+_RULE_NAME = re.compile(r"^ *- (?:alert|record): (\S+)$", re.MULTILINE)
+_WORD = re.compile(r"[a-zA-Z_:][\w:]*")
 _CHOSEN = re.compile(r"\$\{?(?!__)(\w+)(:\w+)?\}?")
 
 RULE = Cause(
     "rule-fails",
-    "A rule of Prometheus cannot be evaluated, so its alert never fires.",
+    "A rule about the fleet cannot be evaluated, so its alert never fires.",
     "correct the expression; series of two jobs that should be one are a frequent cause (many-to-many)",
 )
 PANEL = Cause(
@@ -34,7 +40,7 @@ def _run(case: Case) -> Iterator[Finding]:
     if case.prometheus is None or case.prometheus.get().problem:
         return
     server = case.prometheus.get()
-    failing = [rule for rule in server.rules if rule.error]
+    failing = [rule for rule in server.rules if rule.error and _is_about_the_fleet(rule)]
     if failing:
         yield RULE.found(
             f"{len(failing)} rules fail: {', '.join(rule.name for rule in failing[:3])}",
@@ -42,6 +48,17 @@ def _run(case: Case) -> Iterator[Finding]:
         )
     if case.asked.dashboards:
         yield from _panels(Path(case.asked.dashboards), server.api)
+
+
+def _is_about_the_fleet(rule: Rule) -> bool:
+    """One that is shipped, or names a metric of the catalogue; a Prometheus may have rules of others."""
+    return rule.name in _shipped() or not known().by_name.keys().isdisjoint(_WORD.findall(rule.query))
+
+
+@cache
+def _shipped() -> frozenset[str]:
+    files = (file for name, file in shipped().items() if name.endswith(".yaml") and name.startswith("grafana/"))
+    return frozenset(name for file in files for name in _RULE_NAME.findall(file.read_text()))
 
 
 def _panels(directory: Path, api: Prometheus) -> Iterator[Finding]:

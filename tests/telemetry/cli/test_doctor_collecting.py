@@ -111,6 +111,20 @@ def test_totals_alone_are_the_first_finding(pages: Pages, doctor: Doctor) -> Non
     assert doctor("--collector", "127.0.0.1").first == "senders-silent"
 
 
+def test_process_without_levels_is_no_finding(pages: Pages, doctor: Doctor) -> None:
+    """Who only calls LLMs, publishes tasks or counts own totals has no level to report, and is not silent for that."""
+    cron = [
+        'llm_requests_total{provider="openai",model="gpt-4o",environment="cron"} 3',
+        'celery_tasks_submitted_total{task_name="a",queue="b",environment="cron"} 3',
+        'telemetry_unanswered_exports_total{environment="cron"} 0',
+    ]
+    pages.totals.says("\n".join([pages.totals.answers["/"][1], *cron, ""]))
+    assert doctor("--collector", "127.0.0.1", "--environment", "cron").findings == []
+    pages.totals.says("\n".join([*cron, ""]))
+    pages.levels.says("")
+    assert doctor("--collector", "127.0.0.1").findings == []
+
+
 def test_absent_environment_is_the_first_finding(pages: Pages, doctor: Doctor) -> None:
     """An environment of which there is no series is named, with those there are."""
     told = doctor("--collector", "127.0.0.1", "--environment", "prod")

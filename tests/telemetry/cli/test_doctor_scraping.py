@@ -42,7 +42,8 @@ def _without(name: str) -> Callable[[Collector], Jobs]:
 
 
 def _down(collector: Collector) -> Jobs:
-    return [*jobs(collector), job("another", free_port())]
+    second = {"job_name": "second", "static_configs": [{"targets": [f"nowhere.invalid:{collector.ports['TOTALS']}"]}]}
+    return [*jobs(collector), second]
 
 
 def _not_honored(collector: Collector) -> Jobs:
@@ -101,6 +102,7 @@ def configured(
     configurations["another"] = [*jobs(collector), job("app", peer.port)]
     configurations["stale"] = [job("totals", stale.port)]
     configurations["renamed"] = _renamed(collector)
+    configurations["shared"] = [*jobs(collector), job("printers", free_port())]
     running = {
         name: Prometheus([], tmp_path_factory.mktemp("prometheus"), 0.2, configuration)
         for name, configuration in configurations.items()
@@ -122,6 +124,19 @@ def test_wrong_scrape_configuration_is_the_first_finding(
     """One mistake in `scrape_configs` is named first."""
     told = doctor("--prometheus", configured[code])
     assert told.first == code, told.findings
+
+
+def test_what_others_have_in_a_shared_prometheus_is_no_finding(
+    service: Patch, doctor: Doctor, configured: dict[str, str]
+) -> None:
+    """A target that never showed the fleet may be down, and a rule about something else may fail."""
+    assert doctor("--prometheus", configured["shared"]).findings == []
+    peer = Peer(configured["shared"])
+    peer.says(_rules("PrinterOnFire", "printer_temperature / a", "many-to-many"), path="/api/v1/rules")
+    assert doctor("--prometheus", peer.url).findings == []
+    peer.says(_rules("Mine", "rate(http_requests_total[5m]) / a", "many-to-many"), path="/api/v1/rules")
+    assert doctor("--prometheus", peer.url).first == "rule-fails"
+    peer.close()
 
 
 def test_series_of_another_library_are_the_first_finding(

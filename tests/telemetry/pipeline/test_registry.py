@@ -65,6 +65,24 @@ def test_each_kind_leaves_as_what_it_is(own: CollectorRegistry) -> None:
         assert "build_info" not in captured.metrics()
 
 
+def test_values_below_zero_and_none_count_once(own: CollectorRegistry) -> None:
+    """`prometheus_client` takes negative values and NaN: what it counts of them counts once, sums stay finite and do not fall."""
+    histogram = prometheus_client.Histogram("job_balance", "Euros.", buckets=(0.0, 1.0), registry=own)
+    counter = prometheus_client.Counter("jobs", "Jobs.", registry=own)
+    with testing.captured(Settings(prometheus_client=True)) as captured:
+        for value in (0.5, -3.0, 0.5, float("nan"), 0.5):
+            histogram.observe(value)
+            captured.telemetry.observe()
+            captured.telemetry.observe()
+        assert captured.buckets("job_balance") == [1, 3, 0]  # NaN is in none of its buckets
+        assert captured.histogram_sum("job_balance") == 0.5
+        assert captured.total("telemetry_rejected_values_total", metric="job_balance") == 3
+        counter.inc(float("nan"))
+        captured.telemetry.observe()
+        captured.telemetry.observe()
+        assert captured.total("telemetry_rejected_values_total", metric="jobs_total") == 1
+
+
 def test_nothing_is_taken_unasked(own: CollectorRegistry) -> None:
     """Without the setting the registry is left alone."""
     prometheus_client.Counter("jobs", "Jobs.", registry=own).inc()
