@@ -142,6 +142,15 @@ def test_all_workers_killed(drill: Drill) -> None:
     drill.calms_down()
 
 
+def test_one_of_several_workers_killed(drill: Drill) -> None:
+    """`WorkersMissing` and nothing else, as the other goes on; it ends when the node is back."""
+    with drill.fleet.killed(["worker1"]):
+        fired = drill.becomes({"WorkersMissing"}, lambda: drill.ask(CACHED))
+    drill.fleet.start_process("worker1")
+    assert set(fired) == {"WorkersMissing"}
+    drill.calms_down()
+
+
 def test_pool_process_killed(drill: Drill) -> None:
     """A pool process that the kernel kills: `PoolProcessesLost`, and nothing else."""
     os.kill(processes.children(drill.fleet.pid("worker1"))[0], signal.SIGKILL)
@@ -151,12 +160,12 @@ def test_pool_process_killed(drill: Drill) -> None:
 
 
 def test_queue_stalls(drill: Drill) -> None:
-    """A queue that nobody consumes and that fills: `QueueBacklog` and `QueueStalled`, and nothing else."""
+    """A queue that nobody consumes and that fills: `QueueNotConsumed` and what follows from it, and nothing else."""
     with _not_consumed(drill, "low"):
         for _ in range(101):
             drill.ask(CACHED)
-        fired = drill.becomes({"QueueBacklog", "QueueStalled"})
-    assert set(fired) == {"QueueBacklog", "QueueStalled"}
+        fired = drill.becomes({"QueueNotConsumed", "QueueBacklog", "QueueStalled"})
+    assert set(fired) == {"QueueNotConsumed", "QueueBacklog", "QueueStalled"}
     drill.calms_down()
 
 
