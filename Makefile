@@ -16,7 +16,7 @@ export PYTHONPATH := $(CURDIR)
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
-install:  ## install what is missing: packages, Python environment, collector, Prometheus
+install:  ## install what is missing: packages, Python environment, collector, Prometheus, Alertmanager
 	@bash deploy/install.sh
 
 demo: install  ## start the fleet, send a minute of chat traffic, show every documented metric
