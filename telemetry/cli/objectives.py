@@ -35,7 +35,7 @@ def _run(given: Namespace) -> int:
     try:
         with extras.needed("objectives", "fleet-telemetry objectives"):
             from telemetry.objectives.reading import ObjectivesError, read
-            from telemetry.objectives.written import files
+            from telemetry.objectives.written import also_recorded, files
     except extras.MissingExtraError as error:
         return refuse(str(error))
     try:
@@ -46,6 +46,9 @@ def _run(given: Namespace) -> int:
         return refuse(f"{given.file} cannot be read: {error.strerror}")
     for note in objectives.notes:
         say(f"note: {note}; name the module that declares it in TELEMETRY_CATALOGUE to have it checked")
+    twice = also_recorded(objectives.declared, given.directory, given.file)
+    if twice:
+        return refuse("\n".join(twice))
     texts = files(objectives.declared, given.file, given.runbooks.rstrip("/"))
     return _write({given.directory / name: text for name, text in texts.items()}, overwrite=given.overwrite)
 

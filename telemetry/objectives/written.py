@@ -34,6 +34,18 @@ def files(objectives: Sequence[Objective], source: Path, runbooks: str = RUNBOOK
     return written | {f"{RUNBOOKS}/{alert}.md": text for alert, text in texts}
 
 
+def also_recorded(objectives: Sequence[Objective], directory: Path, source: Path) -> list[str]:
+    """Sentences on objectives that other rule files of the directory have: two rules would record one series."""
+    folder = directory / "grafana" / "alerts"
+    others = {path: path.read_text(errors="replace") for path in folder.glob("*.yaml") if path.stem != source.stem}
+    return [
+        f"{objective.name} is in {path} as well, and two rules would record one series: rename it, or change it there"
+        for objective in objectives
+        for path, text in others.items()
+        if f"record: {objective.series('')}" in text
+    ]
+
+
 def is_written(path: Path) -> bool:
     """Whether a file was made of objectives before; what was changed in it by hand is lost when it is made anew."""
     return _MARKS[path.suffix] in path.read_text(errors="replace")

@@ -352,6 +352,14 @@ def test_files_of_others_stay(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert main(command) == 0
 
 
+def test_objective_in_two_files_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One that other rules of the directory record is said to be there already, whatever is to be overwritten."""
+    write_files(tmp_path)
+    (tmp_path / "mine.yaml").write_text(one(name="task_success"))
+    assert main(["objectives", str(tmp_path / "mine.yaml"), str(tmp_path), "--overwrite"]) == 2
+    assert f"task_success is in {tmp_path}/grafana/alerts/objectives.yaml as well" in capsys.readouterr().err
+
+
 def test_unknown_metric_is_a_note(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A metric that is in no catalogue may be one of somebody else's: it is said, with what may be meant."""
     (tmp_path / "mine.yaml").write_text(one(indicator="ratio", bad="celery_task_failed_total", total="payments_total"))
