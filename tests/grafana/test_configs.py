@@ -126,9 +126,11 @@ def test_alertmanager_is_consistent() -> None:
         matcher for rule in body["inhibit_rules"] for matcher in rule["source_matchers"] + rule["target_matchers"]
     ]
     for matcher in matchers:
-        names = re.fullmatch(r'alertname[!=]~?"(.+)"', matcher)
-        assert names, matcher
-        assert set(names[1].split("|")) <= set(expressions.alerts()), matcher
+        label, values = re.fullmatch(r'(\w+)[!=]~?"(.+)"', matcher).groups()
+        known = {
+            name if label == "alertname" else alert["labels"].get(label) for name, alert in expressions.alerts().items()
+        }
+        assert set(values.split("|")) <= known, matcher
     for key, value in _strings(body):
         if re.search(r"(key|url|password)(_file)?$", key):
             assert key.endswith("_file"), key
