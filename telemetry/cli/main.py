@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from telemetry.cli import catalogue, check, collector, deliver, files
+from telemetry.cli import catalogue, check, collector, deliver, files, objectives
 from telemetry.cli.command import DONE, Command
 from telemetry.cli.doctor import command as doctor
 from telemetry.cli.watch import command as watch
@@ -19,6 +19,7 @@ COMMANDS: tuple[Command, ...] = (
     watch.COMMAND,
     catalogue.COMMAND,
     files.COMMAND,
+    objectives.COMMAND,
     collector.COMMAND,
     deliver.COMMAND,
     check.COMMAND,
