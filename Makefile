@@ -16,7 +16,7 @@ export PYTHONPATH := $(CURDIR)
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
-install:  ## install what is missing: packages, Python environment, collector, Prometheus
+install:  ## install what is missing: packages, Python environment, collector, Prometheus, Alertmanager
 	@bash deploy/install.sh
 
 demo: install  ## start the fleet, send a minute of chat traffic, show every documented metric
@@ -157,7 +157,7 @@ collector-wheels: install  ## the built collector as wheels for Linux on x86_64 
 	collector/wheel/build.sh
 
 # All but the collector's, which `make collector-wheels` builds.
-EXTRAS := $(addprefix --extra ,celery fastapi grpc llm preview prometheus sqlalchemy)
+EXTRAS := $(addprefix --extra ,celery fastapi grpc llm objectives preview prometheus sqlalchemy)
 
 lock:  ## resolve the dependencies anew
 	uv pip compile pyproject.toml --group dev $(EXTRAS) --universal --python-version 3.11 --generate-hashes \

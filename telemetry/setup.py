@@ -26,6 +26,7 @@ from telemetry.metrics.catalogue_instruments import Instruments
 from telemetry.metrics.catalogued import Declared
 from telemetry.metrics.provider import MeterProvider
 from telemetry.pipeline.pipeline import Pipeline
+from telemetry.preloading import preload
 from telemetry.settings.buckets import fitting
 from telemetry.settings.destination import Destination
 from telemetry.settings.problems import SettingsError
@@ -153,6 +154,10 @@ class Telemetry:
     def settle_for(self, box: Box) -> bool:
         """Do what a dead process had put off, in its own box; whether that worked."""
         return self._billing.settle_for(box)
+
+    def preload(self) -> None:
+        """Load what processes would load that this one is about to fork."""
+        preload()
 
     def before_fork(self) -> None:
         """Remember what a child must not count again."""

@@ -21,6 +21,8 @@ def render(board: Board) -> str:
     """The dashboard's file: Grafana's JSON model and the data source that an import asks for."""
     body: dict[str, Any] = json.loads(json.dumps(dashboard(board), cls=JSONEncoder))
     asked = {"name": INPUT, "label": "Prometheus", "type": "datasource", "pluginId": "prometheus"}
+    for variable in body["templating"]["list"]:
+        del variable["id"]  # the SDK gives all the same one, and a Grafana before 11.3 keys variables by it
     kinds = sorted({panel["type"] for panel in body["panels"]} - {"row"})
     requires = [
         {"type": "grafana", "id": "grafana", "name": "Grafana", "version": _LEAST_GRAFANA},

@@ -27,7 +27,7 @@ def _now() -> tuple[Panel, ...]:
             "none",
             "Worker nodes whose heartbeat is fresh. None: nothing is processed; start some, then see why they ended.",
             {"{{environment}}": workers},
-            alerts=("NoActiveWorkers",),
+            alerts=("NoActiveWorkers", "WorkersMissing"),
             base=RED,
             steps=((1, GREEN),),
         ),
@@ -36,7 +36,7 @@ def _now() -> tuple[Panel, ...]:
             "none",
             "Tasks in the broker that no worker has taken. Growing: add workers, or see what slows them (row Product).",
             {"{{environment}}": fact(celery.QUEUE_LENGTH, where=_QUEUE)},
-            alerts=("QueueBacklog", "QueueStalled"),
+            alerts=("QueueBacklog", "QueueStalled", "QueueNotConsumed"),
             steps=((100, RED),),
         ),
         number(
@@ -65,7 +65,7 @@ def _queues() -> tuple[Panel, ...]:
             "none",
             "Tasks waiting by queue, all priorities together. Over 100 for 10 minutes: see the runbook.",
             {"{{queue}} · {{environment}}": fact(celery.QUEUE_LENGTH, "queue", where=_QUEUE)},
-            alerts=("QueueBacklog", "QueueStalled"),
+            alerts=("QueueBacklog", "QueueStalled", "QueueNotConsumed"),
             steps=((100, RED),),
         ),
         line(
@@ -80,7 +80,7 @@ def _queues() -> tuple[Panel, ...]:
             "none",
             "1 while the heartbeat is fresh, 0 for an hour after the node is gone. Restart a node that fell to 0.",
             {"{{hostname}} · {{environment}}": fact(celery.ACTIVE_WORKERS, "hostname")},
-            alerts=("NoActiveWorkers",),
+            alerts=("NoActiveWorkers", "WorkersMissing"),
         ),
         line(
             "Tasks held by workers",
@@ -150,7 +150,7 @@ def _tasks() -> tuple[Panel, ...]:
             "percentunit",
             "Failed among finished tasks. Above 10 % for 5 minutes an alert fires.",
             {"{{task_name}} · {{environment}}": ratio(f"({_failed('task_name')})", _finished("task_name"))},
-            alerts=("HighTaskFailureRate",),
+            alerts=("HighTaskFailureRate", "TaskAlwaysFails"),
             steps=((0.1, RED),),
         ),
         line(
@@ -168,7 +168,7 @@ def _tasks() -> tuple[Panel, ...]:
             "none",
             "What tasks failed with in the time range, all queues. The longest bar is where to begin.",
             {"{{task_name}}: {{exception}} · {{environment}}": increase(celery.EXCEPTIONS, "task_name", "exception")},
-            alerts=("HighTaskFailureRate",),
+            alerts=("HighTaskFailureRate", "TaskAlwaysFails"),
         ),
         line(
             "Tasks without an outcome",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
+from string import ascii_uppercase
 from typing import TypeVar
 
 from grafana_foundation_sdk.builders import bargauge, common, prometheus, stat, timeseries
@@ -75,8 +77,8 @@ def line(
     """
     panel = _described(timeseries.Panel(), title, unit, advice, alerts, steps).height(8).span(width)
     panel.fill_opacity(30 if stacked else 5)
-    for legend, expression in queries.items():
-        panel.with_target(_query(expression, legend))
+    for query in _asked(queries):
+        panel.with_target(query)
     if stacked:
         panel.stacking(common.StackingConfig().mode(look.StackingMode.NORMAL))
     if steps:
@@ -98,8 +100,8 @@ def number(
 ) -> stat.Panel:
     """One number a series, as of the end of the time range; arguments as for ``line``, ``base`` is below all steps."""
     panel = _described(stat.Panel(), title, unit, advice, alerts, steps, base).height(4).span(width)
-    for legend, expression in queries.items():
-        panel.with_target(_query(expression, legend).instant())
+    for query in _asked(queries):
+        panel.with_target(query.instant())
     return panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"])).graph_mode(
         look.BigValueGraphMode.NONE
     )
@@ -117,8 +119,8 @@ def bars(
 ) -> bargauge.Panel:
     """A bar for each series, as of the end of the time range; arguments as for ``line``."""
     panel = _described(bargauge.Panel(), title, unit, advice, alerts, steps).height(8).span(width)
-    for legend, expression in queries.items():
-        panel.with_target(_query(expression, legend).instant())
+    for query in _asked(queries):
+        panel.with_target(query.instant())
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     return panel.orientation(look.VizOrientation.HORIZONTAL).display_mode(look.BarGaugeDisplayMode.GRADIENT).min(0)
 
@@ -149,12 +151,11 @@ def dashboard(board: Board) -> model.Dashboard:
     )
     for variable in board.variables:
         made.with_variable(variable)
-    number_of = 0
+    ids = count(1)
     for row in board.rows:
-        made.with_row(build.Row(row.title))
+        made.with_row(build.Row(row.title).id(next(ids)))
         for panel in row.panels:
-            number_of += 1
-            made.with_panel(panel.id(number_of))
+            made.with_panel(panel.id(next(ids)))
     return made.build()
 
 
@@ -175,6 +176,12 @@ def _neighbours() -> build.DashboardLink:
 def _runbook(alert: str) -> build.DashboardLink:
     link = build.DashboardLink(f"Runbook: {alert}").type(model.DashboardLinkType.LINK)
     return link.url(f"${{runbooks}}/{alert}.md").target_blank(True)
+
+
+def _asked(queries: Queries) -> Iterator[prometheus.Dataquery]:
+    """The queries as A, B, C, by which overrides and alerts of Grafana name them."""
+    for letter, (legend, expression) in zip(ascii_uppercase, queries.items(), strict=False):
+        yield _query(expression, legend).ref_id(letter)
 
 
 def _query(expression: str, legend: str) -> prometheus.Dataquery:

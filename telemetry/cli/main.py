@@ -6,7 +6,7 @@ import argparse
 import logging
 from collections.abc import Sequence
 
-from telemetry.cli import catalogue, check, collector, deliver, files
+from telemetry.cli import catalogue, check, collector, deliver, files, objectives
 from telemetry.cli.command import Command
 from telemetry.cli.doctor import command as doctor
 from telemetry.cli.preview import command as preview
@@ -19,6 +19,7 @@ COMMANDS: tuple[Command, ...] = (
     preview.COMMAND,
     catalogue.COMMAND,
     files.COMMAND,
+    objectives.COMMAND,
     collector.COMMAND,
     deliver.COMMAND,
     check.COMMAND,

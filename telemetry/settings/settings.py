@@ -50,7 +50,7 @@ class Settings:
         catalogue: Dotted names of modules that declare metrics of the application's own, ``TELEMETRY_CATALOGUE``.
         prometheus_client: Let the metrics of the default registry of ``prometheus_client`` leave with ours,
             ``TELEMETRY_PROMETHEUS_CLIENT``.
-        pass_uncatalogued: Let what instrumentors of OpenTelemetry measure beyond the catalogue leave the process,
+        pass_uncatalogued: Let what instrumentors of OpenTelemetry measure leave the process under its own names, too,
             ``TELEMETRY_PASS_UNCATALOGUED``. What an application measures itself always does.
         state_dir: Where counts are kept that outlive their process, ``TELEMETRY_STATE_DIR``: a directory of this user
             alone, best in memory; ``box_directory`` when it is not set.

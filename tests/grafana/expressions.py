@@ -41,12 +41,19 @@ def dashboards() -> dict[str, dict[str, Any]]:
     return {path.stem: json.loads(path.read_text()) for path in DASHBOARD_FILES}
 
 
+def all_panels(model: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Rows and panels of a dashboard file, those in folded rows included."""
+    for panel in model.get("panels", ()):
+        yield panel
+        yield from all_panels(panel)
+
+
 def panels() -> list[Panel]:
     """Every panel that asks something, of every dashboard."""
     return [
         Panel(board, model["title"], tuple(target["expr"] for target in model["targets"]), model)
         for board, body in dashboards().items()
-        for model in body["panels"]
+        for model in all_panels(body)
         if model["type"] != "row"
     ]
 
