@@ -117,7 +117,7 @@ function traceOf(field, axes, step) {
     showlegend: false,
   };
   if (drawStyle === "bars") return { ...common, type: "bar", width: step * 800, marker: { color } };
-  const arePoints = drawStyle === "points" || showPoints === "always" || (showPoints === "auto" && isSparse(values));
+  const arePoints = drawStyle === "points" || showPoints === "always" || (showPoints === "auto" && !stack && isSparse(values));
   return {
     ...common,
     type: "scatter",
@@ -126,7 +126,7 @@ function traceOf(field, axes, step) {
     marker: { color, size: pointSize },
     connectgaps: Boolean(spanNulls) && !stack,
     ...(fillOpacity ? { fill: stack ? "tonexty" : "tozeroy", fillcolor: translucent(color, fillOpacity / 100) } : {}),
-    ...(stack ? { stackgroup: stack, groupnorm: stack.startsWith("percent") ? "percent" : "" } : {}),
+    ...(stack ? { stackgroup: stack, stackgaps: "interpolate", groupnorm: stack.startsWith("percent") ? "percent" : "" } : {}),
   };
 }
 
