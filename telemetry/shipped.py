@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +37,15 @@ def _below(source: Path, name: Path) -> Iterator[tuple[str, Path]]:
             yield str(name / file.relative_to(source)), file
 
 
-def write_files(directory: Path, *, overwrite: bool = False) -> list[Path]:
+def write_files(
+    directory: Path, *, overwrite: bool = False, changes: Mapping[str, Callable[[str], str]] | None = None
+) -> list[Path]:
     """Write every shipped file into a directory, which is made where it does not exist.
 
     Args:
         directory: Where to.
         overwrite: Also over files that differ; they may have been changed by hand.
+        changes: What is made of some of them, by their names.
 
     Returns:
         The files that are there now, in alphabetical order.
@@ -50,7 +53,7 @@ def write_files(directory: Path, *, overwrite: bool = False) -> list[Path]:
     Raises:
         FileExistsError: Before anything is written, if a file is there with other content, naming all of those.
     """
-    contents = {directory / name: file.read_bytes() for name, file in shipped().items()}
+    contents = {directory / name: _content(file, (changes or {}).get(name)) for name, file in shipped().items()}
     changed = [str(path) for path, content in contents.items() if path.exists() and path.read_bytes() != content]
     if changed and not overwrite:
         raise FileExistsError(", ".join(changed))
@@ -58,3 +61,7 @@ def write_files(directory: Path, *, overwrite: bool = False) -> list[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     return sorted(contents)
+
+
+def _content(file: Path, change: Callable[[str], str] | None) -> bytes:
+    return file.read_bytes() if change is None else change(file.read_text()).encode()

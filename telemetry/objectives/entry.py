@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -50,7 +51,7 @@ class Entry:
         if found is None:
             return default
         if not isinstance(found, str):
-            self.wrong(key, "is no text: put it in quotes")
+            self.wrong(key, "is no text: write one, in quotes where it looks like something else")
             return default
         return found.strip()
 
@@ -91,7 +92,7 @@ class Entry:
     def seconds(self, key: str) -> float:
         """A positive number of seconds."""
         found = self._number(key, "2.5")
-        if found is not None and found <= 0:
+        if found is not None and not 0 < found < math.inf:
             self.wrong(key, "is no time: write seconds, such as 2.5")
         return found or 1.0
 

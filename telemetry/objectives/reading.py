@@ -120,8 +120,9 @@ def _objective(number: int, values: Any, known: Known, problems: list[str]) -> O
         values = {"name": f"objective_{number}", "target": 50, "indicator": "task_success"}
     named = f"objective {number}" + (f" ({values['name']})" if values.get("name") else "")
     entry = Entry(named, values, problems)
-    kind = _KINDS[entry.one_of("indicator", _KINDS) or "task_success"]
-    if values.get("indicator") in _KINDS:
+    chosen = entry.one_of("indicator", _KINDS)
+    kind = _KINDS[chosen or "task_success"]
+    if chosen:
         entry.only((*_GENERAL, *kind.keys))
     indicator, promise = kind.made(entry, known)
     return Objective(

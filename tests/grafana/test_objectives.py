@@ -294,7 +294,10 @@ def one(**values: object) -> str:
             "celery_tasks_completed_total has no label taskname; its labels are environment, ",
         ),
         (one(least_events=0), "least_events: 0 is no number of events: write a whole number from 1 on"),
-        (one(promise=7), "promise: 7 is no text: put it in quotes"),
+        (one(promise=7), "promise: 7 is no text: write one, in quotes"),
+        (one(indicator={"ratio": {}}), "indicator: {'ratio': {}} is no text"),
+        (one(selector=["a"]), "selector: ['a'] is no text"),
+        (one(indicator="http_latency", within=-1), "within: -1 is no time: write seconds, such as 2.5"),
         (
             one(indicator="http_latency", within=3),
             "within: 3 is no bound of the buckets of http_request_duration_seconds: take one of 0.005, ",
