@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 import jinja2
 
-from deploy import alert_routes, alert_rules
+from deploy import alert_routes, alert_rules, grafana
+from deploy.front_page import links
 from deploy.processes import Process
 from deploy.settings import ROOT, FleetSettings
 from support.templates import engine
@@ -40,6 +41,8 @@ def render(settings: FleetSettings, processes: Sequence[Process]) -> dict[Path, 
     return {
         **{settings.conf / name: templates.get_template(source).render(context) for name, source in _FILES.items()},
         settings.conf / "alertmanager.yml": alert_routes.configuration(settings.alert_webhook, settings.alert_speed),
+        settings.conf / "front-page.json": links.described(settings),
+        **grafana.provisioning(settings),
         **{settings.conf / "alerts" / name: text for name, text in rules.items()},
     }
 
@@ -52,6 +55,9 @@ def make_directories(settings: FleetSettings) -> None:
         "run/nginx",
         "conf/pages",
         "conf/alerts",
+        "conf/grafana/provisioning/datasources",
+        "conf/grafana/provisioning/dashboards",
+        "data/grafana",
         "data/redis",
         "data/prometheus",
         "data/alertmanager",
