@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from grafana.rules.fleet import WHOSE
+from telemetry.shipped import RUNBOOKS
 
 NO_PROBES = 'endpoint!~"/(healthz?|livez?|readyz?|metrics)"'
 PLAIN = 'endpoint!~"/(healthz?|livez?|readyz?|metrics)|.*/stream"'
@@ -121,7 +122,7 @@ def _alert(
             "summary": f"{objective.good_share:.1%} of {objective.promise}: allowance used up within {used_up_within}",
             "description": "{{ $value | humanizePercentage }} are bad in {{ $labels.environment }}"
             "{{ with $labels.service_namespace }} of {{ . }}{{ end }}",
-            "runbook_url": f"docs/runbooks/{name}.md",
+            "runbook_url": f"{RUNBOOKS}/{name}.md",
         },
     }
 

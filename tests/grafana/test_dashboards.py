@@ -12,7 +12,8 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from grafana.boards.__main__ import BOARDS, FOLDER, render
+from grafana.boards.__main__ import BOARDS, BOUNDED, FOLDER, render
+from telemetry.shipped import RUNBOOKS
 from tests.grafana import expressions
 from tests.grafana.expressions import ROOT
 
@@ -49,9 +50,9 @@ GUIDE = {
 }
 
 
-def imported(board: dict[str, Any], uid: str) -> dict[str, Any]:
+def imported(board: dict[str, Any], **chosen: str) -> dict[str, Any]:
     """The dashboard after an import: inputs replaced by what was chosen, as Grafana's importer does."""
-    inputs = {f"${{{asked['name']}}}": uid for asked in board["__inputs"]}
+    inputs = {f"${{{name}}}": value for name, value in chosen.items()}
 
     def replaced(value: Any) -> Any:
         if isinstance(value, dict):
@@ -86,8 +87,8 @@ def test_files_are_current() -> None:
 def test_import_asks_for_a_data_source(name: str) -> None:
     """The import offers Prometheus data sources; the one chosen becomes the dashboard's, for every panel."""
     board = expressions.dashboards()[name]
-    assert [asked["pluginId"] for asked in board["__inputs"]] == ["prometheus"]
-    after = imported(board, "my-prometheus")
+    assert [asked["pluginId"] for asked in board["__inputs"] if asked["type"] == "datasource"] == ["prometheus"]
+    after = imported(board, DS_PROMETHEUS="my-prometheus")
     variables = {variable["name"]: variable for variable in after["templating"]["list"]}
     assert variables["datasource"]["type"] == "datasource"
     assert variables["datasource"]["current"]["value"] == "my-prometheus"
@@ -98,6 +99,36 @@ def test_import_asks_for_a_data_source(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BOARD_NAMES)
+def test_import_asks_for_runbooks(name: str) -> None:
+    """Links to runbooks begin with what the import was told; where none was, as in provisioning, with the default."""
+    board = expressions.dashboards()[name]
+    asked = next(each for each in board["__inputs"] if each["type"] == "constant")
+    assert asked["value"] == RUNBOOKS
+    assert _links(imported(board, VAR_RUNBOOKS="https://wiki.example/fleet"), {}) == {"https://wiki.example/fleet"}
+    variables = {variable["name"]: variable["query"] for variable in board["templating"]["list"]}
+    assert _links(imported(board), {asked["name"]: variables[asked["name"]]}) == {RUNBOOKS}
+
+
+def _links(board: dict[str, Any], variables: dict[str, str]) -> set[str]:
+    """Where links of panels and of values lead, but for the page."""
+    links = [
+        link
+        for panel in expressions.all_panels(board)
+        for link in (*panel.get("links", ()), *panel.get("fieldConfig", {}).get("defaults", {}).get("links", ()))
+    ]
+    whole = [re.sub(r"\$\{(\w+)\}", lambda m: variables.get(m[1], m[0]), link["url"]) for link in links]
+    return {url.rpartition("/")[0] for url in whole}
+
+
+@pytest.mark.parametrize("name", BOARD_NAMES)
+def test_hidden_variables_stay(name: str) -> None:
+    """A link to a neighbour passes on what people chose, and not what another dashboard was set up with."""
+    for variable in expressions.dashboards()[name]["templating"]["list"]:
+        assert variable["skipUrlSync"] is (variable["hide"] != expressions.SHOWN)
+        assert variable["hide"] != expressions.SHOWN or variable["label"]
+
+
+@pytest.mark.parametrize("name", BOARD_NAMES)
 def test_file_is_of_grafanas_schema(name: str) -> None:
     """The schema's types read the file and write the same again: no unknown field, nothing lost."""
     register_default_plugins()
@@ -105,6 +136,9 @@ def test_file_is_of_grafanas_schema(name: str) -> None:
     again = json.loads(json.dumps(Dashboard.from_json(body), cls=JSONEncoder))
     for variable in again["templating"]["list"]:
         del variable["id"]  # the types' default
+    for panel in expressions.all_panels(again):
+        if panel["type"] == "bargauge":
+            panel["options"] |= BOUNDED
     assert again == body
 
 
@@ -174,15 +208,23 @@ def test_panel_explains_itself(panel: expressions.Panel) -> None:
     assert model["description"].endswith(".")
     assert model["fieldConfig"]["defaults"]["unit"]
     assert all(target["legendFormat"] for target in model["targets"])
-    for link in model["links"]:
-        page = link["url"].removeprefix("${runbooks}/")
-        assert (ROOT / "docs" / "runbooks" / page).exists(), link["url"]
+    for page in panel.runbooks:
+        assert (ROOT / "docs" / "runbooks" / page).exists(), page
 
 
 @pytest.mark.parametrize("name", BOARD_NAMES)
 def test_panels_do_not_overlap(name: str) -> None:
-    """Panels fit the grid of 24 columns and none covers another; titles are unique."""
+    """Panels fill the grid of 24 columns, none covers another, with rows open or closed; titles are unique."""
     panels = expressions.dashboards()[name]["panels"]
+    _assert_filled(panels)
+    for row in panels:
+        if row["type"] == "row" and row["collapsed"]:
+            _assert_filled([row, *row["panels"]])
+    titles = [panel["title"] for panel in expressions.all_panels(expressions.dashboards()[name])]
+    assert len(set(titles)) == len(titles)
+
+
+def _assert_filled(panels: list[dict[str, Any]]) -> None:
     taken: set[tuple[int, int]] = set()
     for panel in panels:
         at = panel["gridPos"]
@@ -190,14 +232,23 @@ def test_panels_do_not_overlap(name: str) -> None:
         assert at["x"] + at["w"] <= 24, panel["title"]
         assert not cells & taken, panel["title"]
         taken |= cells
-    assert len({panel["title"] for panel in panels}) == len(panels)
+    lines = {y for _, y in taken}
+    assert len(taken) == 24 * len(lines), "a hole"
+    assert max(lines) - min(lines) + 1 == len(lines), "a gap"
+
+
+@pytest.mark.parametrize("name", BOARD_NAMES)
+def test_first_screen_says_how_it_is(name: str) -> None:
+    """What operators look at is open, Product's and Finance's rows are a click away; the first row says what fires."""
+    panels = expressions.dashboards()[name]["panels"]
+    for row in panels:
+        if row["type"] == "row":
+            assert row["collapsed"] is (not re.search(r"\bDevOps\b", row["title"])), row["title"]
+    first = [panel["title"] for panel in panels if panel["gridPos"]["y"] == 1]
+    assert "Alerts firing" in first
 
 
 def test_every_alert_is_on_a_panel() -> None:
     """Whoever gets an alert finds a panel that shows it, and the other way round."""
-    linked = {
-        link["url"].removeprefix("${runbooks}/").removesuffix(".md")
-        for panel in expressions.panels()
-        for link in panel.model["links"]
-    }
+    linked = {page.removesuffix(".md") for panel in expressions.panels() for page in panel.runbooks}
     assert set(expressions.alerts()) - linked == set()
