@@ -68,6 +68,7 @@ def line(
     steps: Steps = (),
     stacked: bool = False,
     colours: Mapping[str, str] | None = None,
+    units: Mapping[str, str] | None = None,
     up_to: float = 0,
     window: str = "",
     width: int = 8,
@@ -84,6 +85,7 @@ def line(
         steps: From which value on which colour, drawn as lines.
         stacked: Whether the values add up.
         colours: Colour by a query's letter, for series that mean the same whatever else is drawn.
+        units: Unit by a query's letter, of what is measured otherwise; it has an axis of its own.
         up_to: What the axis shows at least; counts reach 1.
         window: The shortest window of a rate, where few events say nothing.
         width: Of 24 columns.
@@ -98,8 +100,9 @@ def line(
     if steps:
         panel.thresholds_style(common.GraphThresholdsStyleConfig().mode(look.GraphTresholdsStyleMode.DASHED))
     for letter, colour in (colours or {}).items():
-        fixed = {"mode": "fixed", "fixedColor": colour}
-        panel.override_by_query(letter, [model.DynamicConfigValue(id_val="color", value=fixed)])
+        panel.override_by_query(letter, [_property("color", {"mode": "fixed", "fixedColor": colour})])
+    for letter, other in (units or {}).items():
+        panel.override_by_query(letter, [_property("unit", other), _property("custom.axisPlacement", "right")])
     least = up_to or (1 if unit == COUNT else 0)
     if least:
         panel.axis_soft_max(least)
@@ -194,6 +197,10 @@ def _texts(judged: Look) -> Iterator[model.ValueMapping]:
                 for index, (value, (text, colour)) in enumerate(judged.texts.items(), 1)
             }
         )
+
+
+def _property(name: str, value: object) -> model.DynamicConfigValue:
+    return model.DynamicConfigValue(id_val=name, value=value)
 
 
 def _legend() -> common.VizLegendOptions:

@@ -161,10 +161,11 @@ def _collector() -> tuple[Panel, ...]:
             "Until a group of exports is durable. Growing: a slow disk. Failing: senders wait, numbers lag.",
             {
                 "p99 · {{instance}}": f"histogram_quantile(0.99, {_COMMIT})",
-                "failing a second · {{instance}}": "sum by (instance) "
+                "failing · {{instance}}": "sum by (instance) "
                 "(rate(fleet_totals_failed_commits_total[$__rate_interval]))",
             },
             alerts=("CollectorCannotStore",),
+            units={"B": "count:commits/s"},
         ),
         line(
             "Exports that came again, or never",

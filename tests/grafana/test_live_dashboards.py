@@ -8,9 +8,11 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 
 from app.catalogue import FLEET
+from deploy.fleet import Fleet
 from telemetry.testing.series import OF_OFFICIAL, OF_OTHERS
 from tests.fleet.actions import AUDIO_SECONDS, FILE, FILES, IMAGES_ALLOWED
 from tests.grafana import expressions
@@ -19,25 +21,32 @@ from tests.grafana.live import OTHERS, PLANS, WINDOW_SECONDS, Prometheus, busy_f
 
 CELERY, APPLICATION, HEALTH = "celery-monitoring", "application-performance", "telemetry-health"
 Truth = dict[str, Any]
+Busy = tuple[Fleet, Truth, Prometheus]
 
 
 @pytest.fixture(scope="module")
-def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Truth, Prometheus]]:
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Busy]:
     """The fleet after its traffic, once for all tests of this module."""
-    with busy_fleet(tmp_path_factory.mktemp("fleet")) as (_, truth, prometheus):
-        yield truth, prometheus
+    with busy_fleet(tmp_path_factory.mktemp("fleet")) as everything:
+        yield everything
 
 
 @pytest.fixture
-def prometheus(busy: tuple[Truth, Prometheus]) -> Prometheus:
-    """Its Prometheus."""
-    return busy[1]
-
-
-@pytest.fixture
-def truth(busy: tuple[Truth, Prometheus]) -> Truth:
-    """What was done."""
+def fleet(busy: Busy) -> Fleet:
+    """The fleet."""
     return busy[0]
+
+
+@pytest.fixture
+def prometheus(busy: Busy) -> Prometheus:
+    """Its Prometheus."""
+    return busy[2]
+
+
+@pytest.fixture
+def truth(busy: Busy) -> Truth:
+    """What was done."""
+    return busy[1]
 
 
 @pytest.mark.parametrize("panel", expressions.panels(), ids=lambda panel: panel.name)
@@ -220,6 +229,19 @@ def test_durations_are_within_their_bucket(prometheus: Prometheus) -> None:
 def test_page_can_be_pasted(expression: expressions.Expression, prometheus: Prometheus) -> None:
     """What the runbooks and pages tell people to paste is taken by a real Prometheus."""
     prometheus.query(expression.text)
+
+
+def test_alerts_lead_to_runbooks(fleet: Fleet, prometheus: Prometheus) -> None:
+    """What the fleet's Prometheus says of an alert leads to its page, which the front door shows as text."""
+    groups = httpx.get(f"{prometheus.url}/api/v1/rules", params={"type": "alert"}).json()["data"]["groups"]
+    rules = {rule["name"]: rule["annotations"]["runbook_url"] for group in groups for rule in group["rules"]}
+    assert set(rules) == set(expressions.alerts())
+    with httpx.Client() as browser:
+        for name, address in rules.items():
+            answer = browser.get(address)
+            assert address.startswith(fleet.settings.url("NGINX_PORT"))
+            assert answer.text.startswith(f"# {name}\n")
+            assert answer.headers["content-type"] == "text/plain; charset=utf-8"
 
 
 @pytest.mark.parametrize("name", expressions.recordings())
