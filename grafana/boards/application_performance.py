@@ -130,7 +130,6 @@ def _http() -> tuple[Panel, ...]:
             {"{{environment}}": _class("5..")},
             alerts=("HighErrorRate",),
             steps=((0.05, RED),),
-            up_to=0.1,
             window=_WINDOW,
         ),
         line(
@@ -138,7 +137,6 @@ def _http() -> tuple[Panel, ...]:
             "percentunit",
             f"Share of answers. Rising: a client or an attacker; which status says the panel below. {_FEW}",
             {"{{environment}}": _class("4..")},
-            up_to=0.1,
             window=_WINDOW,
         ),
         line(

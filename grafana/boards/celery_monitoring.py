@@ -198,7 +198,6 @@ def _tasks() -> tuple[Panel, ...]:
                     rate(celery.RETRIED, "queue", where=_QUEUE), rate(celery.SUBMITTED, "queue", where=_QUEUE)
                 )
             },
-            up_to=0.1,
         ),
         bars(
             "Exceptions of failed tasks",
@@ -223,7 +222,6 @@ def _tasks() -> tuple[Panel, ...]:
                 )
             },
             alerts=("TasksNeverRan",),
-            up_to=0.1,
         ),
     )
 

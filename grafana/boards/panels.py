@@ -23,7 +23,7 @@ GREEN, ORANGE, RED, BLUE, GREY = "green", "orange", "red", "blue", "gray"
 NEUTRAL = "text"  # the colour of writing: neither good nor bad
 COUNT = "locale"  # 128,354
 NOTHING = "\N{EN DASH}"
-_COLUMNS = 24
+_LEAST_AXIS = {COUNT: 1, "reqps": 0.1, "mps": 0.1, "percentunit": 0.1, "currencyUSD": 0.01, "bytes": 1024, "binBps": 1}
 _POINTS = 300  # of each panel: a number and a chart of one name then use windows of one length
 _BAR = 40  # pixels, from which on Grafana writes the name above the bar, where it is not cut
 
@@ -86,7 +86,7 @@ def line(
         stacked: Whether the values add up.
         colours: Colour by a query's letter, for series that mean the same whatever else is drawn.
         units: Unit by a query's letter, of what is measured otherwise; it has an axis of its own.
-        up_to: What the axis shows at least; counts reach 1.
+        up_to: What the axis shows at least; by default what a 0 throughout is well seen below.
         window: The shortest window of a rate, where few events say nothing.
         width: Of 24 columns.
         height: Of 38 pixels each.
@@ -103,7 +103,7 @@ def line(
         panel.override_by_query(letter, [_property("color", {"mode": "fixed", "fixedColor": colour})])
     for letter, other in (units or {}).items():
         panel.override_by_query(letter, [_property("unit", other), _property("custom.axisPlacement", "right")])
-    least = up_to or (1 if unit == COUNT else 0)
+    least = up_to or _axis(unit)
     if least:
         panel.axis_soft_max(least)
     return Panel(panel.legend(_legend()).tooltip(_tooltip()).min(0), width, height)
@@ -201,6 +201,11 @@ def _texts(judged: Look) -> Iterator[model.ValueMapping]:
 
 def _property(name: str, value: object) -> model.DynamicConfigValue:
     return model.DynamicConfigValue(id_val=name, value=value)
+
+
+def _axis(unit: str) -> float:
+    """What an axis of a unit reaches at least: Grafana takes 100 for a 0 throughout."""
+    return 0.1 if unit.startswith("count:") else _LEAST_AXIS.get(unit, 0)
 
 
 def _legend() -> common.VizLegendOptions:

@@ -141,7 +141,6 @@ def _collector() -> tuple[Panel, ...]:
                 )
             },
             alerts=("CollectorDropsPoints",),
-            up_to=0.1,
         ),
         line(
             "Points folded into `other`, by metric",
@@ -153,14 +152,13 @@ def _collector() -> tuple[Panel, ...]:
                 )
             },
             alerts=("CollectorFoldsPoints",),
-            up_to=0.1,
         ),
         line(
             "Time of a commit",
             "s",
             "Until a group of exports is durable. Growing: a slow disk. Failing: senders wait, numbers lag.",
             {
-                "p99 · {{instance}}": f"histogram_quantile(0.99, {_COMMIT})",
+                "p99 · {{instance}}": f"histogram_quantile(0.99, {_COMMIT}) >= 0",
                 "failing · {{instance}}": "sum by (instance) "
                 "(rate(fleet_totals_failed_commits_total[$__rate_interval]))",
             },
@@ -178,7 +176,6 @@ def _collector() -> tuple[Panel, ...]:
                 "(rate(fleet_totals_missing_exports_total[$__rate_interval]))",
             },
             alerts=("CollectorMissesExports",),
-            up_to=0.1,
         ),
         line(
             "Memory of the collector",
@@ -212,7 +209,6 @@ def _senders() -> tuple[Panel, ...]:
             {"{{environment}}": rate(telemetry.UNANSWERED_EXPORTS)},
             alerts=("UnansweredExports",),
             width=12,
-            up_to=0.1,
         ),
         bars(
             "Label values over budget",

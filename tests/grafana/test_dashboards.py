@@ -13,7 +13,8 @@ from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana.boards.__main__ import BOARDS, BOUNDED, FOLDER, render
-from telemetry.shipped import RUNBOOKS
+from grafana.boards.panels import BLUE, COUNT, NEUTRAL
+from telemetry.shipped import ANCHORED, RUNBOOKS
 from tests.grafana import expressions
 from tests.grafana.expressions import ROOT
 
@@ -252,3 +253,73 @@ def test_every_alert_is_on_a_panel() -> None:
     """Whoever gets an alert finds a panel that shows it, and the other way round."""
     linked = {page.removesuffix(".md") for panel in expressions.panels() for page in panel.runbooks}
     assert set(expressions.alerts()) - linked == set()
+
+
+def _of_kind(*kinds: str) -> list[expressions.Panel]:
+    return [panel for panel in expressions.panels() if panel.model["type"] in kinds]
+
+
+@pytest.mark.parametrize("panel", _of_kind("stat", "bargauge"), ids=lambda panel: panel.name)
+def test_no_value_is_neutral(panel: expressions.Panel) -> None:
+    """What has no value is neither good nor bad: it is in the colour of writing, not in that of a value below all steps."""
+    nothing = panel.model["fieldConfig"]["defaults"]["mappings"][0]
+    assert (nothing["type"], nothing["options"]["match"]) == ("special", "null+nan")
+    assert nothing["options"]["result"]["color"] == NEUTRAL
+    steps = panel.model["fieldConfig"]["defaults"]["thresholds"]["steps"]
+    assert len(steps) > 1 or steps[0]["color"] in {NEUTRAL, BLUE}, "nothing is judged, so nothing is good"
+
+
+@pytest.mark.parametrize("panel", _of_kind("bargauge"), ids=lambda panel: panel.name)
+def test_bars_are_a_list_by_size(panel: expressions.Panel) -> None:
+    """The largest on top, each with its name, no taller than its name needs, and none of 0 but one that says `none`."""
+    assert all(re.match(r"(?s)sort_desc\(.+\)$", query) for query in panel.queries)
+    assert all(re.search(r"> 0|topk|ALERTS", query) for query in panel.queries)
+    assert panel.model["fieldConfig"]["defaults"]["displayName"] == "${__series.name}"
+    assert panel.model["options"]["minVizHeight"] == 40  # from which on Grafana writes the name above the bar
+    assert panel.model["options"]["maxVizHeight"] < 80
+
+
+@pytest.mark.parametrize("panel", _of_kind("timeseries"), ids=lambda panel: panel.name)
+def test_charts_can_be_read(panel: expressions.Panel) -> None:
+    """A legend has room for the common three lines, the largest of now on top; a 0 throughout has an axis that says so."""
+    legend = panel.model["options"]["legend"]
+    assert (legend["displayMode"], legend["sortBy"], legend["sortDesc"]) == ("table", "Last *", True)
+    assert panel.model["gridPos"]["h"] >= 9
+    quiet = panel.model["fieldConfig"]["defaults"]["custom"].get("axisSoftMax")
+    assert quiet or panel.model["fieldConfig"]["defaults"]["unit"] == "s"
+    assert all("{{endpoint}}" not in legend for legend in panel.legends) or panel.model["gridPos"]["w"] >= 8
+
+
+@pytest.mark.parametrize("panel", expressions.panels(), ids=lambda panel: panel.name)
+def test_values_have_their_unit(panel: expressions.Panel) -> None:
+    """Dollars are of metrics in dollars, a percentile without observations is absent, and counts are whole numbers."""
+    unit = panel.model["fieldConfig"]["defaults"]["unit"]
+    for query in panel.queries:
+        assert unit != "currencyUSD" or "_usd_" in query
+        assert query.count("histogram_quantile(") == query.count(">= 0")
+        assert query.count("increase(") == query.count(ANCHORED)
+    assert unit != "ops"
+    if unit == COUNT and panel.model["type"] != "timeseries":
+        assert panel.model["fieldConfig"]["defaults"]["decimals"] == 0
+
+
+@pytest.mark.parametrize(
+    ("number", "chart"),
+    [("Server errors", "Server errors, 5xx"), ("Response time, P95", "Response time percentiles")],
+    ids=["errors", "times"],
+)
+def test_number_and_chart_agree(number: str, chart: str) -> None:
+    """What is one number above and a line below is asked for in the same words, over windows of the same length."""
+    panels = {panel.title: panel for panel in expressions.panels()}
+    assert panels[number].queries[0] in panels[chart].queries
+    assert panels[number].model["maxDataPoints"] == panels[chart].model["maxDataPoints"]
+    shortest = {target.get("interval") for title in (number, chart) for target in panels[title].model["targets"]}
+    assert len(shortest) == 1
+
+
+def test_one_error_is_no_emergency() -> None:
+    """A share is drawn from so many events on that one bad one is below the panel's red."""
+    for title, least in (("Server errors", 25), ("Failing now", 12)):
+        panel = next(panel for panel in expressions.panels() if panel.title == title)
+        assert f">= {least})" in panel.queries[0]
+        assert 1 / least < panel.model["fieldConfig"]["defaults"]["thresholds"]["steps"][-1]["value"]
