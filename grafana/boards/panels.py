@@ -70,7 +70,7 @@ def line(
     colours: Mapping[str, str] | None = None,
     units: Mapping[str, str] | None = None,
     up_to: float = 0,
-    window: str = "",
+    step: str = "",
     width: int = 8,
     height: int = 9,
 ) -> Panel:
@@ -87,13 +87,13 @@ def line(
         colours: Colour by a query's letter, for series that mean the same whatever else is drawn.
         units: Unit by a query's letter, of what is measured otherwise; it has an axis of its own.
         up_to: What the axis shows at least; by default what a 0 throughout is well seen below.
-        window: The shortest window of a rate, where few events say nothing.
+        step: The shortest between two points; four of them are the shortest ``$__rate_interval``.
         width: Of 24 columns.
         height: Of 38 pixels each.
     """
     panel = _described(timeseries.Panel(), title, unit, advice, Look(alerts, steps=steps))
     panel.fill_opacity(30 if stacked else 5)
-    for query in _asked(queries, window):
+    for query in _asked(queries, step):
         panel.with_target(query)
     if stacked:
         panel.stacking(common.StackingConfig().mode(look.StackingMode.NORMAL))
@@ -119,7 +119,7 @@ def number(
     base: str = "",
     steps: Steps = (),
     texts: Mapping[int, tuple[str, str]] | None = None,
-    window: str = "",
+    step: str = "",
     width: int = 6,
 ) -> Panel:
     """One number a series, as of the end of the time range; further arguments as for ``line``.
@@ -133,12 +133,12 @@ def number(
         base: Colour below all steps; green, or that of writing where there are no steps.
         steps: From which value on which colour.
         texts: What is written, in which colour, in place of a value.
-        window: The shortest window of a rate.
+        step: As for ``line``.
         width: Of 24 columns.
     """
     judged = Look(alerts, base or (GREEN if steps else NEUTRAL), steps, texts)
     panel = _described(stat.Panel(), title, unit, advice, judged)
-    for query in _asked(queries, window):
+    for query in _asked(queries, step):
         panel.with_target(query.instant())
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     return Panel(panel.graph_mode(look.BigValueGraphMode.NONE), width, 4)
@@ -223,11 +223,11 @@ def _runbook_link(alert: str) -> build.DashboardLink:
     return link.url(runbook(alert)).target_blank(True)
 
 
-def _asked(queries: Queries, window: str = "") -> Iterator[prometheus.Dataquery]:
+def _asked(queries: Queries, step: str = "") -> Iterator[prometheus.Dataquery]:
     """The queries as A, B, C, by which overrides and alerts of Grafana name them."""
     for letter, (legend, expression) in zip(ascii_uppercase, queries.items(), strict=False):
         query = prometheus.Dataquery().expr(expression).legend_format(_whose(legend)).datasource(SOURCE).ref_id(letter)
-        yield query.interval(window) if window else query
+        yield query.interval(step) if step else query
 
 
 def _whose(legend: str) -> str:
