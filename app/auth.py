@@ -6,7 +6,8 @@ import secrets
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Security
+from fastapi.security import APIKeyHeader, HTTPBearer
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.faults import AppError, Fault
@@ -22,6 +23,10 @@ async def _session(held: Held) -> AsyncIterator[AsyncSession]:
         yield session
 
 
+# These document the headers and judge nothing: without a key a request is an anonymous user's.
+Key = Annotated[str | None, Security(APIKeyHeader(name="X-API-Key", scheme_name="API key", auto_error=False))]
+Bearer = Annotated[object, Security(HTTPBearer(scheme_name="Bearer", auto_error=False))]
+AdminToken = Annotated[str | None, Security(APIKeyHeader(name="X-Admin-Token", scheme_name="Admin", auto_error=False))]
 Db = Annotated[AsyncSession, Depends(_session)]
 
 
@@ -41,7 +46,7 @@ def presented_key(request: Request) -> str | None:
     return token.strip()
 
 
-async def _user(request: Request, session: Db) -> User:
+async def _user(request: Request, session: Db, _key: Key, _bearer: Bearer) -> User:
     """Return who sent the request, having counted it against the rate limit of the endpoint."""
     key = presented_key(request)
     user = await _anonymous(request, session) if key is None else await users.by_key(session, key)
@@ -66,7 +71,7 @@ async def _limited(request: Request, user: Identified, held: Held) -> User:
 CurrentUser = Annotated[User, Depends(_limited)]
 
 
-async def require_admin(request: Request, held: Held) -> None:
+async def require_admin(request: Request, held: Held, _token: AdminToken, _bearer: Bearer) -> None:
     """Let only the holder of ADMIN_TOKEN pass.
 
     Raises:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import (
     async_sessionmaker,
     create_async_engine,
 )
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, configure_mappers
 
 import telemetry
 from app.process import PerProcess
@@ -98,6 +98,12 @@ def sync_engine() -> Engine:
     engine = make_sync_engine(get_settings().database_url)
     telemetry.instrument_sqlalchemy(engine, pool="main")
     return engine
+
+
+def load() -> None:
+    """Load what the sync engine and its sessions need, without making or connecting one."""
+    sync_url(get_settings().database_url).get_dialect().import_dbapi()
+    configure_mappers()
 
 
 @contextmanager

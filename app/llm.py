@@ -14,6 +14,10 @@ from app.settings import Settings, get_settings
 class ChatVendor(Protocol):
     """What app and worker need of a chat vendor."""
 
+    def load(self) -> None:
+        """Load what sync calls need."""
+        ...
+
     def complete(self, messages: ChatMessages) -> str:
         """Return the reply, from sync code."""
         ...

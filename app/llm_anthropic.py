@@ -28,6 +28,10 @@ class AnthropicVendor:
     def _async(self) -> anthropic.AsyncAnthropic:
         return anthropic.AsyncAnthropic(max_retries=0, timeout=self._settings.llm_timeout_seconds)
 
+    def load(self) -> None:
+        """Load what sync calls need: the package imports most of itself at the first one."""
+        _ = self._sync.messages
+
     def complete(self, messages: ChatMessages) -> str:
         """Return the reply, from sync code."""
         model, body = self._settings.llm_model, self._chat(messages)

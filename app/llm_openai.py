@@ -42,6 +42,10 @@ class OpenAIVendor:
     def _async(self) -> openai.AsyncOpenAI:
         return openai.AsyncOpenAI(max_retries=0, timeout=self._settings.llm_timeout_seconds)
 
+    def load(self) -> None:
+        """Load what sync calls need: the package imports most of itself at the first one."""
+        _ = self._sync.chat.completions, self._sync.images, self._sync.audio.transcriptions
+
     def complete(self, messages: ChatMessages) -> str:
         """Return the reply, from sync code."""
         model, body = self._settings.llm_model, self._chat(messages)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -26,6 +26,26 @@ def _known_plan(value: object) -> object:
         plans = ", ".join(Plan)
         raise PydanticCustomError("unknown_plan", "there is no such plan; the plans are {plans}", {"plans": plans})
     return value
+
+
+class ErrorTold(BaseModel):
+    """What went wrong: a short name, and a sentence for people."""
+
+    type: str
+    message: str
+
+
+class ErrorShown(BaseModel):
+    """The body of every answer that is no success."""
+
+    error: ErrorTold
+
+
+class Readiness(BaseModel):
+    """Whether all that requests need is there, and what is missing."""
+
+    status: Literal["ok", "unavailable"]
+    missing: list[Literal["database", "redis", "broker"]]
 
 
 Text = Annotated[str, Field(min_length=1, max_length=8000), AfterValidator(_not_blank)]

@@ -17,13 +17,22 @@ from app.errors import body, report
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
+# One event of the stream, as OpenAPI describes it.
+EVENT: dict[str, Any] = {
+    "type": "object",
+    "required": ["event", "data"],
+    "properties": {"event": {"enum": ["delta", "done", "error"]}, "data": {"type": "string"}},
+}
+
+
 class EventStream(StreamingResponse):
     """A response of events that always closes its source, also when the client goes away."""
 
-    media_type = "text/event-stream"
-
-    def __init__(self, events: AsyncGenerator[bytes, None], source: AsyncGenerator[str, None]) -> None:
-        super().__init__(events, headers=_HEADERS)
+    # FastAPI documents this default; a `media_type` of the class it would document for refusals too.
+    def __init__(
+        self, events: AsyncGenerator[bytes, None], source: AsyncGenerator[str, None], status_code: int = 200
+    ) -> None:
+        super().__init__(events, status_code, _HEADERS, "text/event-stream")
         self._events = events
         self._source = source
 

@@ -11,8 +11,9 @@ from telemetry.shipped import Choices
 FOLDER = ROOT / "grafana" / "alerts"
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _UNIT = "|".join(_SECONDS)
-# A window of an expression, an offset, or a duration of a rule or a group.
-_DURATION = re.compile(rf"(\[|\boffset |^\s*(?:for|interval|keep_firing_for): ?)(\d+)({_UNIT})\b", re.MULTILINE)
+# A window of an expression, an offset, or a duration of a rule, of a group, of a route.
+_KEYS = "for|interval|keep_firing_for|group_wait|group_interval|repeat_interval"
+_DURATION = re.compile(rf"(\[|\boffset |^\s*(?:{_KEYS}): ?)(\d+)({_UNIT})\b", re.MULTILINE)
 _LEAST_SCRAPES = 4  # fewer samples in a window, and a missed scrape leaves no rate
 
 
@@ -29,7 +30,7 @@ def files(speed: int, scrape_seconds: int, choices: Choices | None = None) -> Ma
 
 
 def faster(text: str, speed: int, scrape_seconds: int) -> str:
-    """The text of a rule file with its durations divided; as it is where ``speed`` is 1."""
+    """A text of rules, or of Alertmanager's routes, with its durations divided; as it is where ``speed`` is 1."""
     if speed == 1:
         return text
 

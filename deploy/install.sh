@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
-# Installs what the fleet needs and nothing else: system packages, the Python environment, the collector and Prometheus. It starts nothing.
+# Installs what the fleet needs and nothing else: system packages, the Python environment, the collector, Prometheus and Alertmanager.
+# It starts nothing.
 #
 # Running it again is quick and changes nothing that is already there. Settings, all optional:
 #   OTELCOL=/path      use this collector (for example the official contrib distribution) instead of building one
 #   PROMETHEUS=/path   use this Prometheus instead of building one
+#   ALERTMANAGER=/path use this Alertmanager instead of Debian's, or of building one where there is no apt
 #   PYTHON=python3.12  the Python to make .venv from
 #   XDG_CACHE_HOME     where builds are kept (default ~/.cache), in fleet-telemetry/
 set -euo pipefail
 
 readonly COLLECTOR_VERSION=0.161.0
 readonly PROMETHEUS_VERSION=0.316.0 # the Go module's number; the program calls itself 3.16
+readonly ALERTMANAGER_VERSION=0.34.1
 readonly UV_VERSION=0.13.9
 
 readonly ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -29,6 +32,12 @@ fail() {
 # Debian keeps nginx and its like where only root's PATH looks.
 has() { PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null 2>&1; }
 
+has_any() { # names of a program, with spaces between
+    local name
+    for name in $1; do has "$name" && return; done
+    return 1
+}
+
 # --- system packages ---------------------------------------------------------------------------------------------------------------
 
 # Prints the packages of one class whose program is missing.
@@ -36,7 +45,7 @@ missing() {
     local package program when _
     while read -r package program when _; do
         [[ -z $package || $package == \#* || $when != "$1" ]] && continue
-        [[ $program != - ]] && has "$program" && continue
+        [[ $program != - ]] && has_any "${program//,/ }" && continue
         printf '%s\n' "$package"
     done <"$PACKAGES"
 }
@@ -74,12 +83,18 @@ disable_units() {
 install_packages() {
     local needed optional
     mapfile -t needed < <(missing always; have_uv || have_venv_module || missing without-uv)
-    mapfile -t optional < <([[ ${PROMETHEUS:-} ]] || missing optional)
+    mapfile -t optional < <(missing optional | grep -vxFf <(named_packages))
     if can_use_apt; then
         ((${#needed[@]} + ${#optional[@]})) && guarded_apt_install "${needed[@]}" "${optional[@]}"
         return 0
     fi
     ((${#needed[@]} == 0)) || fail_with_packages "${needed[@]}"
+}
+
+# Packages whose program the user has named.
+named_packages() {
+    [[ ! ${PROMETHEUS:-} ]] || printf 'prometheus\n'
+    [[ ! ${ALERTMANAGER:-} ]] || printf 'prometheus-alertmanager\n'
 }
 
 fail_with_packages() {
@@ -216,6 +231,30 @@ build_prometheus() {
     ln -sfn "$home/promtool" "$VENV/bin/promtool"
 }
 
+# Any that is there will do, and Debian's is there within seconds; building one takes minutes.
+install_alertmanager() {
+    local name home=$CACHE/alertmanager-$ALERTMANAGER_VERSION
+    for name in alertmanager prometheus-alertmanager; do
+        if has "$name"; then
+            ln -sfn "$(PATH=$PATH:/usr/sbin:/sbin command -v "$name")" "$VENV/bin/alertmanager"
+            return
+        fi
+    done
+    build_alertmanager "$home"
+    ln -sfn "$home/alertmanager" "$VENV/bin/alertmanager"
+}
+
+build_alertmanager() { # directory
+    local work
+    [[ -x $1/alertmanager ]] && return
+    need_go alertmanager ALERTMANAGER
+    say "Alertmanager is built once for this machine: about 2 minutes on 2 cores, then kept in $1."
+    work=$(mktemp -d "$CACHE/tmp.XXXXXX")
+    logged "Building Alertmanager $ALERTMANAGER_VERSION" go_install "$work" -tags netgo \
+        "github.com/prometheus/alertmanager/cmd/alertmanager@v$ALERTMANAGER_VERSION"
+    keep "$work" "$1"
+}
+
 # Says so at once when the program that the user named cannot be used.
 check_named() { # setting path
     [[ -x $2 ]] || fail "$1=$2 is not a program that can be run. Name one that can, or leave $1 out to have it built."
@@ -230,6 +269,7 @@ main() {
     sync_python
     if [[ ${OTELCOL:-} ]]; then check_named OTELCOL "$OTELCOL"; else build_collector; fi
     if [[ ${PROMETHEUS:-} ]]; then check_named PROMETHEUS "$PROMETHEUS"; else build_prometheus; fi
+    if [[ ${ALERTMANAGER:-} ]]; then check_named ALERTMANAGER "$ALERTMANAGER"; else install_alertmanager; fi
     say "Everything the fleet needs is installed."
 }
 

@@ -47,6 +47,7 @@ def all_processes(settings: FleetSettings, secrets: Mapping[str, str]) -> list[P
         *_workers(settings, environment),
         _beat(settings, environment),
         _flower(settings, environment, secrets),
+        _alertmanager(settings),
         _prometheus(settings),
         _nginx(settings),
     ]
@@ -192,6 +193,18 @@ def _flower(settings: FleetSettings, environment: Mapping[str, str], secrets: Ma
         ready=http_ok(settings.url("FLOWER_PORT", "/healthcheck")),
         environment={**environment, "OTEL_METRICS_EXPORTER": "none", "FLOWER_BASIC_AUTH": credentials},
     )
+
+
+def _alertmanager(settings: FleetSettings) -> Process:
+    """Alone: it listens for no other Alertmanager."""
+    command = (
+        program(settings.alertmanager),
+        f"--config.file={settings.conf / 'alertmanager.yml'}",
+        f"--storage.path={settings.data / 'alertmanager'}",
+        f"--web.listen-address={settings.listen_host}:{settings.alertmanager_port}",
+        "--cluster.listen-address=",
+    )
+    return Process("alertmanager", "alertmanager", command, http_ok(settings.url("ALERTMANAGER_PORT", "/-/ready")))
 
 
 def _prometheus(settings: FleetSettings) -> Process:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import jinja2
 
-from deploy import alert_rules
+from deploy import alert_routes, alert_rules
 from deploy.processes import Process
 from deploy.settings import ROOT, FleetSettings
 from support import prometheus_program
@@ -43,6 +43,7 @@ def render(settings: FleetSettings, processes: Sequence[Process]) -> dict[Path, 
     }
     return {
         **{settings.conf / name: templates.get_template(source).render(context) for name, source in _FILES.items()},
+        settings.conf / "alertmanager.yml": alert_routes.configuration(settings.alert_webhook, settings.alert_speed),
         **{settings.conf / "alerts" / name: text for name, text in rules.items()},
     }
 
@@ -50,7 +51,16 @@ def render(settings: FleetSettings, processes: Sequence[Process]) -> dict[Path, 
 def make_directories(settings: FleetSettings) -> None:
     """Make the fleet's directories; they belong to whoever starts it and to nobody else."""
     settings.fleet_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name in ("logs", "run/nginx", "conf/pages", "conf/alerts", "data/redis", "data/prometheus", "data/storage"):
+    for name in (
+        "logs",
+        "run/nginx",
+        "conf/pages",
+        "conf/alerts",
+        "data/redis",
+        "data/prometheus",
+        "data/alertmanager",
+        "data/storage",
+    ):
         (settings.fleet_dir / name).mkdir(parents=True, exist_ok=True)
 
 

@@ -66,6 +66,7 @@ def addresses(settings: FleetSettings, flower_user: str, has_web_interface: bool
             "Prometheus",
             settings.url("PROMETHEUS_PORT", "/" if has_web_interface else "/api/v1/query?query=up"),
         ),
+        ("alerts", settings.url("ALERTMANAGER_PORT", "/api/v2/alerts")),
         (
             "collector",
             f"OTLP {settings.url('OTELCOL_HTTP_PORT')} (HTTP), port {settings.otelcol_grpc_port} (gRPC)",

@@ -14,11 +14,13 @@ from dataclasses import Field, dataclass, field, fields
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from support.memory import MEMORY
 from support.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[1]
+_FOR_PEOPLE = {"NGINX_PORT", "FLOWER_PORT", "PROMETHEUS_PORT", "ALERTMANAGER_PORT"}
 _SOCKET_PATH_LIMIT = 100  # bytes; the kernel's limit for the path of a unix socket is 107
 
 
@@ -58,6 +60,12 @@ def _plain(text: str) -> str:
     if re.search("[\"';#\\s]", text):
         raise ValueError("contains a quote, a space, `;` or `#`: write it percent-encoded")
     return text
+
+
+def _webhook(text: str) -> str:
+    if urlsplit(text).scheme in {"http", "https"} and urlsplit(text).hostname:
+        return text
+    raise ValueError("is not an address: set it to http://host:port/path of something that takes Alertmanager's JSON")
 
 
 def _directory(text: str) -> Path:
@@ -107,7 +115,9 @@ class FleetSettings:
 
     fleet_dir: Path = _setting("FLEET_DIR", ROOT / ".fleet", "where the fleet keeps its state", _directory)
     environment: str = _setting("ENVIRONMENT", "prod", "the `environment` label of every series", _word)
-    listen_host: str = _setting("LISTEN_HOST", "127.0.0.1", "front door, Flower, Prometheus listen here", _host)
+    listen_host: str = _setting(
+        "LISTEN_HOST", "127.0.0.1", "front door, Flower, Prometheus, Alertmanager listen here", _host
+    )
     nginx_port: int = _setting("NGINX_PORT", 8100, "the front door", _port)
     app_port: int = _setting("APP_PORT", 8001, "first replica; the others take the next ports", _port)
     app_replicas: int = _setting("APP_REPLICAS", 3, "replicas of the app", _count(1, 64))
@@ -117,6 +127,7 @@ class FleetSettings:
     llm_port: int = _setting("LLM_PORT", 8200, "the simulated LLM vendor", _port)
     flower_port: int = _setting("FLOWER_PORT", 5556, "Flower", _port)
     prometheus_port: int = _setting("PROMETHEUS_PORT", 9090, "Prometheus", _port)
+    alertmanager_port: int = _setting("ALERTMANAGER_PORT", 9093, "Alertmanager", _port)
 
     otelcol_host: str = _setting("OTELCOL_HOST", "127.0.0.1", "the collector listens here", _host)
     otelcol_grpc_port: int = _setting("OTELCOL_GRPC_PORT", 4317, "OTLP over gRPC", _port)
@@ -134,6 +145,9 @@ class FleetSettings:
     alert_speed: int = _setting(
         "ALERT_SPEED", 1, "alert rules' durations and windows are divided by this, for drills", _count(1, 3600)
     )
+    alert_webhook: str = _setting(
+        "ALERT_WEBHOOK", "", "Alertmanager tells this address of every alert; default: nobody", _webhook
+    )
     body_limit_mib: int = _setting("BODY_LIMIT_MIB", 64, "NGINX's limit, above the app's own", _count(1, 4096))
     ready_seconds: int = _setting("READY_SECONDS", 90, "each process must be ready within this", _count(1, 3600))
     drain_seconds: int = _setting(
@@ -145,6 +159,9 @@ class FleetSettings:
     llm_vendor: str = _setting("LLM_VENDOR", "simulated", "`real` takes OPENAI_*/ANTHROPIC_* as they are", _vendor)
     otelcol: Path = _setting("OTELCOL", _installed("otelcol"), "the collector's program", _program_or_missing)
     prometheus: Path = _setting("PROMETHEUS", _installed("prometheus"), "Prometheus' program", _program_or_missing)
+    alertmanager: Path = _setting(
+        "ALERTMANAGER", _installed("alertmanager"), "Alertmanager's program", _program_or_missing
+    )
     redis_server: Path = _setting("REDIS_SERVER", Path("redis-server"), "Redis' program", _program_or_missing)
     nginx: Path = _setting("NGINX", Path("nginx"), "NGINX's program", _program_or_missing)
 
@@ -196,7 +213,7 @@ class FleetSettings:
         """The address that the port of this setting is opened on."""
         if setting.startswith("OTELCOL_"):
             return self.otelcol_host
-        return self.listen_host if setting in {"NGINX_PORT", "FLOWER_PORT", "PROMETHEUS_PORT"} else "127.0.0.1"
+        return self.listen_host if setting in _FOR_PEOPLE else "127.0.0.1"
 
     def url(self, setting: str, path: str = "") -> str:
         """Where a client on this machine reaches the port of this setting."""
@@ -225,7 +242,7 @@ class FleetSettings:
 
     @property
     def data(self) -> Path:
-        """Redis, Prometheus, SQLite and uploaded files."""
+        """Redis, Prometheus, Alertmanager, SQLite and uploaded files."""
         return self.fleet_dir / "data"
 
     @property

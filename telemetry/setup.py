@@ -26,6 +26,7 @@ from telemetry.metrics.catalogue_instruments import Instruments
 from telemetry.metrics.catalogued import Declared
 from telemetry.metrics.provider import MeterProvider
 from telemetry.pipeline.pipeline import Pipeline
+from telemetry.preloading import preload
 from telemetry.settings.buckets import fitting
 from telemetry.settings.destination import Destination
 from telemetry.settings.problems import SettingsError
@@ -33,6 +34,7 @@ from telemetry.settings.settings import Settings, is_strict
 
 _logger = logging.getLogger("telemetry")
 
+_MOST_NAMES = 20  # in a line of the log
 _OF_INSTRUMENTS = (
     "catalogue",
     "disabled_instrumentations",
@@ -153,6 +155,10 @@ class Telemetry:
     def settle_for(self, box: Box) -> bool:
         """Do what a dead process had put off, in its own box; whether that worked."""
         return self._billing.settle_for(box)
+
+    def preload(self) -> None:
+        """Load what processes would load that this one is about to fork."""
+        preload()
 
     def before_fork(self) -> None:
         """Remember what a child must not count again."""
@@ -342,6 +348,11 @@ def _report_problems(settings: Settings) -> None:
         _logger.error("telemetry: %s", problem)
     for problem in settings.ignored:
         _logger.warning("telemetry: %s", problem)
+    if settings.foreign:
+        _logger.warning(
+            "telemetry: %s: no variable of fleet-telemetry, and not like one; docs/settings.md has them all",
+            ", ".join(settings.foreign[:_MOST_NAMES]),
+        )
 
 
 def _set_globally(provider: MeterProvider) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,13 +66,20 @@ def _below(source: Path, name: Path) -> Iterator[tuple[str, Path]]:
             yield str(name / file.relative_to(source)), file
 
 
-def write_files(directory: Path, choices: Choices | None = None, *, overwrite: bool = False) -> list[Path]:
+def write_files(
+    directory: Path,
+    choices: Choices | None = None,
+    *,
+    overwrite: bool = False,
+    changes: Mapping[str, Callable[[str], str]] | None = None,
+) -> list[Path]:
     """Write every shipped file into a directory, which is made where it does not exist.
 
     Args:
         directory: Where to.
         choices: What they say other than by default.
         overwrite: Also over files that differ; they may have been changed by hand.
+        changes: What is made of some of them, by their names.
 
     Returns:
         The files that are there now, in alphabetical order.
@@ -81,7 +88,7 @@ def write_files(directory: Path, choices: Choices | None = None, *, overwrite: b
         FileExistsError: Before anything is written, if a file is there with other content, naming all of those.
     """
     given = choices or Choices()
-    contents = {directory / name: _content(file, given) for name, file in shipped().items()}
+    contents = {directory / name: _content(file, given, (changes or {}).get(name)) for name, file in shipped().items()}
     changed = [str(path) for path, content in contents.items() if path.exists() and path.read_bytes() != content]
     if changed and not overwrite:
         raise FileExistsError(", ".join(changed))
@@ -91,6 +98,8 @@ def write_files(directory: Path, choices: Choices | None = None, *, overwrite: b
     return sorted(contents)
 
 
-def _content(file: Path, choices: Choices) -> bytes:
-    content = file.read_bytes()
-    return choices.applied(content.decode()).encode() if file.suffix in _TEXTS else content
+def _content(file: Path, choices: Choices, change: Callable[[str], str] | None) -> bytes:
+    if file.suffix not in _TEXTS:
+        return file.read_bytes()
+    text = choices.applied(file.read_text())
+    return (change(text) if change else text).encode()

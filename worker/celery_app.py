@@ -29,7 +29,7 @@ def make_celery_app() -> Celery:
     made = Celery(
         "chat",
         broker=os.environ.get("CELERY_BROKER_URL", "redis://127.0.0.1:6379/1"),
-        include=["worker.tasks"],
+        include=["worker.tasks", "worker.sharing"],
     )
     # Not the `backend` argument: Celery reads CELERY_RESULT_BACKEND itself and would prefer the plain URL.
     made.backend_cls = results_at(os.environ.get("CELERY_RESULT_BACKEND", "redis://127.0.0.1:6379/2"))

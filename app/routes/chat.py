@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from app import answers
 from app.auth import CurrentUser, Db
 from app.faults import AppError
 from app.models import User
@@ -23,15 +24,18 @@ from app.schemas import (
 )
 from app.services import conversations
 from app.services.conversations import Exchange
-from app.sse import EventStream, begin
+from app.sse import EVENT, EventStream, begin
 
-router = APIRouter(prefix="/api/v1/chat/conversations", tags=["chat"])
+router = APIRouter(prefix="/api/v1/chat/conversations", tags=["chat"], responses=answers.ALWAYS)
+
+_OF_ONE = answers.refusals(404)
+_EVENTS = answers.success("text/event-stream", EVENT, "The reply's pieces as events.")
 
 Limit = Annotated[int, Query(ge=1, le=100)]
 Offset = Annotated[int, Query(ge=0, le=1_000_000)]
 
 
-@router.post("", status_code=202)
+@router.post("", status_code=202, responses=answers.WITH_BODY)
 async def start_conversation(body: NewMessage, user: CurrentUser, session: Db, held: Held) -> MessageAccepted:
     """Open a conversation; the reply is written by a worker."""
     exchange = await conversations.start(session, user, body.message)
@@ -46,7 +50,7 @@ async def list_conversations(user: CurrentUser, session: Db, limit: Limit = 20, 
     return ConversationPage(items=items, total=total, limit=limit, offset=offset)
 
 
-@router.get("/{conversation_id}")
+@router.get("/{conversation_id}", responses=_OF_ONE)
 async def read_conversation(conversation_id: str, user: CurrentUser, session: Db) -> ConversationRead:
     """Read a conversation with its messages."""
     conversation = await conversations.get(session, user, conversation_id)
@@ -55,7 +59,7 @@ async def read_conversation(conversation_id: str, user: CurrentUser, session: Db
     return ConversationRead(**dict(shown), messages=[MessageShown.model_validate(m) for m in messages])
 
 
-@router.post("/{conversation_id}/messages", status_code=202)
+@router.post("/{conversation_id}/messages", status_code=202, responses=_OF_ONE | answers.WITH_BODY)
 async def continue_conversation(
     conversation_id: str, body: NewMessage, user: CurrentUser, session: Db, held: Held
 ) -> MessageAccepted:
@@ -65,7 +69,11 @@ async def continue_conversation(
     return await _send(exchange, user, session, held)
 
 
-@router.post("/{conversation_id}/messages/stream", response_class=EventStream)
+@router.post(
+    "/{conversation_id}/messages/stream",
+    response_class=EventStream,
+    responses=_OF_ONE | _EVENTS | answers.WITH_BODY | answers.refusals(502, 504),
+)
 async def stream_reply(
     conversation_id: str, body: NewMessage, user: CurrentUser, session: Db, held: Held
 ) -> EventStream:
@@ -77,7 +85,7 @@ async def stream_reply(
     return await begin(held.streamer.stream(exchange), done)
 
 
-@router.delete("/{conversation_id}", status_code=204)
+@router.delete("/{conversation_id}", status_code=204, responses=_OF_ONE)
 async def delete_conversation(conversation_id: str, user: CurrentUser, session: Db) -> Response:
     """Delete a conversation with its messages."""
     await conversations.remove(session, user, conversation_id)

@@ -7,6 +7,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, UploadFile
 from starlette.responses import Response
 
+from app import answers
 from app.auth import CurrentUser, Db
 from app.resources import Held
 from app.routes.chat import Limit, Offset
@@ -14,10 +15,13 @@ from app.schemas import FilePage, FileShown
 from app.services import files
 from app.uploads import content_type, file_name, read_upload
 
-router = APIRouter(prefix="/api/v1/files", tags=["files"])
+router = APIRouter(prefix="/api/v1/files", tags=["files"], responses=answers.ALWAYS)
+
+_OF_ONE = answers.refusals(404)
+_BYTES = answers.success("*/*", {"type": "string", "format": "binary"}, "The file.")
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, responses=answers.WITH_BODY)
 async def upload_file(file: UploadFile, user: CurrentUser, session: Db, held: Held) -> FileShown:
     """Store a file within the plan's quota."""
     data = await read_upload(file, held.settings.upload_max_bytes)
@@ -38,7 +42,7 @@ async def list_files(user: CurrentUser, session: Db, held: Held, limit: Limit = 
     )
 
 
-@router.get("/{file_id}")
+@router.get("/{file_id}", response_class=Response, responses=_OF_ONE | _BYTES)
 async def download_file(file_id: str, user: CurrentUser, session: Db, held: Held) -> Response:
     """Download a file, always as an attachment: what users upload is never shown as a page of ours."""
     file, data = await files.read(session, held.storage, user, file_id)
@@ -49,7 +53,7 @@ async def download_file(file_id: str, user: CurrentUser, session: Db, held: Held
     return Response(data, media_type=file.content_type, headers=headers)
 
 
-@router.delete("/{file_id}", status_code=204)
+@router.delete("/{file_id}", status_code=204, responses=_OF_ONE)
 async def delete_file(file_id: str, user: CurrentUser, session: Db, held: Held) -> Response:
     """Delete a file."""
     await files.remove(session, held.storage, user, file_id)

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse
 
 from app.models import User
 from app.resources import Held, Resources
+from app.schemas import Readiness
 
 router = APIRouter(tags=["health"])
 
@@ -23,7 +24,7 @@ async def health() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/ready")
+@router.get("/ready", response_model=Readiness, responses={503: {"model": Readiness, "description": "Not yet."}})
 async def ready(held: Held) -> JSONResponse:
     """Answer 200 when everything a request needs is there, or 503 naming what is missing."""
     parts = await asyncio.gather(_database(held), _redis(held), held.publisher.reachable())

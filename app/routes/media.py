@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, UploadFile
 
+from app import answers
 from app.auth import CurrentUser, Db
 from app.faults import AppError
 from app.models import new_id
@@ -14,7 +15,7 @@ from app.services import quota, tasks
 from app.storage import AUDIO
 from app.uploads import file_name, read_upload
 
-router = APIRouter(prefix="/api/v1", tags=["media"])
+router = APIRouter(prefix="/api/v1", tags=["media"], responses=answers.ALWAYS | answers.WITH_BODY)
 
 
 @router.post("/images", status_code=202)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from app import answers
 from app.auth import CurrentUser, Db
 from app.models import Job
 from app.schemas import TaskAccepted, TaskShown
 from app.services import tasks
 
-router = APIRouter(prefix="/api/v1/tasks", tags=["tasks"])
+router = APIRouter(prefix="/api/v1/tasks", tags=["tasks"], responses=answers.ALWAYS | answers.refusals(404))
 
 
 def poll_url(task_id: str) -> str:

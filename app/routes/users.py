@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Depends
 
+from app import answers
 from app.auth import Db, require_admin
 from app.schemas import CreatedUser, NewUser
 from app.services import users
 
-router = APIRouter(prefix="/api/v1", tags=["users"])
+router = APIRouter(prefix="/api/v1", tags=["users"], responses=answers.WITH_BODY | answers.refusals(401, 403, 422, 503))
 
 
 @router.post("/users", status_code=201, dependencies=[Depends(require_admin)])

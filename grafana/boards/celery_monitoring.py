@@ -42,7 +42,7 @@ def _now() -> tuple[Panel, ...]:
             COUNT,
             "Worker nodes whose heartbeat is fresh. None: nothing is processed; start some, then see why they ended.",
             {"{{environment}}": or_zero(workers, rate(celery.SUBMITTED))},
-            alerts=("NoActiveWorkers",),
+            alerts=("NoActiveWorkers", "WorkersMissing"),
             base=RED,
             steps=((1, GREEN),),
             width=4,
@@ -52,7 +52,7 @@ def _now() -> tuple[Panel, ...]:
             COUNT,
             "Tasks in the broker that no worker has taken. Growing: add workers, or see what slows them (row Product).",
             {"{{environment}}": fact(celery.QUEUE_LENGTH, where=_QUEUE)},
-            alerts=("QueueBacklog", "QueueStalled"),
+            alerts=("QueueBacklog", "QueueStalled", "QueueNotConsumed"),
             steps=((100, RED),),
             width=4,
         ),
@@ -87,7 +87,7 @@ def _queues() -> tuple[Panel, ...]:
             COUNT,
             "Tasks waiting by queue, all priorities together. Over 100 for 10 minutes: see the runbook.",
             {"{{queue}} · {{environment}}": fact(celery.QUEUE_LENGTH, "queue", where=_QUEUE)},
-            alerts=("QueueBacklog", "QueueStalled"),
+            alerts=("QueueBacklog", "QueueStalled", "QueueNotConsumed"),
             steps=((100, RED),),
         ),
         line(
@@ -103,7 +103,7 @@ def _queues() -> tuple[Panel, ...]:
             COUNT,
             "1 while the heartbeat is fresh, 0 for an hour after the node is gone. Restart a node that fell to 0.",
             {"{{hostname}} · {{environment}}": fact(celery.ACTIVE_WORKERS, "hostname")},
-            alerts=("NoActiveWorkers",),
+            alerts=("NoActiveWorkers", "WorkersMissing"),
         ),
         line(
             "Tasks held by workers",
@@ -184,7 +184,7 @@ def _tasks() -> tuple[Panel, ...]:
             "percentunit",
             "Failed among ended tasks of a kind, of few as well. Above 10 % for 5 minutes an alert fires.",
             {"{{task_name}} · {{environment}}": _failing("task_name", least=1)},
-            alerts=("HighTaskFailureRate",),
+            alerts=("HighTaskFailureRate", "TaskAlwaysFails"),
             steps=((0.1, RED),),
             up_to=0.2,
             step=_STEP,
@@ -208,7 +208,7 @@ def _tasks() -> tuple[Panel, ...]:
                     increase(celery.EXCEPTIONS, "task_name", "exception"), "exception", rate(celery.COMPLETED)
                 )
             },
-            alerts=("HighTaskFailureRate",),
+            alerts=("HighTaskFailureRate", "TaskAlwaysFails"),
             base=GREEN,
             steps=((1, ORANGE), (10, RED)),
         ),

@@ -298,6 +298,12 @@ CELERY_EXPORTER = Peer(
             (_QUEUE_NAME,),
             remark="all priorities together",
         ),
+        Old(
+            "celery_active_consumer_count",
+            celery.CONSUMERS,
+            (_QUEUE_NAME,),
+            remark="worker nodes, as they say, on each broker; theirs is RabbitMQ's count of consumers",
+        ),
     ),
     (
         Gone(
@@ -308,7 +314,6 @@ CELERY_EXPORTER = Peer(
             "`celery_active_worker_count`, `celery_active_process_count`",
             "workers and the size of their pools are by node, `celery_active_workers`, `celery_worker_pool_size`",
         ),
-        Gone("`celery_active_consumer_count`", "the broker's own exporter has it"),
     ),
 )
 

@@ -202,6 +202,13 @@ PREFETCH = LevelSpec(
     unit="{task}",
     documented=False,
 )
+CONSUMERS = LevelSpec(
+    name="celery_queue_consumers",
+    help="Worker nodes that take tasks from a queue.",
+    labels=QueueLabels,
+    unit="{worker}",
+    documented=False,
+)
 LOST = CounterSpec(
     name="celery_pool_processes_lost_total",
     help="Pool processes that were killed or crashed, by signal or exit code; hard time limits end them by SIGTERM.",

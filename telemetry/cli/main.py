@@ -6,7 +6,7 @@ import argparse
 import logging
 from collections.abc import Sequence
 
-from telemetry.cli import catalogue, check, collector, deliver, files
+from telemetry.cli import catalogue, check, collector, deliver, files, objectives
 from telemetry.cli.command import Command
 from telemetry.cli.doctor import command as doctor
 from telemetry.cli.watch import command as watch
@@ -17,6 +17,7 @@ COMMANDS: tuple[Command, ...] = (
     watch.COMMAND,
     catalogue.COMMAND,
     files.COMMAND,
+    objectives.COMMAND,
     collector.COMMAND,
     deliver.COMMAND,
     check.COMMAND,

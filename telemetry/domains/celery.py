@@ -8,7 +8,7 @@ from itertools import product
 from typing import Any, cast
 
 from telemetry.catalogue import celery as catalogue
-from telemetry.catalogue.celery import HeldLabels, TaskLabels, WorkerLabels
+from telemetry.catalogue.celery import HeldLabels, QueueLabels, TaskLabels, WorkerLabels
 from telemetry.domains.celery_beat import BeatRecorder
 from telemetry.domains.celery_broker import BrokerRecorder
 from telemetry.domains.celery_task import TaskInstruments, TaskSeries
@@ -30,6 +30,7 @@ class CeleryRecorder:
         self._held = instruments.observed_level(catalogue.HELD)
         self._pool_size = instruments.observed_level(catalogue.POOL_SIZE)
         self._prefetch = instruments.observed_level(catalogue.PREFETCH)
+        self._consumers = instruments.observed_level(catalogue.CONSUMERS)
         self._lost = instruments.counter(catalogue.LOST)
         self._errors = errors
 
@@ -86,6 +87,7 @@ class CeleryRecorder:
         held: Callable[[], Mapping[str, int]],
         size: Callable[[], int],
         prefetch: Callable[[], int | None],
+        consumed: Callable[[], Mapping[str, int]],
     ) -> list[Reading[Any]]:
         """Take what the worker node of this process holds from the worker itself, at each collection until closed."""
 
@@ -96,10 +98,14 @@ class CeleryRecorder:
             found = number()
             return [] if found is None else [({"hostname": hostname}, found)]
 
+        def read_consumed() -> list[tuple[QueueLabels, float]]:
+            return [({"queue": queue}, consumers) for queue, consumers in consumed().items()]
+
         return [
             self._held.read_from(read_held),
             self._pool_size.read_from(partial(read_number, size)),
             self._prefetch.read_from(partial(read_number, prefetch)),
+            self._consumers.read_from(read_consumed),
         ]
 
     def broker_unreachable(self, reader: object, error: BaseException) -> None:

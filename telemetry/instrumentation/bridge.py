@@ -2,14 +2,15 @@
 
 Instrumentors record by the semantic conventions; Views could rename their metrics but not their label keys, so each
 measurement is translated into a domain verb. Where a hook of ours measures the same domain, the instrumentor's version
-is dropped, so two sources at once never count twice.
+is dropped, so two sources at once never count twice. What instrumentors record goes on under its own name, too, where
+``TELEMETRY_PASS_UNCATALOGUED`` asks for it: those are other metrics.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from opentelemetry import metrics as api
 from opentelemetry.context import Context
@@ -177,25 +178,24 @@ class Bridge:
         self._telemetry = telemetry
         self._created: dict[Scope, set[str]] = {}
 
-    def substitute(self, instrument: Instrument) -> api.Instrument | None:
+    def substitute(self, instrument: Instrument, make: Callable[[], api.Instrument]) -> api.Instrument | None:
         """What takes the place of a new instrument; ``None`` for one that counts as it is.
 
-        The table translates by name, whoever measures. What instrumentors measure beyond it goes nowhere, unless
-        ``TELEMETRY_PASS_UNCATALOGUED`` is set.
+        The table translates by name, whoever measures. What instrumentors measure beyond it goes nowhere, and what is
+        translated does not count under its own name, unless ``TELEMETRY_PASS_UNCATALOGUED`` is set.
+
+        Args:
+            instrument: The new one.
+            make: Makes it as it is.
         """
-        rule = RULES.get(instrument.name)
-        if rule is None:
-            is_foreign = instrument.scope.name.startswith(_INSTRUMENTORS)
-            return (
-                silent(instrument.kind, instrument.name)
-                if is_foreign and not self._telemetry.settings.pass_uncatalogued
-                else None
-            )
-        if instrument.kind != "Histogram":
-            return silent(instrument.kind, instrument.name)
-        created = self._created.setdefault(instrument.scope, set())
-        created.add(instrument.name)
-        return _TranslatedHistogram(instrument.name, self._telemetry, rule, created)
+        rule, passes = RULES.get(instrument.name), self._telemetry.settings.pass_uncatalogued
+        if rule is not None and instrument.kind == "Histogram":
+            created = self._created.setdefault(instrument.scope, set())
+            created.add(instrument.name)
+            translated = _TranslatedHistogram(instrument.name, self._telemetry, rule, created)
+            return _RecordedTwice(translated, make()) if passes else translated
+        is_foreign = rule is not None or instrument.scope.name.startswith(_INSTRUMENTORS)
+        return silent(instrument.kind, instrument.name) if is_foreign and not passes else None
 
 
 class _TranslatedHistogram(api.Histogram):
@@ -216,3 +216,17 @@ class _TranslatedHistogram(api.Histogram):
             return
         with guard.guarded("translating a foreign measurement"):
             record(self._telemetry, amount, attributes or {})
+
+
+class _RecordedTwice(api.Histogram):
+    """A foreign histogram whose measurements are translated and count under its own name, too."""
+
+    def __init__(self, translated: _TranslatedHistogram, as_it_is: api.Instrument) -> None:
+        self.name = translated.name
+        self._translated = translated
+        self._as_it_is = cast("api.Histogram", as_it_is)
+
+    def record(self, amount: float, attributes: Attributes = None, context: Context | None = None) -> None:
+        """Record one measurement twice; never raises."""
+        self._translated.record(amount, attributes, context)
+        self._as_it_is.record(amount, attributes, context)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from itertools import pairwise
 from math import isfinite
@@ -46,8 +46,8 @@ class Maker(Protocol):
     def lock(self) -> AbstractContextManager[Any]:
         """Held while an instrument is made."""
 
-    def substitute(self, instrument: views.Instrument) -> InstrumentApi | None:
-        """What takes the place of an instrument whose measurements belong to another metric."""
+    def substitute(self, instrument: views.Instrument, make: Callable[[], InstrumentApi]) -> InstrumentApi | None:
+        """What takes the place of an instrument whose measurements belong to another metric; ``make`` makes it."""
 
     def streams_of(self, instrument: views.Instrument) -> Sequence[Stream]:
         """The streams of a new instrument; none where its measurements go nowhere."""
@@ -162,9 +162,12 @@ class Meter(api.Meter):
         return known[1]
 
     def _make(self, instrument: views.Instrument, callbacks: Sequence[api.CallbackT] | None) -> InstrumentApi:
-        substitute = self._maker.substitute(instrument)
-        if substitute is not None:
-            return substitute
+        def made() -> InstrumentApi:
+            return self._made_as_it_is(instrument, callbacks)
+
+        return self._maker.substitute(instrument, made) or made()
+
+    def _made_as_it_is(self, instrument: views.Instrument, callbacks: Sequence[api.CallbackT] | None) -> InstrumentApi:
         streams = self._maker.streams_of(instrument)
         kind = _CLASSES[instrument.kind]
         if not instrument.kind.startswith("Observable"):

@@ -35,8 +35,8 @@ class Owner(Protocol):
     def make_box(self) -> Box:
         """The box of the calling process; asked for again after a fork."""
 
-    def substitute(self, instrument: views.Instrument) -> api.Instrument | None:
-        """What takes the place of an instrument whose measurements belong to another metric."""
+    def substitute(self, instrument: views.Instrument, make: Callable[[], api.Instrument]) -> api.Instrument | None:
+        """What takes the place of an instrument whose measurements belong to another metric; ``make`` makes it."""
 
     def first_counted(self) -> None:
         """This process counts into a series for the first time."""
@@ -61,7 +61,7 @@ class Nobody:
         """A box that ends with the process."""
         return Box(Memory(), {})
 
-    def substitute(self, instrument: views.Instrument) -> api.Instrument | None:
+    def substitute(self, instrument: views.Instrument, make: Callable[[], api.Instrument]) -> api.Instrument | None:
         """Every instrument counts as it is."""
 
     def first_counted(self) -> None:

@@ -340,7 +340,8 @@ PROMETHEUS_CLIENT = Variable(
 )
 PASS_UNCATALOGUED = Variable(
     "TELEMETRY_PASS_UNCATALOGUED",
-    "`true`: what instrumentors of OpenTelemetry measure beyond the catalogue leaves the process, too.",
+    "`true`: what OpenTelemetry's instrumentors measure leaves the process under its own names, too (`http.server.*`, "
+    "`db.client.*`, `gen_ai.*`), beside the documented series; [recording.md](recording.md).",
     False,
     values.boolean,
     "true or false",

@@ -8,8 +8,8 @@ import pytest
 
 from support import collector
 from support.collector import Collector
+from tests.adopt.installed import Installed, find
 from tests.simulated_llm.conftest import _running, vendor
-from tests.support.installed import pretend_installed
 from tests.telemetry.celery.conftest import broker
 
 __all__ = ["_running", "broker", "vendor"]
@@ -23,6 +23,6 @@ def shared() -> Iterator[Collector]:
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Where Python finds that the package is installed."""
-    return pretend_installed(tmp_path_factory.mktemp("site") / "packages")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """Where the launchers are, and the package is installed."""
+    return find(tmp_path_factory.mktemp("site") / "packages")

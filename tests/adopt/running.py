@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,10 +14,9 @@ from support.collector import Collector
 from support.ports import free_port
 from support.processes import kill_group
 from support.waiting import eventually
+from tests.adopt.installed import Installed, copied, inherited
 from tests.adopt.launchers import FORMS, Launcher
-from tests.support.installed import ROOT
 
-BIN = Path(sys.executable).parent
 Counts = Counter[tuple[str, ...]]
 
 
@@ -34,6 +30,8 @@ class Example:
         folder: A copy of its own.
         log: What its processes say.
         environment: By which its series are told from others.
+        collector: Where it sends.
+        variables: What it was started with.
     """
 
     process: subprocess.Popen[bytes]
@@ -42,6 +40,7 @@ class Example:
     log: Path
     environment: str
     collector: Collector
+    variables: Mapping[str, str]
 
     def said(self) -> str:
         """Everything it has said."""
@@ -76,7 +75,7 @@ def started(
     launcher: Launcher,
     form: str,
     collector: Collector,
-    site: str,
+    installed: Installed,
     folder: Path,
     variables: Mapping[str, str] | None = None,
 ) -> Iterator[Example]:
@@ -86,20 +85,16 @@ def started(
         launcher: Starts it.
         form: With variables only, or by the module that has lines of telemetry.
         collector: Where it sends.
-        site: Where Python finds that the package is installed.
+        installed: Where its launcher is.
         folder: Is made, for a copy of the example.
         variables: More of them.
     """
-    port, own = free_port(), folder / launcher.example
-    shutil.copytree(ROOT / "examples" / launcher.example, own)
+    port, own = free_port(), copied(launcher.example, folder)
     environment = f"{folder.name}-{port}"
     words = {"program": launcher.program if form == FORMS[0] else launcher.lines, "port": port, "name": environment}
     command = [word.format(**words) for word in launcher.command]
-    command[0] = str(BIN / command[0])
-    if form == FORMS[0]:
-        command.insert(0, str(BIN / "opentelemetry-instrument"))
     own_variables = {
-        "PYTHONPATH": os.pathsep.join([site, str(ROOT)]),
+        **installed.variables(),
         "OTEL_METRICS_EXPORTER": "otlp",
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint,
         "OTEL_RESOURCE_ATTRIBUTES": f"deployment.environment.name={environment}",
@@ -108,21 +103,19 @@ def started(
         "UVICORN_TIMEOUT_WORKER_HEALTHCHECK": "60",  # a machine under load is no reason to start workers anew
     }
     needed = {name: value.format(**words) for name, value in launcher.variables.items()}
-    inherited = {
-        name: value for name, value in os.environ.items() if name not in {"TELEMETRY_STRICT", "TELEMETRY_RAISE_ERRORS"}
-    }
+    given = {**inherited(), **own_variables, **needed, **(variables or {})}
     log = folder / "log.txt"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command,
-            env={**inherited, **own_variables, **needed, **(variables or {})},
+            installed.command(*command, instrumented=form == FORMS[0]),
+            env=given,
             cwd=own,
             stdout=output,
             stderr=output,
             start_new_session=True,
         )
     try:
-        yield Example(process, port, own, log, environment, collector)
+        yield Example(process, port, own, log, environment, collector, given)
     finally:
         kill_group(process.pid)
         process.wait()

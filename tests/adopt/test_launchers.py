@@ -14,6 +14,7 @@ from celery import Celery
 from support.collector import Collector
 from support.ports import is_open
 from support.waiting import eventually
+from tests.adopt.installed import Installed
 from tests.adopt.launchers import BEAT, CONFIGURED, FORMS, SERVERS, SHOP, WORKERS
 from tests.adopt.rows import keep
 from tests.adopt.running import Counts, Example, started
@@ -76,13 +77,13 @@ def assert_requests(example: Example, sent: Counts) -> Counts:
 
 @pytest.mark.parametrize(("name", "form"), [cell(name, form) for name in SERVERS for form in FORMS])
 def test_requests_are_counted_whoever_serves(
-    name: str, form: str, shared: Collector, site: str, tmp_path: Path
+    name: str, form: str, shared: Collector, installed: Installed, tmp_path: Path
 ) -> None:
     """Requests of an application and those mounted into it count once each, in every process that serves them."""
     launcher = SERVERS[name]
-    if name == "fastapi-run":
-        pytest.importorskip("fastapi_cli", reason="fastapi-cli is not installed here: make adopt-page")
-    with started(launcher, form, shared, site, tmp_path) as example:
+    if name == "fastapi-run" and not (installed.programs / "fastapi").exists():
+        pytest.skip("fastapi-cli is not installed here: make adopt-page")
+    with started(launcher, form, shared, installed, tmp_path) as example:
         sent = send(example, PLAIN)
         if launcher.reloads:
             assert_requests(example, sent)
@@ -98,9 +99,9 @@ def test_requests_are_counted_whoever_serves(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
-def test_configured_preload(form: str, shared: Collector, site: str, tmp_path: Path) -> None:
+def test_configured_preload(form: str, shared: Collector, installed: Installed, tmp_path: Path) -> None:
     """Workers that gunicorn's configuration has forked from a process with the application count each for itself."""
-    with started(CONFIGURED, form, shared, site, tmp_path) as example:
+    with started(CONFIGURED, form, shared, installed, tmp_path) as example:
         sent = send(example, PAGES)
         example.end()
         keep("preload", CONFIGURED.title, form, "requests", sent, assert_requests(example, sent))
@@ -108,7 +109,7 @@ def test_configured_preload(form: str, shared: Collector, site: str, tmp_path: P
 
 @pytest.mark.parametrize("form", [FORMS[0], pytest.param(FORMS[1], marks=pytest.mark.slow)])
 def test_every_library_of_the_shop(
-    form: str, shared: Collector, site: str, broker: Broker, vendor: RunningVendor, tmp_path: Path
+    form: str, shared: Collector, installed: Installed, broker: Broker, vendor: RunningVendor, tmp_path: Path
 ) -> None:
     """Requests, queries, the pool, submissions and calls to a model are counted, each once."""
     variables = {
@@ -117,7 +118,7 @@ def test_every_library_of_the_shop(
         "OPENAI_BASE_URL": f"{vendor.url}/v1",
         "OPENAI_API_KEY": KEY,
     }
-    with started(SHOP, form, shared, site, tmp_path, variables) as example:
+    with started(SHOP, form, shared, installed, tmp_path, variables) as example:
         sent = send(example, ORDERS)
         assert eventually(lambda: example.counted("db_connections_idle", "pool")["main",], 20), example.said()
         example.end()
@@ -150,12 +151,12 @@ def test_every_library_of_the_shop(
     ],
 )
 def test_tasks_are_counted_in_every_pool(
-    pool: str, form: str, shared: Collector, site: str, broker: Broker, tmp_path: Path
+    pool: str, form: str, shared: Collector, installed: Installed, broker: Broker, tmp_path: Path
 ) -> None:
     """What a worker ran is counted by outcome, whichever pool runs it, and its node and queue are seen."""
     broker.client.flushall()
     launcher = WORKERS[pool]
-    with started(launcher, form, shared, site, tmp_path, {"SHOP_BROKER": broker.url}) as example:
+    with started(launcher, form, shared, installed, tmp_path, {"SHOP_BROKER": broker.url}) as example:
         assert eventually(lambda: " ready." in example.said(), 60), example.said()
         outcomes = Counter({("completed",): 20, ("failed",): 5})
         with Celery(broker=broker.url) as publisher:
@@ -182,10 +183,12 @@ def test_tasks_are_counted_in_every_pool(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
-def test_what_beat_sends_is_counted(form: str, shared: Collector, site: str, broker: Broker, tmp_path: Path) -> None:
+def test_what_beat_sends_is_counted(
+    form: str, shared: Collector, installed: Installed, broker: Broker, tmp_path: Path
+) -> None:
     """Each task that beat has sent is a submission."""
     broker.client.flushall()
-    with started(BEAT, form, shared, site, tmp_path, {"SHOP_BROKER": broker.url}) as example:
+    with started(BEAT, form, shared, installed, tmp_path, {"SHOP_BROKER": broker.url}) as example:
         labels = "task_name", "queue"
         submitted = "billing.bill", "billing"
         assert eventually(lambda: broker.client.llen("billing") >= 2, 60), example.said()

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 from support import web
 from support.ports import free_port
 from support.waiting import eventually
+from tests.adopt.installed import Installed
 from tests.support.otlp_sink import OtlpSink
-from tests.support.processes import ROOT, environment
+from tests.support.processes import environment
 
 METRICS = """
 from typing import Literal, TypedDict
@@ -31,16 +31,15 @@ app = FastAPI()
 def buy() -> None:
     bought.add(1, {"kind": "a"})
 """
-BIN = Path(sys.executable).parent
 
 
-def test_named_module_is_found_under_an_agent(site: str, tmp_path: Path) -> None:
+def test_named_module_is_found_under_an_agent(installed: Installed, tmp_path: Path) -> None:
     """In workers that an agent measures, own metrics count beside the requests, and nothing is said of their module."""
     (tmp_path / "own_things.py").write_text(METRICS)
     (tmp_path / "own.py").write_text(APPLICATION)
     port, sink = free_port(), OtlpSink()
-    command = [BIN / "opentelemetry-instrument", BIN / "uvicorn", "own:app", "--workers", "2", "--port", str(port)]
-    variables = {"PYTHONPATH": os.pathsep.join([site, str(ROOT)]), "TELEMETRY_CATALOGUE": "own_things"}
+    command = installed.command("uvicorn", "own:app", "--workers", "2", "--port", str(port), instrumented=True)
+    variables = {**installed.variables(), "TELEMETRY_CATALOGUE": "own_things"}
     log = tmp_path / "log.txt"
     with log.open("wb") as output:
         process = subprocess.Popen(

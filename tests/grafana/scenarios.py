@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -59,6 +60,27 @@ def of(metric: str, labels: dict[str, str], /, **more: str) -> str:
 def tasks(failed: str, completed: str) -> Series:
     """Tasks of one kind that end."""
     return {of("celery_tasks_failed_total", TASK): failed, of("celery_tasks_completed_total", TASK): completed}
+
+
+def every(minutes: int, failed: str, completed: str = "") -> Series:
+    """A task of a schedule: how many of its runs fail, and how many succeed, at each turn."""
+    return tasks(*(" ".join(_steps(minutes, turns)) for turns in (failed, completed or "0" * len(failed))))
+
+
+def _steps(minutes: int, turns: str) -> Iterator[str]:
+    total = 0
+    yield f"0x{5}"
+    for turn in turns:
+        total += int(turn)
+        yield f"{total}x{minutes - 1}"
+
+
+def nodes(second: str) -> Series:
+    """Two worker nodes, one always alive."""
+    return {
+        of("celery_active_workers", PROD, hostname="a"): "1x560",
+        of("celery_active_workers", PROD, hostname="b"): second,
+    }
 
 
 def answers(errors: str, fine: str, endpoint: str = "/chats") -> Series:
@@ -209,6 +231,103 @@ SCENARIOS: dict[str, Scenario] = {
             of("celery_task_wait_seconds_count", TASK): "0+0.2x80",
         },
         never=({of("celery_queue_length", PROD, queue="high"): "0x80"},),
+    ),
+    "QueueNotConsumed": Scenario(
+        {
+            of("celery_queue_length", PROD, queue="high"): "0x5 3x40",
+            of("celery_queue_consumers", PROD, queue="high", instance="a"): "1x5 0x20 1x20",
+            of("celery_queue_consumers", PROD, queue="low", instance="a"): "1x45",
+        },
+        {**PROD, "queue": "high"},
+        fires_after=11,
+        ends_after=28,
+        just_below={
+            of("celery_queue_length", PROD, queue="high"): "0x5 3x40",
+            of("celery_queue_consumers", PROD, queue="high", instance="a"): "1x5 stale",
+            of("celery_queue_consumers", PROD, queue="high", instance="b"): "0x8 1x40",
+        },
+        never=(
+            {  # nobody is left: NoActiveWorkers
+                of("celery_queue_length", PROD, queue="high"): "3x45",
+                of("celery_queue_consumers", PROD, queue="high", instance="a"): "1x5 stale",
+            },
+            {  # nothing is in it
+                of("celery_queue_length", PROD, queue="high"): "0x45",
+                of("celery_tasks_submitted_total", TASK): "0+5x45",
+                of("celery_queue_consumers", PROD, queue="low", instance="a"): "1x45",
+            },
+            {  # a restart
+                of("celery_queue_length", PROD, queue="high"): "3x45",
+                of("celery_queue_consumers", PROD, queue="high", instance="a"): "1x5 stale",
+                of("celery_queue_consumers", PROD, queue="high", instance="b"): "_x8 1x36",
+                of("celery_queue_consumers", PROD, queue="low", instance="c"): "1x45",
+            },
+        ),
+        also_bad=(
+            {  # no length can be read, and tasks are sent there
+                of("celery_tasks_submitted_total", TASK): "0x5 5+5x40",
+                of("celery_queue_consumers", PROD, queue="low", instance="a"): "1x45",
+            },
+        ),
+    ),
+    "WorkersMissing": Scenario(
+        nodes("1x200 0x60 1x300"),
+        PROD,
+        fires_after=216,
+        ends_after=263,
+        just_below=nodes("1x200 0x13 1x300"),
+        never=(
+            # A rollout: each node ends and comes under another name.
+            {
+                of("celery_active_workers", PROD, hostname="a1"): "1x200 0x60 stale",
+                of("celery_active_workers", PROD, hostname="b1"): "1x205 0x60 stale",
+                of("celery_active_workers", PROD, hostname="a2"): "_x203 1x300",
+                of("celery_active_workers", PROD, hostname="b2"): "_x210 1x300",
+            },
+            # Autoscaling: each night one node, and this one, too.
+            nodes("1x100 0x90 1x26 0x100"),
+            # All are gone: NoActiveWorkers.
+            {of("celery_active_workers", PROD, hostname=name): "1x200 0x300" for name in "ab"},
+            # The broker is away, so nobody knows.
+            {of("celery_active_workers", PROD, hostname=name): "1x200 stale" for name in "ab"},
+        ),
+        also_bad=(
+            # A rollout whose new node never comes.
+            {
+                of("celery_active_workers", PROD, hostname="a1"): "1x200 0x60 stale",
+                of("celery_active_workers", PROD, hostname="b1"): "1x190 0x60 stale",
+                of("celery_active_workers", PROD, hostname="b2"): "_x195 1x300",
+            },
+        ),
+    ),
+    "TaskAlwaysFails": Scenario(
+        every(60, failed="11110", completed="00001"),
+        TASK,
+        fires_after=131,
+        ends_after=250,
+        just_below=every(60, failed="11000000", completed="00111111"),
+        never=(
+            every(60, failed="11011", completed="00100"),  # of three, one goes well
+            every(60, failed="1000000", completed="0111111"),  # once, then it succeeds
+            tasks("0+5x260", "0+95x260"),  # busy, and well within the share
+            tasks("0+5x260", "0+1x260"),  # busy, and bad: HighTaskFailureRate
+            tasks("7x260", "0x260"),  # failed long ago
+            # The collector lost its totals and began anew, which is no failure.
+            tasks("7x60 0x200", "9x60 0x200"),
+            # The first success is where its counter begins.
+            {
+                of("celery_tasks_failed_total", TASK): "0x5 3x250",
+                of("celery_tasks_completed_total", TASK): "_x7 1x250",
+            },
+        ),
+        also_bad=(
+            every(10, failed="0" * 6 + "1" * 30),
+            every(40, failed="1111"),
+            # A new task, whose counter does not begin at 0.
+            {of("celery_tasks_failed_total", TASK): "_x29 1x29 2x29 3x29 4x29 5x100"},
+            # The collector lost its totals in between.
+            tasks("5x29 6x29 7x29 0x15 1x200", "9x100 0x200"),
+        ),
     ),
     "TasksNeverRan": Scenario(
         once("celery_tasks_dropped_total", {**TASK, "reason": "expired"}),

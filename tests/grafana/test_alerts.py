@@ -23,13 +23,20 @@ OF_THE_COLLECTOR = {name for name in SCENARIOS if name.startswith("Collector")}
 FIRES_WITHOUT_DATA = {"NoActiveWorkers", "CollectorDown", "FleetMetricsAbsent"}
 
 
-def run(directory: Path, tests: list[dict[str, Any]], rule_files: list[Path] = WITH_ALERTS) -> None:
+def run(
+    directory: Path, tests: list[dict[str, Any]], rule_files: list[Path] = WITH_ALERTS, interval: str = "1m"
+) -> None:
     """Run promtool on these tests of our rules."""
     file = directory / "tests.yaml"
-    body = {"rule_files": [str(path) for path in rule_files], "evaluation_interval": "1m", "tests": tests}
+    body = {"rule_files": [str(path) for path in rule_files], "evaluation_interval": interval, "tests": tests}
     file.write_text(yaml.safe_dump(body))
     done = subprocess.run([PROMTOOL, "test", "rules", str(file)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def file_of(name: str) -> list[Path]:
+    """The rule file of an alert, which needs no other: promtool evaluates each rule at each minute."""
+    return [path for path in WITH_ALERTS if any(rule.get("alert") == name for rule in expressions.rules(path))]
 
 
 def in_namespace(namespace: str, series: Series) -> Series:
@@ -90,7 +97,7 @@ def cases(name: str, scenario: Scenario) -> list[dict[str, Any]]:
 def test_alert_fires_when_it_should(name: str, tmp_path: Path) -> None:
     """Not a minute before its time; in its time, with the labels that say where; not below; and it ends."""
     assert name in SCENARIOS, f"{name} has no scenario: add one to tests/grafana/scenarios.py"
-    run(tmp_path, cases(name, SCENARIOS[name]))
+    run(tmp_path, cases(name, SCENARIOS[name]), file_of(name))
 
 
 def test_without_any_data(tmp_path: Path) -> None:
@@ -142,7 +149,7 @@ def test_namespaces_do_not_hide_each_other(name: str, tmp_path: Path) -> None:
         _expect(name, scenario.fires_after, [labels]),
         _expect(name, scenario.ends_after, []),
     ]
-    run(tmp_path, [_case("two namespaces", series, expectations)])
+    run(tmp_path, [_case("two namespaces", series, expectations)], file_of(name))
 
 
 def test_dead_workers_of_one_namespace(tmp_path: Path) -> None:
@@ -155,6 +162,18 @@ def test_dead_workers_of_one_namespace(tmp_path: Path) -> None:
     }
     firing = [{**PROD, "service_namespace": namespace} for namespace in ("away", "dead")]
     run(tmp_path, [_case("workers", series, [_expect("NoActiveWorkers", 20, firing)])])
+
+
+def test_tasks_of_every_day(tmp_path: Path) -> None:
+    """A task of every day that fails is seen at its third failure, four days after its last success at the latest, and not before."""
+    day = 24 * 12  # turns of five minutes
+    runs = {"failed": f"0x{2 * day} 1x{day} 2x{day} 3x{2 * day}", "completed": f"0x{day} 1x{5 * day}"}
+    series = {of(f"celery_tasks_{outcome}_total", TASK): values for outcome, values in runs.items()}
+    silent, seen = (
+        _expect("TaskAlwaysFails", hours * 60, firing) for hours, firing in ((4 * 24 + 12, []), (5.1 * 24, [TASK]))
+    )
+    case = _case("daily", series, [silent, seen]) | {"interval": "5m"}
+    run(tmp_path, [case], file_of("TaskAlwaysFails"), interval="5m")
 
 
 def test_two_collectors_count_once(tmp_path: Path) -> None:

@@ -56,6 +56,8 @@ CELERY = {
     f'celery_task_runtime_seconds_count{{{OF}, task_name="app.reply", outcome="failed"}}': "2",
     f'celery_active_workers{{{OF}, hostname="high@host1"}}': "1",
     f'celery_worker_tasks{{{OF}, instance="a", hostname="high@host1", state="active"}}': "3",
+    f'celery_queue_consumers{{{OF}, instance="a", queue="high"}}': "1",
+    f'celery_queue_consumers{{{OF}, instance="b", queue="high"}}': "1",
     f'celery_worker_tasks{{{OF}, instance="a", hostname="high@host1", state="reserved"}}': "8",
 }
 OTHERS = {
@@ -92,6 +94,7 @@ RECORDED: dict[str, dict[str, float]] = {
         'celery_task_runtime_count{name="app.reply"}': 5,
         'celery_worker_up{hostname="host1"}': 1,
         'celery_worker_tasks_active{hostname="host1"}': 3,
+        'celery_active_consumer_count{queue_name="high"}': 2,
     },
     "flower": {
         'flower_events_total{type="task-sent", task="app.reply"}': 9,

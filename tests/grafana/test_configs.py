@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from deploy import render
+from deploy import alert_routes, render
 from deploy.settings import FleetSettings
 from tests.grafana import expressions
 from tests.grafana.expressions import GRAFANA
@@ -96,6 +97,35 @@ def test_contact_points_are_used() -> None:
     assert set(routes) == severities - {"warning"}
 
 
+AMTOOL = shutil.which("amtool")
+
+
+@pytest.mark.skipif(AMTOOL is None, reason="there is no amtool here; Debian's prometheus-alertmanager has it")
+@pytest.mark.parametrize("webhook", ["", "http://127.0.0.1:8080/alerts"], ids=["nobody", "webhook"])
+def test_alertmanager_takes_its_configuration(webhook: str, tmp_path: Path) -> None:
+    """`amtool check-config` accepts what users copy and what `deploy` makes of it."""
+    (tmp_path / "alertmanager.yml").write_text(alert_routes.configuration(webhook, 60))
+    for path in (GRAFANA / "alertmanager.yml", tmp_path / "alertmanager.yml"):
+        done = subprocess.run([str(AMTOOL), "check-config", str(path)], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_fleet_routes_as_users_do() -> None:
+    """The fleet's Alertmanager has the routes and inhibitions of the file that users copy, and no secret: nobody is told, or one webhook."""
+    copied = yaml.safe_load((GRAFANA / "alertmanager.yml").read_text())
+    for webhook, told in (
+        ("", {}),
+        ("http://a/b", {"webhook_configs": [{"url": "http://a/b", "send_resolved": True}]}),
+    ):
+        body = yaml.safe_load(alert_routes.configuration(webhook, 1))
+        assert {key: body[key] for key in ("route", "inhibit_rules")} == {
+            key: copied[key] for key in ("route", "inhibit_rules")
+        }
+        assert body["receivers"] == [{"name": receiver["name"], **told} for receiver in copied["receivers"]]
+        assert set(body) == {"route", "inhibit_rules", "receivers"}
+    assert yaml.safe_load(alert_routes.configuration("", 60))["route"]["group_interval"] == "5000ms"
+
+
 def test_alertmanager_is_consistent() -> None:
     """Receivers exist, inhibitions name alerts that exist, secrets come from files."""
     body = yaml.safe_load((GRAFANA / "alertmanager.yml").read_text())
@@ -105,9 +135,11 @@ def test_alertmanager_is_consistent() -> None:
         matcher for rule in body["inhibit_rules"] for matcher in rule["source_matchers"] + rule["target_matchers"]
     ]
     for matcher in matchers:
-        names = re.fullmatch(r'alertname[!=]~?"(.+)"', matcher)
-        assert names, matcher
-        assert set(names[1].split("|")) <= set(expressions.alerts()), matcher
+        label, values = re.fullmatch(r'(\w+)[!=]~?"(.+)"', matcher).groups()
+        known = {
+            name if label == "alertname" else alert["labels"].get(label) for name, alert in expressions.alerts().items()
+        }
+        assert set(values.split("|")) <= known, matcher
     for key, value in _strings(body):
         if re.search(r"(key|url|password)(_file)?$", key):
             assert key.endswith("_file"), key

@@ -1,7 +1,8 @@
-"""Things go wrong on a real fleet, and the right alerts fire, and only those; durations are 60 times shorter than in earnest."""
+"""Things go wrong on a real fleet, the right alerts fire, and only those, and they arrive; durations are 60 times shorter than in earnest."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -9,6 +10,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import httpx
 import pytest
@@ -44,28 +47,39 @@ VENDOR_DOWN = {
 
 @dataclass
 class Drill:
-    """The fleet and what its Prometheus says is firing."""
+    """The fleet, what its Prometheus says is firing, and who was told: all that Alertmanager sent to a webhook."""
 
     fleet: Fleet
     client: ChatClient
+    told: set[str]
 
     def firing(self) -> set[str]:
         """Names of the alerts that fire now."""
         alerts = httpx.get(self.fleet.settings.url("PROMETHEUS_PORT", "/api/v1/alerts")).json()["data"]["alerts"]
         return {alert["labels"]["alertname"] for alert in alerts if alert["state"] == "firing"}
 
+    def arrived(self) -> set[str]:
+        """Names of the alerts that Alertmanager has now, also of those that it tells nobody of because of another."""
+        alerts = httpx.get(self.fleet.settings.url("ALERTMANAGER_PORT", "/api/v2/alerts")).json()
+        return {alert["labels"]["alertname"] for alert in alerts}
+
     def becomes(self, expected: set[str], meanwhile: Callable[[], object] = lambda: None) -> dict[str, float]:
-        """Wait until all expected alerts have fired, and a little longer; every alert that fired, with its seconds."""
-        started, fired = time.monotonic(), dict[str, float]()
+        """Wait until all expected alerts have fired, and a little longer; every alert that fired, with its seconds.
+
+        Each has arrived at Alertmanager by then.
+        """
+        started, fired, arrived = time.monotonic(), dict[str, float](), set[str]()
         ends = started + PATIENCE
         while time.monotonic() < ends:
             meanwhile()
             now = time.monotonic()
             for name in self.firing():
                 fired.setdefault(name, now - started)
+            arrived |= self.arrived()
             if expected <= set(fired):
                 ends = min(ends, started + max(fired.values(), default=QUIET) + STRAGGLERS)
             time.sleep(0.2)
+        assert set(fired) <= arrived
         return fired
 
     def calms_down(self) -> None:
@@ -90,8 +104,42 @@ class Drill:
         self.client.start_conversation(message)
 
 
+class Webhook:
+    """Takes what Alertmanager sends.
+
+    Attributes:
+        told: Names of the alerts in it.
+    """
+
+    def __init__(self) -> None:
+        told = self.told = set[str]()
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                told.update(alert["labels"]["alertname"] for alert in body["alerts"])
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/alerts"
+
+
 @pytest.fixture(scope="module")
-def drill(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drill]:
+def webhook() -> Iterator[Webhook]:
+    """A receiver for the fleet's Alertmanager."""
+    made = Webhook()
+    with made.server:
+        Thread(target=made.server.serve_forever, daemon=True).start()
+        yield made
+        made.server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def drill(tmp_path_factory: pytest.TempPathFactory, webhook: Webhook) -> Iterator[Drill]:
     """A small fleet with fast rules, warm and calm."""
     settings = FleetSettings.isolated(
         tmp_path_factory.mktemp("drill"),
@@ -101,13 +149,14 @@ def drill(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drill]:
         export_interval_ms=1000,
         scrape_seconds=1,
         alert_speed=SPEED,
+        alert_webhook=webhook.url,
     )
     environment = FLEET_ENVIRONMENT | {"RATE_LIMITS": UNLIMITED, "TASK_MAX_RETRIES": "0"}
     with (
         fleet_of(settings, environment) as fleet,
         httpx.Client(base_url=settings.url("NGINX_PORT"), timeout=30) as http,
     ):
-        made = Drill(fleet, ChatClient(http, fleet.secrets()["ADMIN_TOKEN"]))
+        made = Drill(fleet, ChatClient(http, fleet.secrets()["ADMIN_TOKEN"]), webhook.told)
         begun = made.client.start_conversation(CACHED)
         assert made.client.finish(begun["task_id"])["state"] == "succeeded"
         prometheus = Prometheus(settings.url("PROMETHEUS_PORT"))
@@ -131,6 +180,15 @@ def test_healthy_fleet_is_silent(drill: Drill) -> None:
     assert drill.becomes(set(), lambda: drill.ask(CACHED)) == {}
 
 
+def test_one_of_several_workers_killed(drill: Drill) -> None:
+    """`WorkersMissing` and nothing else, as the other goes on; it ends when the node is back."""
+    with drill.fleet.killed(["worker1"]):
+        fired = drill.becomes({"WorkersMissing"}, lambda: drill.ask(CACHED))
+    drill.fleet.start_process("worker1")
+    assert set(fired) == {"WorkersMissing"}
+    drill.calms_down()
+
+
 def test_all_workers_killed(drill: Drill) -> None:
     """`NoActiveWorkers` and nothing else; it ends when they are back."""
     names = [f"worker{number}" for number in range(1, NODES + 1)]
@@ -151,12 +209,13 @@ def test_pool_process_killed(drill: Drill) -> None:
 
 
 def test_queue_stalls(drill: Drill) -> None:
-    """A queue that nobody consumes and that fills: `QueueBacklog` and `QueueStalled`, and nothing else."""
+    """A queue that nobody consumes and that fills: `QueueNotConsumed` and what follows from it, and nothing else."""
     with _not_consumed(drill, "low"):
         for _ in range(101):
             drill.ask(CACHED)
-        fired = drill.becomes({"QueueBacklog", "QueueStalled"})
-    assert set(fired) == {"QueueBacklog", "QueueStalled"}
+        fired = drill.becomes({"QueueNotConsumed", "QueueBacklog", "QueueStalled"})
+    assert set(fired) == {"QueueNotConsumed", "QueueBacklog", "QueueStalled"}
+    assert eventually(lambda: "QueueNotConsumed" in drill.told)
     drill.calms_down()
 
 

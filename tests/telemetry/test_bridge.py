@@ -101,11 +101,35 @@ def test_instrumentors_add_nothing_unasked(captured: testing.Captured) -> None:
 
 
 def test_one_setting_lets_instrumentors_add() -> None:
-    """`TELEMETRY_PASS_UNCATALOGUED` lets it out, but for what is in the table."""
+    """`TELEMETRY_PASS_UNCATALOGUED` lets it out under its own names, whatever kind it is."""
     with testing.captured(telemetry.Settings(pass_uncatalogued=True)) as captured:
         _record_beyond_the_table(captured)
         assert captured.total("somebody.elses.count", user="7") == captured.total("somebody.elses.time") == 1
-        assert captured.total("http.server.active_requests") == 0
+        assert captured.total("http.server.active_requests") == 1
+        assert captured.total("http_requests_in_progress") == 0
+
+
+@pytest.mark.parametrize("is_hooked", [True, False], ids=["hooked", "translated"])
+async def test_instrumentors_metrics_arrive_beside_ours(is_hooked: bool) -> None:
+    """Asked for, an instrumentor's metrics arrive by their own names, and ours count once, whoever measures them."""
+    with testing.captured(telemetry.Settings(pass_uncatalogued=True)) as captured:
+        app = _observed_by_instrumentor(captured)
+        if is_hooked:
+            telemetry.instrument(app)
+        await _ask(app)
+        assert captured.total("http_requests_total") == captured.total("http_request_duration_seconds") == 2
+        assert captured.total("http.server.duration") == 2
+        assert captured.total("http.server.duration", **{"http.status_code": "404"}) == 1
+
+
+def test_conventions_of_models_arrive_beside_ours() -> None:
+    """Asked for, what is recorded by the gen_ai conventions is there by its own name, and calls and tokens count once."""
+    with testing.captured(telemetry.Settings(pass_uncatalogued=True)) as captured:
+        meter = captured.telemetry.meter_provider.get_meter("any.instrumentor")
+        model = {"gen_ai.provider.name": "openai", "gen_ai.request.model": "gpt-4o-mini"}
+        meter.create_histogram("gen_ai.client.operation.duration").record(1.5, model)
+        assert captured.value("llm_requests_total", provider="openai", model="gpt-4o-mini") == 1
+        assert captured.value("gen_ai.client.operation.duration", **model) == 1
 
 
 CONVENTIONS = """

@@ -102,6 +102,21 @@ def test_files_are_complete(environment: Environment, tmp_path: Path) -> None:
     } <= written.keys()
 
 
+def test_objectives_of_a_user(environment: Environment, tmp_path: Path) -> None:
+    """`objectives FILE DIRECTORY` needs nothing but the package: rules, a dashboard and runbooks of the file that `files` brings."""
+    environment.run("fleet-telemetry", "files", str(tmp_path))
+    done = environment.run(
+        "fleet-telemetry", "objectives", str(tmp_path / "grafana" / "objectives.yaml"), str(tmp_path)
+    )
+    assert done.returncode == 0, done.stderr
+    names = {str(path.relative_to(tmp_path)) for path in map(Path, done.stdout.split())}
+    assert {
+        "grafana/alerts/objectives.yaml",
+        "grafana/dashboards/objectives.json",
+        "docs/runbooks/HttpLatencyBurnsFast.md",
+    } <= names
+
+
 def test_files_never_overwrite_unasked(tmp_path: Path) -> None:
     """What was changed by hand stays, and nothing is written beside it, until `--overwrite`."""
     (tmp_path / "otel-collector.yaml").write_text("mine")
@@ -172,7 +187,9 @@ def test_description_has_no_dead_link(metadata: Message) -> None:
     assert "docs/accuracy.md" in str(metadata.get_payload())
 
 
-@pytest.mark.parametrize("extra", ["celery", "collector", "fastapi", "grpc", "llm", "prometheus", "sqlalchemy"])
+@pytest.mark.parametrize(
+    "extra", ["celery", "collector", "fastapi", "grpc", "llm", "objectives", "prometheus", "sqlalchemy"]
+)
 def test_extra_is_declared(extra: str, metadata: Message) -> None:
     """Each extra that a message names can be installed."""
     assert extra in (metadata.get_all("Provides-Extra") or [])

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-LONGEST = 40.0
-"""Seconds that an import may take which computes, as on a busy machine."""
+IMPORT_SECONDS = 8.0
+"""How long an import is waited for that computes, unless more was asked for."""
 _IDLE = 6.0  # seconds; one that waits this long for something else hangs
 _BETWEEN_LOOKS = 0.05
 
@@ -27,7 +27,7 @@ class Application:
     """What the import shows.
 
     Attributes:
-        failure: Why there is no such application: ``import``, ``attribute``, ``slow``; empty where there is.
+        failure: Why there is no such application: ``import``, ``attribute``, ``hangs``, ``slow``; empty where there is.
         says: What Python said, where it failed.
         is_configured: Whether ``telemetry.configure()`` was called.
         unmeasured: What is not measured, by its domain, as people know it.
@@ -47,14 +47,20 @@ class Application:
     broken: Sequence[str] = ()
 
 
-def imported(target: str) -> Application:
-    """Import ``module:attribute`` as its server would, from the working directory."""
+def imported(target: str, seconds: float = IMPORT_SECONDS) -> Application:
+    """Import ``module:attribute`` as its server would, from the working directory.
+
+    Args:
+        target: The application.
+        seconds: How long the import may take.
+    """
     command = [sys.executable, "-m", "telemetry.cli.doctor.inside", target]
     with tempfile.TemporaryFile("w+") as answer, tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(command, env=_environment(), stdout=answer, stderr=errors)  # noqa: S603 - our own
         try:
-            if not _ends(process):
-                return Application(failure="slow")
+            failure = _awaited(process, seconds)
+            if failure:
+                return Application(failure=failure)
         finally:
             process.kill()
             process.wait()
@@ -63,18 +69,20 @@ def imported(target: str) -> Application:
         return _told(answer.read(), errors.read(), process.returncode)
 
 
-def _ends(process: subprocess.Popen[bytes]) -> bool:
-    """Whether it does, before it has waited for too long without computing, or has computed for too long."""
+def _awaited(process: subprocess.Popen[bytes], seconds: float) -> str:
+    """Nothing once it has ended; ``hangs`` if it waits without computing, ``slow`` if it takes too long."""
     began = moved = time.monotonic()
     used = 0.0
     while process.poll() is None:
         now, uses = time.monotonic(), _processor_seconds(process.pid)
         if uses - used > _BETWEEN_LOOKS:
             used, moved = uses, now
-        if now - moved > _IDLE or now - began > LONGEST:
-            return False
+        if now - moved > _IDLE:
+            return "hangs"
+        if now - began > seconds:
+            return "slow"
         time.sleep(_BETWEEN_LOOKS)
-    return True
+    return ""
 
 
 def _processor_seconds(pid: int) -> float:

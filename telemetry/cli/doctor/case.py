@@ -11,7 +11,7 @@ from functools import partial
 
 from telemetry.cli import page
 from telemetry.cli.collector_address import CollectorAddress, pages_of
-from telemetry.cli.doctor.application import Application, imported
+from telemetry.cli.doctor.application import IMPORT_SECONDS, Application, imported
 from telemetry.cli.doctor.canary import Canary, fly
 from telemetry.cli.doctor.fleet_series import FleetSeries, of_pages, of_prometheus
 from telemetry.cli.doctor.later import Later
@@ -33,6 +33,7 @@ class Asked:
         prometheus: The address of a Prometheus.
         environment: What the label ``environment`` should be.
         dashboards: A directory with dashboards.
+        import_seconds: How long the import of the application may take.
     """
 
     target: str = ""
@@ -40,6 +41,7 @@ class Asked:
     prometheus: str = ""
     environment: str = ""
     dashboards: str = ""
+    import_seconds: float = IMPORT_SECONDS
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ def opened(what: Asked, env: Mapping[str, str]) -> Case:
         settings=settings,
         problems=problems,
         pages=pages,
-        application=Later(lambda: imported(what.target)) if what.target else None,
+        application=Later(lambda: imported(what.target, what.import_seconds)) if what.target else None,
         canary=Later(lambda: fly(settings, pages.address.levels if pages else "", prometheus))
         if settings and endpoint
         else None,

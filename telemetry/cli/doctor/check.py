@@ -20,11 +20,11 @@ class Check:
         asks: The question, for the documentation.
         causes: What it can find, the most fundamental first.
         run: Looks; what it raises is a finding, too.
-        seconds: How long it may take.
+        seconds: How long it may take; ``None`` if what it asks for has an end of its own.
     """
 
     name: str
     asks: str
     causes: tuple[Cause, ...]
     run: Callable[[Case], Iterable[Finding]]
-    seconds: float = 8.0
+    seconds: float | None = 8.0

@@ -11,7 +11,8 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from telemetry.cli.command import DONE, FOUND, Command, refuse, say
+from telemetry.cli.command import DONE, FOUND, Command, refuse, say, seconds
+from telemetry.cli.doctor.application import IMPORT_SECONDS
 
 if TYPE_CHECKING:
     from telemetry.cli.doctor.case import Case
@@ -24,6 +25,13 @@ def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--prometheus", default="", metavar="URL", help="http://127.0.0.1:9090, for instance")
     parser.add_argument("--environment", default="", metavar="NAME", help="what the label `environment` should be")
     parser.add_argument("--dashboards", default="", metavar="DIRECTORY", help="try the queries of these dashboards")
+    parser.add_argument(
+        "--import-seconds",
+        default=IMPORT_SECONDS,
+        type=seconds,
+        metavar="N",
+        help=f"wait so long for the import of own:app (by default {IMPORT_SECONDS:g})",
+    )
     parser.add_argument("--json", action="store_true", help="say it for machines")
 
 
@@ -34,7 +42,9 @@ def _run(given: Namespace) -> int:
     from telemetry.cli.doctor.checks import CHECKS
     from telemetry.cli.doctor.examination import examine
 
-    asked = Asked(given.app, given.collector, given.prometheus, given.environment, given.dashboards)
+    asked = Asked(
+        given.app, given.collector, given.prometheus, given.environment, given.dashboards, given.import_seconds
+    )
     wrong = _wrong(asked.prometheus, asked.dashboards)
     if wrong:
         return refuse(wrong)

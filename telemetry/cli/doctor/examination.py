@@ -34,7 +34,7 @@ def examine(case: Case, checks: Sequence[Check]) -> list[Finding]:
     """
     began = time.monotonic()
     running = [(check, Later(partial(_all, check, case))) for check in checks]
-    found = [finding for check, later in running for finding in _ended(check, later, began + check.seconds)]
+    found = [finding for check, later in running for finding in _ended(check, later, began)]
     return ordered(found, checks)
 
 
@@ -42,9 +42,10 @@ def _all(check: Check, case: Case) -> list[Finding]:
     return list(check.run(case))
 
 
-def _ended(check: Check, later: Later[list[Finding]], deadline: float) -> list[Finding]:
+def _ended(check: Check, later: Later[list[Finding]], began: float) -> list[Finding]:
+    left = None if check.seconds is None else max(0.0, began + check.seconds - time.monotonic())
     try:
-        return later.get(max(0.0, deadline - time.monotonic()))
+        return later.get(left)
     except UnfinishedError:
         return [UNFINISHED.found(f"the check of {check.name} did not end in time")]
     except Exception as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from telemetry.cli.doctor.application import LONGEST, Application
+from telemetry.cli.doctor.application import Application
 from telemetry.cli.doctor.case import Case
 from telemetry.cli.doctor.check import Check
 from telemetry.cli.doctor.finding import Cause, Finding, Severity
@@ -22,10 +22,16 @@ ATTRIBUTE = Cause(
     "The module has no such application.",
     "write it as the server gets it, `module:attribute`",
 )
-SLOW = Cause(
+HANGS = Cause(
     "app-import-hangs",
     "The import of the application does not end.",
     "let the module wait for nothing when it is imported: connect in a lifespan",
+)
+SLOW = Cause(
+    "app-import-slow",
+    "The import of the application takes too long to wait for, so its hooks are not looked at.",
+    "run the doctor with --import-seconds 60, or where less else is running",
+    severity=Severity.WARNING,
 )
 UNCONFIGURED = Cause(
     "not-configured",
@@ -63,7 +69,7 @@ BROKEN = Cause(
     severity=Severity.WARNING,
 )
 
-_FAILURES = {"import": IMPORT, "attribute": ATTRIBUTE, "slow": SLOW}
+_FAILURES = {"import": IMPORT, "attribute": ATTRIBUTE, "hangs": HANGS, "slow": SLOW}
 _UNMEASURED = {"http": HTTP, "celery": CELERY, "database": DATABASE}
 
 
@@ -72,7 +78,7 @@ def _run(case: Case) -> Iterator[Finding]:
         return
     application, target = case.application.get(), case.asked.target
     if application.failure:
-        yield _failed(application, target)
+        yield _failed(application, target, case.asked.import_seconds)
         return
     if not application.is_configured:
         yield UNCONFIGURED.found(f"nothing in {target} calls telemetry.configure() when it is imported")
@@ -83,11 +89,14 @@ def _run(case: Case) -> Iterator[Finding]:
         yield BROKEN.found(f"what hooks rely on is missing: {', '.join(application.broken[:3])}")
 
 
-def _failed(application: Application, target: str) -> Finding:
-    if application.failure == "slow":
-        return SLOW.found(f"the import of {target} waits for something, or takes longer than {LONGEST:g} s")
-    says = {"import": f"{target} cannot be imported", "attribute": f"there is no {target}"}
-    return _FAILURES[application.failure].found(f"{says[application.failure]}: {application.says}")
+def _failed(application: Application, target: str, import_seconds: float) -> Finding:
+    says = {
+        "import": f"{target} cannot be imported: {application.says}",
+        "attribute": f"there is no {target}: {application.says}",
+        "hangs": f"the import of {target} waits for something and does not go on",
+        "slow": f"the import of {target} takes longer than {import_seconds:g} s",
+    }
+    return _FAILURES[application.failure].found(says[application.failure])
 
 
 def _beside(application: Application) -> list[str]:
@@ -105,7 +114,7 @@ def _excluded(case: Case, application: Application) -> Iterator[Finding]:
 CHECK = Check(
     name="hooks",
     asks="Is everything of the application measured that could be?",
-    causes=(IMPORT, ATTRIBUTE, SLOW, UNCONFIGURED, HTTP, CELERY, DATABASE, EXCLUDED, BROKEN),
+    causes=(IMPORT, ATTRIBUTE, HANGS, SLOW, UNCONFIGURED, HTTP, CELERY, DATABASE, EXCLUDED, BROKEN),
     run=_run,
-    seconds=LONGEST + 2,
+    seconds=None,
 )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from telemetry import extras
-from telemetry.cli.command import DONE, Command, refuse
+from telemetry.cli.command import DONE, Command, refuse, seconds
 
 if TYPE_CHECKING:
     from telemetry.cli.page import Sample
@@ -22,15 +22,8 @@ def _add_arguments(parser: ArgumentParser) -> None:
     )
     where.add_argument("--prometheus", default="", metavar="URL", help="http://127.0.0.1:9090: shows alerts, too")
     parser.add_argument("--environment", default="", metavar="NAME", help="only this environment")
-    parser.add_argument("--interval", type=_seconds, default=2.0, metavar="SECONDS", help="between reads, 2 by default")
+    parser.add_argument("--interval", type=seconds, default=2.0, metavar="SECONDS", help="between reads, 2 by default")
     parser.add_argument("--once", action="store_true", help="print one moment and end; so without a terminal")
-
-
-def _seconds(raw: str) -> float:
-    value = float(raw)
-    if not 0 < value < float("inf"):
-        raise ArgumentTypeError(f"{raw} is no number of seconds above 0")
-    return value
 
 
 def _run(given: Namespace) -> int:

@@ -151,6 +151,8 @@ class _Hooks:
                 worker = MeasuredWorker(sender, self._own_tasks, self._queues.declared)
                 self._workers = [*(each for each in self._workers if each not in ended), worker]
                 self._poller.worker_set_up(str(sender.hostname), worker.has_ended, beats_from_loop=is_prefork(sender))
+                if is_prefork(sender):
+                    get().preload()
 
     def _told_when_ready(self, ready: Callable[[Any], None]) -> Callable[[Any], None]:
         hooks = weakref.ref(self)

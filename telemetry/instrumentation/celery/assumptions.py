@@ -38,6 +38,7 @@ WORKER = (
     Assumption("celery.worker.state", "reserved_requests"),
     Assumption("celery.bootsteps", "TERMINATE"),
     Assumption("celery.concurrency.base:BasePool", "num_processes"),
+    Assumption("kombu:Consumer", "queues"),
 )
 POOL = (
     Assumption("billiard.pool", "EX_RECYCLE"),

@@ -17,6 +17,7 @@ from celery.worker import state
 
 from telemetry import guard
 from telemetry.instrumentation.celery.assumptions import POOL, holds
+from telemetry.instrumentation.celery.broker import MAX_QUEUES
 from telemetry.instrumentation.celery.levels import Levels
 from telemetry.instrumentation.celery.request import MeteredRequest
 from telemetry.instrumentation.handle import Instrumentation
@@ -43,6 +44,7 @@ class MeasuredWorker(Levels):
         self._hostname = str(worker.hostname)
         self._tasks, self._queues = tasks, queues
         self._is_prefork = is_prefork(worker)
+        self._consumed: dict[str, int] = {}
         super().__init__(worker)
 
     def has_ended(self) -> bool:
@@ -57,8 +59,19 @@ class MeasuredWorker(Levels):
         if self._is_prefork:
             celery.declare_processes(self._hostname)
         return celery.read_worker_from(
-            self._hostname, held, lambda: pool_size(self._worker()), lambda: prefetch_limit(self._worker())
+            self._hostname,
+            held,
+            lambda: pool_size(self._worker()),
+            lambda: prefetch_limit(self._worker()),
+            self._consumers,
         )
+
+    def _consumers(self) -> dict[str, int]:
+        """1 for each queue it takes tasks from, 0 for one it no longer does."""
+        now = dict.fromkeys(consumed(self._worker())[:MAX_QUEUES], 1)
+        gone = [queue for queue in self._consumed if queue not in now][: MAX_QUEUES - len(now)]
+        self._consumed = dict.fromkeys(gone, 0) | now
+        return self._consumed
 
 
 def watch_pool(hostname: str, worker: Any, handle: Instrumentation) -> None:
@@ -110,6 +123,14 @@ def prefetch_limit(worker: Any) -> int | None:
     """``None`` while the worker has no connection to the broker."""
     qos = getattr(getattr(worker, "consumer", None), "qos", None)
     return None if qos is None else int(qos.value)
+
+
+def consumed(worker: Any) -> list[str]:
+    """The queues it takes tasks from at this moment, without those a broadcast makes for each worker."""
+    consumer = getattr(getattr(worker, "consumer", None), "task_consumer", None)
+    if consumer is None or _is_terminated(worker):
+        return []
+    return [queue.name for queue in list(consumer.queues) if not getattr(queue, "alias", None)]
 
 
 def is_prefork(worker: Any) -> bool:

@@ -108,7 +108,7 @@ class _Protocols(Watched):
 
     def __enter__(self) -> Any:
         self._call.start()
-        cover = covering.begin(self._call.is_open)
+        cover = covering.begin(self._call, self._call.is_open)
         try:
             opened = self._answer.__enter__()
         except BaseException as error:
@@ -129,7 +129,7 @@ class _Protocols(Watched):
 
     async def __aenter__(self) -> Any:
         self._call.start()
-        cover = covering.begin(self._call.is_open)
+        cover = covering.begin(self._call, self._call.is_open)
         try:
             opened = await self._answer.__aenter__()
         except BaseException as error:

@@ -49,14 +49,23 @@ class LlmCall:
         model: As sent to the vendor.
         prompt: What is sent to the vendor.
         service_tier: What was asked for.
+
+    Attributes:
+        provider: The vendor.
+        model: As sent to the vendor.
+        is_found: Whether a hook found the call; else the program said it.
+        part: Knows in the end whether it is another call, which counts.
     """
+
+    is_found = False
+    part: covering.PartElsewhere | None = None
 
     def __init__(
         self, listener: CallListener, provider: str, model: str, prompt: object = None, service_tier: str = ""
     ) -> None:
         self._listener = listener
-        self._provider = provider
-        self._model = model
+        self.provider = provider
+        self.model = model
         self._prompt = prompt
         self._service_tier = service_tier
         self._usage: TokenUsage | None = None
@@ -68,7 +77,7 @@ class LlmCall:
 
     def __enter__(self) -> Self:
         self.start()
-        self._cover = covering.begin(self.covers)
+        self._cover = covering.begin(self, self.covers)
         return self
 
     def __exit__(
@@ -101,6 +110,8 @@ class LlmCall:
         if self._ended:
             return
         self._ended = True
+        if self.part is not None and not self.part.is_another(error):
+            return
         left: Steps = [lambda: self._plan(left, error)]
         try:
             with guard.guarded("counting an LLM call"):
@@ -112,7 +123,10 @@ class LlmCall:
     def _plan(self, steps: Steps, error: BaseException | None) -> None:
         """Put behind this step, which is taken once as any other, what has to be counted."""
         seconds = time.perf_counter() - self._started
-        planned = self._listener.steps_of_call(self._provider, self._model, seconds)
+        planned = self._listener.steps_of_call(self.provider, self.model, seconds)
+        if self.part is not None and self._began_at is not None:
+            to_first_token = self._began_at - self._started
+            planned.append(lambda: self._listener.first_token(self.provider, self.model, to_first_token))
         if isinstance(error, Exception):
             planned.append(lambda: self._listener.call_failed(error))
         planned += self._steps_of_bill(failed=error is not None)
@@ -125,7 +139,7 @@ class LlmCall:
             usage = stream.reported
         if failed and usage is None and stream is None:
             return []
-        return self._listener.steps_of_bill(self._provider, self._model, self._served(usage))
+        return self._listener.steps_of_bill(self.provider, self.model, self._served(usage))
 
     def _steps_of_estimate(self) -> Steps:
         stream = self._stream
@@ -134,9 +148,9 @@ class LlmCall:
         rest = stream.unreported(self._prompt)
         with_input = stream.reported is not None or rest.prompt > 0
         served = self._served(rest) or rest
-        steps = self._listener.steps_of_estimate(self._provider, self._model, served, with_input=with_input)
+        steps = self._listener.steps_of_estimate(self.provider, self.model, served, with_input=with_input)
         if not stream.is_finished:
-            steps.append(lambda: self._listener.stream_aborted(self._provider, self._model))
+            steps.append(lambda: self._listener.stream_aborted(self.provider, self.model))
         return steps
 
     def _served(self, usage: TokenUsage | None) -> TokenUsage | None:
@@ -217,5 +231,6 @@ class LlmCall:
     def _has_begun(self, stream: StreamUsage) -> None:
         if stream.has_begun:
             now = time.perf_counter()
-            self._listener.first_token(self._provider, self._model, now - self._started)
+            if self.part is None:
+                self._listener.first_token(self.provider, self.model, now - self._started)
             self._began_at = now

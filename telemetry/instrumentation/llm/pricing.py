@@ -50,6 +50,14 @@ def is_lost() -> bool:
     return library.was_lost
 
 
+def load() -> None:
+    """Load the library and its table now: processes forked later share them, and none of them waits for it."""
+    from telemetry.domains.llm_tokens import TokenUsage
+
+    with library.lock:
+        cost_in_usd(_UNKNOWN, _UNKNOWN, TokenUsage())
+
+
 def cost_in_usd(provider: str, model: str, usage: TokenUsage) -> float | None:
     """US dollars the vendor bills for ``usage``, ``None`` where the library has no price for the model.
 

@@ -15,7 +15,7 @@ from telemetry.instrumentation.instrumentor import Closable, LibraryInstrumentor
 from telemetry.instrumentation.llm import clients
 from telemetry.instrumentation.llm.call import LlmCall
 from telemetry.instrumentation.llm.clients import Target
-from telemetry.instrumentation.llm.covering import is_covered
+from telemetry.instrumentation.llm.covering import Part, PartElsewhere, part_of_another
 from telemetry.instrumentation.llm.decorator import awaiting, calling, prompt_of
 from telemetry.process import get
 
@@ -53,30 +53,44 @@ class _Methods:
         return owner, name, wrap_function_wrapper(owner, name, wrapper), before
 
     def _called(self, function: Function, instance: Any, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        if self._is_left_out():
+        if not self._open:
             return function(*args, **named)
-        return calling(function, partial(self._begin, instance, args))(*args, **named)
+        target, part = self._found(instance, args, named)
+        if not isinstance(part, Part):
+            return calling(function, partial(self._begin, target, part))(*args, **named)
+        with part:
+            return function(*args, **named)
 
     async def _awaited(self, function: Function, instance: Any, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        if self._is_left_out():
+        if not self._open:
             return await function(*args, **named)
-        return await awaiting(function, partial(self._begin, instance, args))(*args, **named)
+        target, part = self._found(instance, args, named)
+        if not isinstance(part, Part):
+            return await awaiting(function, partial(self._begin, target, part))(*args, **named)
+        with part:
+            return await function(*args, **named)
 
-    def _is_left_out(self) -> bool:
-        if self._open:
-            get().llm.claim(self._library)
-        return not self._open or is_covered()
-
-    def _begin(self, instance: Any, args: tuple[Any, ...], named: dict[str, Any]) -> LlmCall:
+    def _found(
+        self, instance: Any, args: tuple[Any, ...], named: dict[str, Any]
+    ) -> tuple[Target, Part | PartElsewhere | None]:
+        """Whom a call is for, and what it is if it is part of another one."""
+        get().llm.claim(self._library)
         target = Target(self._library, clients.UNKNOWN)
         with guard.guarded("finding out whom a call is for"):
             target = self._target(instance, args, named)
-        return get().llm.request(
+        with guard.guarded("finding out what a call is part of"):
+            return target, part_of_another(*target)
+        return target, None
+
+    def _begin(self, target: Target, part: PartElsewhere | None, named: dict[str, Any]) -> LlmCall:
+        call = get().llm.request(
             provider=target.provider,
             model=target.model,
             messages=prompt_of(named),
             service_tier=named.get("service_tier"),
         )
+        call.is_found, call.part = True, part
+        return call
 
 
 def _find(module: Any, path: str) -> Any:

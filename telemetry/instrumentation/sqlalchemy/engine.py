@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
@@ -81,7 +82,12 @@ def _instrumented(
 
 
 def _traces() -> str:
-    """A remark where the auto-instrumentor is installed and refuses this version of SQLAlchemy."""
+    """A remark where the auto-instrumentor is loaded and refuses this version of SQLAlchemy.
+
+    Loading it for the remark would take 8 MiB in every process.
+    """
+    if "opentelemetry.instrumentation.sqlalchemy" not in sys.modules:
+        return ""
     with guard.guarded("comparing the version of SQLAlchemy with what its instrumentor takes"):
         try:
             from opentelemetry.instrumentation.dependencies import get_dependency_conflicts

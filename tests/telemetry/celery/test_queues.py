@@ -44,6 +44,24 @@ def test_worker_names_its_queues(fleet: Fleet) -> None:
     assert eventually(lambda: fleet.queue_length("extra") == 0)
 
 
+def test_queues_that_are_consumed(fleet: Fleet) -> None:
+    """Each node that takes tasks from a queue counts once for it, until it is told to stop or ends."""
+    worker = fleet.start_worker("-Q", "celery,extra")
+    fleet.start_worker("-Q", "celery", name="w2")
+
+    def consumers(queue: str) -> float:
+        wanted = "celery_queue_consumers", frozenset({("queue", queue)})
+        return sum(value for (_, series), value in dict(fleet.sink.levels).items() if series == wanted)
+
+    assert eventually(lambda: (consumers("celery"), consumers("extra")) == (2, 1))
+    fleet.publisher.control.cancel_consumer("extra", destination=["w1@test"])
+    assert eventually(lambda: (consumers("celery"), consumers("extra")) == (2, 0))
+    fleet.publisher.control.add_consumer("extra", destination=["w2@test"])
+    assert eventually(lambda: (consumers("celery"), consumers("extra")) == (2, 1))
+    fleet.end(worker)
+    assert eventually(lambda: (consumers("celery"), consumers("extra")) == (1, 1))
+
+
 @pytest.fixture
 def own_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     """A Redis that a test may stop."""

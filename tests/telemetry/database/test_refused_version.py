@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 LOGGED = """
-import logging, sqlalchemy, telemetry
+import logging, opentelemetry.instrumentation.sqlalchemy, sqlalchemy, telemetry
 logging.basicConfig(level="INFO", format="%(message)s")
 telemetry.instrument_sqlalchemy(sqlalchemy.create_engine("sqlite://"))
 """

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -186,6 +190,82 @@ def test_calls_between_the_pieces_of_a_stream_count(captured: testing.Captured, 
         read(chunks)
     assert captured.total("llm_requests_total", provider="openai") == 2
     assert captured.total("llm_requests_total", provider="mine") == 2
+
+
+def _in_executor(create: Callable[[], Any]) -> Any:
+    with ThreadPoolExecutor(1) as executor:
+        return executor.submit(create).result()
+
+
+def _in_context_of_executor(create: Callable[[], Any]) -> Any:
+    return _in_executor(partial(copy_context().run, create))
+
+
+HANDED: dict[str, Callable[[Callable[[], Any]], Any]] = {
+    "executor": _in_executor,
+    "executor with context": _in_context_of_executor,
+    "to_thread": lambda create: asyncio.run(asyncio.to_thread(create)),
+}
+
+
+@pytest.mark.parametrize("how", HANDED)
+def test_call_that_is_handed_on_counts_once(captured: testing.Captured, vendor: RunningVendor, how: str) -> None:
+    """What the program records itself and has another thread call, with or without its context, is one call."""
+    c = client(openai.OpenAI, vendor)
+    with captured.telemetry.llm.request(provider="openai", model=GPT) as call:
+        call.response(HANDED[how](lambda: c.chat.completions.create(**CHAT)))
+    assert_one(captured, "openai", GPT)
+    c.chat.completions.create(**CHAT)
+    assert captured.total("llm_requests_total") == 2
+
+
+async def test_call_that_a_task_makes_counts_once(captured: testing.Captured, vendor: RunningVendor) -> None:
+    """What the program records itself and awaits as a task is one call, as often as it is tried."""
+    c = client(openai.AsyncOpenAI, vendor)
+    with captured.telemetry.llm.request(provider="openai", model=GPT) as call:
+        with pytest.raises(openai.OpenAIError):
+            await asyncio.create_task(c.with_options(api_key="wrong").chat.completions.create(**CHAT))
+        call.response(await asyncio.create_task(c.chat.completions.create(**CHAT)))
+    assert_one(captured, "openai", GPT)
+
+
+async def test_call_in_the_background_counts(captured: testing.Captured, vendor: RunningVendor) -> None:
+    """A task that is begun while a call goes on is a call by itself, before and after the program makes its own."""
+    c = client(openai.AsyncOpenAI, vendor)
+
+    @llm_call(provider="mine", model="answer")
+    async def answer() -> tuple[Any, asyncio.Task[Any]]:
+        early = asyncio.create_task(c.chat.completions.create(**CHAT))
+        await asyncio.sleep(0)
+        await c.chat.completions.create(**CHAT)
+        late = asyncio.create_task(c.chat.completions.create(**CHAT, stream=True))
+        return await c.chat.completions.create(**CHAT), await early and late
+
+    _, late = await answer()
+    await read_async(await late)
+    assert captured.total("llm_requests_total", provider="mine") == 1
+    assert captured.total("llm_requests_total", provider="openai", model=GPT) == 2
+    assert captured.total("llm_time_to_first_token_seconds", provider="openai") == 1
+
+
+async def test_call_that_outlives_another_counts(captured: testing.Captured, vendor: RunningVendor) -> None:
+    """A task that goes on when the call is over in which it began was another call."""
+    c = client(openai.AsyncOpenAI, vendor)
+    with captured.telemetry.llm.request(provider="mine", model="own transport"):
+        background = asyncio.create_task(c.chat.completions.create(**CHAT))
+        await asyncio.sleep(0)
+    await background
+    assert captured.total("llm_requests_total", provider="mine") == 1
+    assert captured.total("llm_requests_total", provider="openai") == 1
+
+
+async def test_calls_side_by_side_are_several(captured: testing.Captured, vendor: RunningVendor) -> None:
+    """Of several tasks that call at once while one call is recorded, one is that call."""
+    c = client(openai.AsyncOpenAI, vendor)
+    with captured.telemetry.llm.request(provider="openai", model=GPT) as call:
+        answers = await asyncio.gather(*(c.chat.completions.create(**CHAT) for _ in range(3)))
+        call.response(answers[0])
+    assert captured.total("llm_requests_total") == 3
 
 
 def test_failures_are_calls(captured: testing.Captured) -> None:
