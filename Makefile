@@ -9,6 +9,7 @@ APART := PATH=$(CURDIR)/.venv/bin:$$PATH
 HOOKS := not slow and not brokers and not postgres
 TESTS_OF_HOOKS := $(addprefix tests/telemetry/,http llm database celery test_bridge.py test_bridge_llm.py metrics)
 PYTHONS := 3.12 3.13 3.14
+WEAVER ?= weaver
 export PYTHONPATH := $(CURDIR)
 
 .PHONY: $(shell sed -nE 's/^([a-z-]+):.*/\1/p' $(MAKEFILE_LIST))
@@ -108,6 +109,13 @@ adopt-page: install  ## start the examples by every launcher, from the wheel, an
 	tests/versions/environment.sh launchers .fleet/wheel/requirements.txt tests/versions/launchers.txt
 	ADOPT_PROGRAMS=$(CURDIR)/.fleet/launchers/bin ADOPT_ROWS=docs/adopt/rows.json $(PYTHON) -m pytest tests/adopt
 	$(PYTHON) -m docs.generate
+
+test-weaver: install  ## let OpenTelemetry's weaver check the catalogue as semantic conventions; WEAVER=/path/of/weaver
+	@mkdir -p .fleet/registry
+	@echo "schema_url: https://example.com/schemas/1.0.0" > .fleet/registry/manifest.yaml
+	@$(PYTHON) -m telemetry catalogue --format semconv > .fleet/registry/fleet.yaml
+	@if command -v $(WEAVER) >/dev/null; then $(WEAVER) registry check -r .fleet/registry; \
+	else echo "There is no $(WEAVER) here: not run. Build it from its source, and say where it is: WEAVER=/path/of/weaver"; fi
 
 test-slow: install  ## tests too long for every change, and those that need RabbitMQ or PostgreSQL
 	$(PYTHON) -m pytest -m "slow or brokers or postgres"
