@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from telemetry.cli import catalogue, check, collector, deliver, files, objectives
 from telemetry.cli.command import DONE, Command
 from telemetry.cli.doctor import command as doctor
+from telemetry.cli.preview import command as preview
 from telemetry.cli.watch import command as watch
 from telemetry.version import DISTRIBUTION, own_version
 
 COMMANDS: tuple[Command, ...] = (
     doctor.COMMAND,
     watch.COMMAND,
+    preview.COMMAND,
     catalogue.COMMAND,
     files.COMMAND,
     objectives.COMMAND,
