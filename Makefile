@@ -160,7 +160,7 @@ collector-wheels: install  ## the built collector as wheels for Linux on x86_64 
 	collector/wheel/build.sh
 
 # All but the collector's, which `make collector-wheels` builds.
-EXTRAS := $(addprefix --extra ,celery fastapi grpc llm objectives prometheus sqlalchemy)
+EXTRAS := $(addprefix --extra ,celery fastapi grpc llm objectives preview prometheus sqlalchemy)
 
 lock:  ## resolve the dependencies anew
 	uv pip compile pyproject.toml --group dev $(EXTRAS) --universal --python-version 3.11 --generate-hashes \
