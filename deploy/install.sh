@@ -12,7 +12,7 @@ set -euo pipefail
 
 readonly COLLECTOR_VERSION=0.161.0
 readonly PROMETHEUS_VERSION=0.316.0 # the Go module's number; the program calls itself 3.16
-readonly ALERTMANAGER_VERSION=0.34.1
+readonly ALERTMANAGER_VERSION=0.31.1 # the last whose Go module has its web pages; newer ones cannot be built from it
 readonly UV_VERSION=0.13.9
 
 readonly ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
