@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,29 +13,10 @@ from telemetry.testing.series import OF_OFFICIAL, OF_OTHERS
 from tests.fleet.actions import AUDIO_SECONDS, FILE, FILES, IMAGES_ALLOWED
 from tests.grafana import expressions
 from tests.grafana.another_environment import EACH, READING, SECONDS, label_sets
-from tests.grafana.live import OTHERS, PLANS, WINDOW_SECONDS, Prometheus, busy_fleet
+from tests.grafana.live import OTHERS, PLANS, WINDOW_SECONDS, Prometheus
 
 CELERY, APPLICATION, HEALTH = "celery-monitoring", "application-performance", "telemetry-health"
 Truth = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Truth, Prometheus]]:
-    """The fleet after its traffic, once for all tests of this module."""
-    with busy_fleet(tmp_path_factory.mktemp("fleet")) as (_, truth, prometheus):
-        yield truth, prometheus
-
-
-@pytest.fixture
-def prometheus(busy: tuple[Truth, Prometheus]) -> Prometheus:
-    """Its Prometheus."""
-    return busy[1]
-
-
-@pytest.fixture
-def truth(busy: tuple[Truth, Prometheus]) -> Truth:
-    """What was done."""
-    return busy[0]
 
 
 @pytest.mark.parametrize("panel", expressions.panels(), ids=lambda panel: panel.name)
