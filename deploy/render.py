@@ -15,7 +15,10 @@ from deploy import alert_routes, alert_rules, grafana
 from deploy.front_page import links
 from deploy.processes import Process
 from deploy.settings import ROOT, FleetSettings
+from support import prometheus_program
+from support.processes import program
 from support.templates import engine
+from telemetry.shipped import Choices
 
 _FILES = {
     "redis.conf": "redis.conf.j2",
@@ -29,7 +32,8 @@ _FILES = {
 def render(settings: FleetSettings, processes: Sequence[Process]) -> dict[Path, str]:
     """Return every configuration file of the fleet with its text."""
     templates = _templates()
-    rules = alert_rules.files(settings.alert_speed, settings.scrape_seconds)
+    choices = Choices(settings.url("NGINX_PORT", "/runbooks"), prometheus_program.version(program(settings.prometheus)))
+    rules = alert_rules.files(settings.alert_speed, settings.scrape_seconds, choices)
     context = {
         "settings": settings,
         "processes": processes,

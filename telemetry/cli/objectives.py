@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from telemetry import extras
 from telemetry.cli.command import DONE, Command, refuse, say
+from telemetry.shipped import RUNBOOKS
 
 if TYPE_CHECKING:
     from telemetry.objectives.reading import Known
@@ -24,9 +25,9 @@ def _add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--runbooks",
-        default="docs/runbooks",
+        default=RUNBOOKS,
         metavar="ADDRESS",
-        help="what links to runbooks begin with (docs/runbooks)",
+        help="what links to runbooks begin with; %(default)s by default, as `files` has it",
     )
     parser.add_argument("--overwrite", action="store_true", help="also over files of another origin")
 

@@ -12,8 +12,9 @@ from telemetry.objectives.dashboard import TAG, dashboard
 from telemetry.objectives.declared import Objective
 from telemetry.objectives.rules import group
 from telemetry.objectives.runbooks import pages
+from telemetry.shipped import RUNBOOKS
 
-RUNBOOKS = "docs/runbooks"
+_PAGES = "docs/runbooks"
 _HEAD = "# Written by `fleet-telemetry objectives` from {source}; edit there.\n"
 _MARKS = {".yaml": _HEAD.partition("{")[0], ".md": "The objective is declared in `", ".json": f'"{TAG}"'}
 
@@ -31,7 +32,7 @@ def files(objectives: Sequence[Objective], source: Path, runbooks: str = RUNBOOK
         f"grafana/dashboards/{source.stem}.json": _dashboard(objectives, source.stem, runbooks),
     }
     texts = (page for objective in objectives for page in pages(objective).items())
-    return written | {f"{RUNBOOKS}/{alert}.md": text for alert, text in texts}
+    return written | {f"{_PAGES}/{alert}.md": text for alert, text in texts}
 
 
 def also_recorded(objectives: Sequence[Objective], directory: Path, source: Path) -> list[str]:

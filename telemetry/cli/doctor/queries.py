@@ -38,7 +38,8 @@ UNTOLD = Cause(
 PANEL = Cause(
     "dashboard-query-fails",
     "A query of a dashboard cannot be evaluated.",
-    "take the dashboards that belong to this version, or correct the panel",
+    "take the dashboards that belong to this version, of `fleet-telemetry files DIRECTORY --prometheus VERSION` where "
+    "Prometheus is older than 3.16; or correct the panel",
 )
 
 
