@@ -20,6 +20,9 @@ help:  ## list the commands
 install:  ## install what is missing: packages, Python environment, collector, Prometheus, Alertmanager
 	@bash deploy/install.sh
 
+install-tests:  ## install what is missing, and what only the tests need
+	@bash deploy/install.sh tests
+
 demo: install  ## start the fleet, send a minute of chat traffic, show every documented metric
 	@$(FLEET) demo --seconds $(SECONDS_OF_TRAFFIC)
 
@@ -47,7 +50,7 @@ traffic: install  ## send chat traffic through the front door
 logs:  ## follow the logs; NAME=app-1 for one of them
 	@$(FLEET) logs $(NAME)
 
-test: install check test-collector  ## every check and test of a change, under 30 minutes
+test: install-tests check test-collector  ## every check and test of a change, under 30 minutes
 	$(PYTHON) -m pytest --numprocesses 2 --no-loadscope-reorder -m "not slow and not accuracy and not chaos and not brokers and not postgres"
 
 test-collector:  ## the Go tests of the collector's components

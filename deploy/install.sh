@@ -8,7 +8,11 @@
 #   ALERTMANAGER=/path use this Alertmanager instead of Debian's, or of building one where there is no apt
 #   PYTHON=python3.12  the Python to make .venv from
 #   XDG_CACHE_HOME     where builds are kept (default ~/.cache), in fleet-telemetry/
+#
+# `install.sh tests` also installs what only the tests need.
 set -euo pipefail
+
+readonly PURPOSE=${1:-fleet}
 
 readonly COLLECTOR_VERSION=0.161.0
 readonly PROMETHEUS_VERSION=0.316.0 # the Go module's number; the program calls itself 3.16
@@ -83,7 +87,10 @@ disable_units() {
 install_packages() {
     local needed optional
     mapfile -t needed < <(missing always; have_uv || have_venv_module || missing without-uv)
-    mapfile -t optional < <(missing optional | grep -vxFf <(named_packages))
+    mapfile -t optional < <(
+        missing optional | grep -vxFf <(named_packages) || true
+        [[ $PURPOSE != tests ]] || missing tests
+    )
     if can_use_apt; then
         ((${#needed[@]} + ${#optional[@]})) && guarded_apt_install "${needed[@]}" "${optional[@]}"
         return 0
