@@ -19,6 +19,9 @@ help:  ## list the commands
 install:  ## install what is missing: packages, Python environment, collector, Prometheus, Alertmanager
 	@bash deploy/install.sh
 
+pin-releases:  ## write the checksums of the official releases that install fetches
+	@bash deploy/install/pin-releases.sh
+
 demo: install  ## start the fleet, send a minute of chat traffic, show every documented metric
 	@$(FLEET) demo --seconds $(SECONDS_OF_TRAFFIC)
 
@@ -162,3 +165,4 @@ EXTRAS := $(addprefix --extra ,celery fastapi grpc llm prometheus sqlalchemy)
 lock:  ## resolve the dependencies anew
 	uv pip compile pyproject.toml --group dev $(EXTRAS) --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-annotate --no-header -q -o requirements.lock
+	cd collector && go run go.opentelemetry.io/collector/cmd/builder@v$$(sed -n 's/^  version: //p' builder.yaml) --config=builder.yaml --skip-compilation
