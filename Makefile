@@ -104,9 +104,12 @@ test-litellm: install  ## calls that LiteLLM makes, in an environment that has i
 	tests/versions/environment.sh litellm requirements.lock tests/versions/litellm.txt
 	$(APART) .fleet/litellm/bin/python -m pytest tests/telemetry/llm/test_litellm.py
 
-adopt-page: install  ## start the examples by every launcher, and write the table of docs/adopt.md (10 minutes)
-	tests/versions/environment.sh launchers requirements.lock tests/versions/launchers.txt
-	@$(APART) ADOPT_ROWS=docs/adopt/rows.json .fleet/launchers/bin/python -m pytest tests/adopt
+adopt-page: install  ## start the examples by every launcher, from the wheel, and write the table of docs/adopt.md (10 minutes)
+	rm -rf .fleet/wheel
+	$(PYTHON) -m hatchling build -t wheel -d .fleet/wheel
+	@echo "$$(ls .fleet/wheel/*.whl)[celery,fastapi,llm,prometheus,sqlalchemy]" > .fleet/wheel/requirements.txt
+	tests/versions/environment.sh launchers .fleet/wheel/requirements.txt tests/versions/launchers.txt
+	ADOPT_PROGRAMS=$(CURDIR)/.fleet/launchers/bin ADOPT_ROWS=docs/adopt/rows.json $(PYTHON) -m pytest tests/adopt
 	$(PYTHON) -m docs.generate
 
 test-slow: install  ## tests too long for every change, and those that need RabbitMQ or PostgreSQL
@@ -160,7 +163,7 @@ collector-wheels: install  ## the built collector as wheels for Linux on x86_64 
 	collector/wheel/build.sh
 
 # All but the collector's, which `make collector-wheels` builds.
-EXTRAS := $(addprefix --extra ,celery fastapi grpc llm prometheus sqlalchemy)
+EXTRAS := $(addprefix --extra ,celery fastapi grpc llm objectives preview prometheus sqlalchemy)
 
 lock:  ## resolve the dependencies anew
 	uv pip compile pyproject.toml --group dev $(EXTRAS) --universal --python-version 3.11 --generate-hashes \

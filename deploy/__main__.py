@@ -141,7 +141,8 @@ def _demo(fleet: Fleet, seconds: int, seed: int) -> int:
     failed = _traffic(fleet, seconds, seed)
     _await_exports(fleet)
     reported = _report(fleet)
-    print("\nThe fleet stays up; `make down` stops it.")
+    print(f"\nOpen {fleet.settings.url('NGINX_PORT', '/')} in a browser: dashboards, API, state of each part.")
+    print("The fleet stays up; `make down` stops it.")
     return failed or reported
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 from deploy.settings import ROOT
+from telemetry.shipped import Choices
 
 FOLDER = ROOT / "grafana" / "alerts"
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -16,14 +17,16 @@ _DURATION = re.compile(rf"(\[|\boffset |^\s*(?:{_KEYS}): ?)(\d+)({_UNIT})\b", re
 _LEAST_SCRAPES = 4  # fewer samples in a window, and a missed scrape leaves no rate
 
 
-def files(speed: int, scrape_seconds: int) -> Mapping[str, str]:
+def files(speed: int, scrape_seconds: int, choices: Choices | None = None) -> Mapping[str, str]:
     """Every rule file by name.
 
     Args:
         speed: What durations are divided by.
         scrape_seconds: No window gets shorter than a few scrapes.
+        choices: Where this fleet's runbooks are, and which Prometheus reads the rules.
     """
-    return {path.name: faster(path.read_text(), speed, scrape_seconds) for path in sorted(FOLDER.glob("*.yaml"))}
+    texts = {path.name: (choices or Choices()).applied(path.read_text()) for path in sorted(FOLDER.glob("*.yaml"))}
+    return {name: faster(text, speed, scrape_seconds) for name, text in texts.items()}
 
 
 def faster(text: str, speed: int, scrape_seconds: int) -> str:

@@ -6,7 +6,7 @@ import os
 import secrets
 from pathlib import Path
 
-_NAMES = ("ADMIN_TOKEN", "FLOWER_USER", "FLOWER_PASSWORD", "SIMULATED_LLM_API_KEY")
+_NAMES = ("ADMIN_TOKEN", "FLOWER_USER", "FLOWER_PASSWORD", "SIMULATED_LLM_API_KEY", "GRAFANA_PASSWORD")
 
 
 def load_or_create(path: Path) -> dict[str, str]:

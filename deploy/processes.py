@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from deploy import collector_program
+from deploy import collector_program, grafana
 from deploy.probes import Probe, http_ok, redis_pong, running, worker_pong
 from deploy.settings import ROOT, FleetSettings
 from support import prometheus_program
@@ -49,6 +49,8 @@ def all_processes(settings: FleetSettings, secrets: Mapping[str, str]) -> list[P
         _flower(settings, environment, secrets),
         _alertmanager(settings),
         _prometheus(settings),
+        *_dashboards(settings, secrets),
+        _front_page(settings),
         _nginx(settings),
     ]
 
@@ -217,6 +219,31 @@ def _prometheus(settings: FleetSettings) -> Process:
         *prometheus_program.flags(program(settings.prometheus)),
     )
     return Process("prometheus", "prometheus", command, http_ok(settings.url("PROMETHEUS_PORT", "/-/ready")))
+
+
+def _dashboards(settings: FleetSettings, secrets: Mapping[str, str]) -> list[Process]:
+    """Grafana where there is one to start, nothing where one runs elsewhere, else the preview."""
+    if grafana.address(settings):
+        return []
+    found = grafana.find(settings)
+    if found is None:
+        return [_preview(settings)]
+    ready = http_ok(settings.url("DASHBOARDS_PORT", "/api/health"))
+    variables = grafana.environment(settings, secrets)
+    return [Process("grafana", "dashboards", grafana.command(found, settings), ready, variables)]
+
+
+def _preview(settings: FleetSettings) -> Process:
+    where = ("--host", settings.listen_host, "--port", str(settings.dashboards_port))
+    source = ("--prometheus", settings.url("PROMETHEUS_PORT"), "--scrape-interval", str(settings.scrape_seconds))
+    command = (PYTHON, "-m", "telemetry", "preview", *where, *source)
+    return Process("preview", "dashboards", command, http_ok(settings.url("DASHBOARDS_PORT", "/")))
+
+
+def _front_page(settings: FleetSettings) -> Process:
+    files = ("--fleet-dir", str(settings.fleet_dir), "--links", str(settings.conf / "front-page.json"))
+    command = (PYTHON, "-m", "deploy.front_page", *files, "--port", str(settings.front_page_port))
+    return Process("front-page", "front-page", command, http_ok(settings.url("FRONT_PAGE_PORT", "/")))
 
 
 def _nginx(settings: FleetSettings) -> Process:

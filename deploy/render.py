@@ -11,10 +11,14 @@ from urllib.parse import urlsplit
 
 import jinja2
 
-from deploy import alert_routes, alert_rules
+from deploy import alert_routes, alert_rules, grafana
+from deploy.front_page import links
 from deploy.processes import Process
 from deploy.settings import ROOT, FleetSettings
+from support import prometheus_program
+from support.processes import program
 from support.templates import engine
+from telemetry.shipped import Choices
 
 _FILES = {
     "redis.conf": "redis.conf.j2",
@@ -28,7 +32,8 @@ _FILES = {
 def render(settings: FleetSettings, processes: Sequence[Process]) -> dict[Path, str]:
     """Return every configuration file of the fleet with its text."""
     templates = _templates()
-    rules = alert_rules.files(settings.alert_speed, settings.scrape_seconds)
+    choices = Choices(settings.url("NGINX_PORT", "/runbooks"), prometheus_program.version(program(settings.prometheus)))
+    rules = alert_rules.files(settings.alert_speed, settings.scrape_seconds, choices)
     context = {
         "settings": settings,
         "processes": processes,
@@ -40,6 +45,8 @@ def render(settings: FleetSettings, processes: Sequence[Process]) -> dict[Path, 
     return {
         **{settings.conf / name: templates.get_template(source).render(context) for name, source in _FILES.items()},
         settings.conf / "alertmanager.yml": alert_routes.configuration(settings.alert_webhook, settings.alert_speed),
+        settings.conf / "front-page.json": links.described(settings),
+        **grafana.provisioning(settings),
         **{settings.conf / "alerts" / name: text for name, text in rules.items()},
     }
 
@@ -52,6 +59,9 @@ def make_directories(settings: FleetSettings) -> None:
         "run/nginx",
         "conf/pages",
         "conf/alerts",
+        "conf/grafana/provisioning/datasources",
+        "conf/grafana/provisioning/dashboards",
+        "data/grafana",
         "data/redis",
         "data/prometheus",
         "data/alertmanager",

@@ -10,6 +10,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.catalogue import FLEET
+from deploy import grafana
 from deploy.settings import FleetSettings
 
 
@@ -56,7 +57,9 @@ def table(lines: list[Line]) -> str:
 def addresses(settings: FleetSettings, flower_user: str, has_web_interface: bool) -> str:
     """Where everything is, for a browser and for curl."""
     rows = [
-        ("front door", settings.url("NGINX_PORT", "/docs")),
+        ("front door", settings.url("NGINX_PORT", "/")),
+        ("dashboards", grafana.dashboards_of(settings)),
+        ("API", settings.url("NGINX_PORT", "/docs")),
         ("metrics", settings.url("NGINX_PORT", "/metrics")),
         (
             "Flower",

@@ -20,7 +20,7 @@ from support.memory import MEMORY
 from support.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[1]
-_FOR_PEOPLE = {"NGINX_PORT", "FLOWER_PORT", "PROMETHEUS_PORT", "ALERTMANAGER_PORT"}
+_FOR_PEOPLE = {"NGINX_PORT", "DASHBOARDS_PORT", "FLOWER_PORT", "PROMETHEUS_PORT", "ALERTMANAGER_PORT"}
 _SOCKET_PATH_LIMIT = 100  # bytes; the kernel's limit for the path of a unix socket is 107
 
 
@@ -116,9 +116,11 @@ class FleetSettings:
     fleet_dir: Path = _setting("FLEET_DIR", ROOT / ".fleet", "where the fleet keeps its state", _directory)
     environment: str = _setting("ENVIRONMENT", "prod", "the `environment` label of every series", _word)
     listen_host: str = _setting(
-        "LISTEN_HOST", "127.0.0.1", "front door, Flower, Prometheus, Alertmanager listen here", _host
+        "LISTEN_HOST", "127.0.0.1", "front door, dashboards, Flower, Prometheus, Alertmanager listen here", _host
     )
     nginx_port: int = _setting("NGINX_PORT", 8100, "the front door", _port)
+    front_page_port: int = _setting("FRONT_PAGE_PORT", 8101, "the front door's own page, behind NGINX", _port)
+    dashboards_port: int = _setting("DASHBOARDS_PORT", 8300, "dashboards, drawn by Grafana or the preview", _port)
     app_port: int = _setting("APP_PORT", 8001, "first replica; the others take the next ports", _port)
     app_replicas: int = _setting("APP_REPLICAS", 3, "replicas of the app", _count(1, 64))
     worker_nodes: int = _setting("WORKER_NODES", 4, "Celery worker nodes", _count(1, 64))
@@ -161,6 +163,12 @@ class FleetSettings:
     prometheus: Path = _setting("PROMETHEUS", _installed("prometheus"), "Prometheus' program", _program_or_missing)
     alertmanager: Path = _setting(
         "ALERTMANAGER", _installed("alertmanager"), "Alertmanager's program", _program_or_missing
+    )
+    grafana: str = _setting(
+        "GRAFANA",
+        "",
+        "Grafana's program or address, docker, podman, or none; default: the one on PATH, else the preview",
+        _plain,
     )
     redis_server: Path = _setting("REDIS_SERVER", Path("redis-server"), "Redis' program", _program_or_missing)
     nginx: Path = _setting("NGINX", Path("nginx"), "NGINX's program", _program_or_missing)

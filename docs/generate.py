@@ -22,8 +22,8 @@ from docs.performance import PARTS
 from docs.variables import variables, without_effect
 from grafana.rules import reference as alerts
 from grafana.rules.compatibility import PEERS
-from telemetry.catalogue import HistogramSpec
 from telemetry.catalogue.reference import overview, sections
+from telemetry.cli.collector_config import LISTS, NAME
 from telemetry.instrumentation.bridge import RULES, Rule
 from telemetry.settings.variables import OWN, STANDARD
 
@@ -41,20 +41,9 @@ def translations(rules: Mapping[str, Rule]) -> str:
     return "\n".join(rows)
 
 
-def known_totals() -> str:
-    """The totals as the collector's configuration lists them: histograms with their bounds."""
-    return "\n".join(
-        f"      {spec.name}: {{bounds: [{', '.join(f'{bound:g}' for bound in spec.buckets)}]}}"
-        if isinstance(spec, HistogramSpec)
-        else f"      {spec.name}: {{}}"
-        for spec in FLEET.specs
-        if spec.kind in {"counter", "histogram"}
-    )
-
-
-def known_names(*kinds: str) -> str:
-    """The names of these kinds as a list of the collector's configuration."""
-    return "\n".join(f"      - {spec.name}" for spec in FLEET.specs if spec.kind in kinds)
+def known(marker: str) -> str:
+    """A list of the collector's configuration."""
+    return "\n".join(LISTS[marker](FLEET.specs))
 
 
 def code(path: str) -> str:
@@ -91,14 +80,7 @@ GENERATED: dict[str, dict[str, Callable[[], str]]] = {
         "own": lambda: variables(OWN),
     },
     **{f"docs/migrate/{peer.name}.md": {"names": partial(migrate.names, peer)} for peer in PEERS},
-    "otel-collector.durable.yaml": {
-        "totals": known_totals,
-        "other": lambda: known_names("level", "fact"),
-        "names": lambda: known_names("counter", "histogram"),
-        "levels": lambda: known_names("level"),
-        "facts": lambda: known_names("fact"),
-        "now": lambda: known_names("level", "fact"),
-    },
+    NAME: {marker: partial(known, marker) for marker in LISTS},
 }
 COMMENTS = {".md": ("<!-- ", " -->"), ".yaml": ("      # ", "")}
 

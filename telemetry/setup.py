@@ -34,6 +34,7 @@ from telemetry.settings.settings import Settings, is_strict
 
 _logger = logging.getLogger("telemetry")
 
+_MOST_NAMES = 20  # in a line of the log
 _OF_INSTRUMENTS = (
     "catalogue",
     "disabled_instrumentations",
@@ -347,6 +348,11 @@ def _report_problems(settings: Settings) -> None:
         _logger.error("telemetry: %s", problem)
     for problem in settings.ignored:
         _logger.warning("telemetry: %s", problem)
+    if settings.foreign:
+        _logger.warning(
+            "telemetry: %s: no variable of fleet-telemetry, and not like one; docs/settings.md has them all",
+            ", ".join(settings.foreign[:_MOST_NAMES]),
+        )
 
 
 def _set_globally(provider: MeterProvider) -> None:

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from grafana.boards import promql
-from grafana.boards.panels import GREEN, ORANGE, RED, Board, Panel, Row, bars, choice, line, number
-from grafana.boards.promql import fact, increase, level, or_zero, quantile, rate, ratio
-from telemetry.catalogue import celery
+from grafana.boards.board import Board, Row
+from grafana.boards.firing import firing
+from grafana.boards.panels import COUNT, GREEN, ORANGE, RED, Panel, bars, line, number
+from grafana.boards.promql import RATE, fact, happened, increase, level, or_none, or_zero, quantile, rate, ratio, share
+from grafana.boards.variables import choice
+from telemetry.catalogue import CounterSpec, celery
 
 _QUEUE = ('queue=~"$queue"',)
 
 
-def _finished(*labels: str) -> str:
-    completed, failed = rate(celery.COMPLETED, *labels, where=_QUEUE), _failed(*labels)
-    return f"({completed} + ({failed}))"
+_LEAST_TASKS = 12  # of which one is 8 %, below the red of 10 %
+_STEP = "75s"  # four of them are the window: five minutes, as the alert has
+
+
+def _ended(metric: CounterSpec[Any], *labels: str) -> str:
+    return increase(metric, *labels, where=_QUEUE, over=RATE)
+
+
+def _failing(*labels: str, least: int) -> str:
+    """Share of failed among ended tasks, where enough ended to say one."""
+    completed, failed = _ended(celery.COMPLETED, *labels), _ended(celery.FAILED, *labels)
+    some_failed = f"({or_zero(failed, completed)})"
+    return share(some_failed, f"({or_zero(completed, failed)}) + {some_failed}", least)
 
 
 def _failed(*labels: str) -> str:
@@ -24,28 +39,33 @@ def _now() -> tuple[Panel, ...]:
     return (
         number(
             "Active workers",
-            "none",
+            COUNT,
             "Worker nodes whose heartbeat is fresh. None: nothing is processed; start some, then see why they ended.",
-            {"{{environment}}": workers},
+            {"{{environment}}": or_zero(workers, rate(celery.SUBMITTED))},
             alerts=("NoActiveWorkers", "WorkersMissing"),
             base=RED,
             steps=((1, GREEN),),
+            width=4,
         ),
         number(
             "Tasks waiting",
-            "none",
+            COUNT,
             "Tasks in the broker that no worker has taken. Growing: add workers, or see what slows them (row Product).",
             {"{{environment}}": fact(celery.QUEUE_LENGTH, where=_QUEUE)},
             alerts=("QueueBacklog", "QueueStalled", "QueueNotConsumed"),
             steps=((100, RED),),
+            width=4,
         ),
         number(
             "Failing now",
             "percentunit",
-            "Failed among finished tasks. Above 10 %: look at the exceptions below, then at the log of that task.",
-            {"{{environment}}": ratio(f"({_failed()})", _finished())},
+            "Failed among ended tasks. Above 10 %: look at the exceptions below, then at the log of that task. Nothing"
+            f" where fewer than {_LEAST_TASKS} ended within five minutes.",
+            {"{{environment}}": _failing(least=_LEAST_TASKS)},
             alerts=("HighTaskFailureRate", "TaskSuccessBurnsFast", "TaskSuccessBurnsSlowly"),
             steps=((0.05, ORANGE), (0.1, RED)),
+            step=_STEP,
+            width=4,
         ),
         number(
             "Oldest waiting task",
@@ -54,7 +74,9 @@ def _now() -> tuple[Panel, ...]:
             {"{{environment}}": f"max {promql.by()} ({fact(celery.OLDEST, 'queue', where=_QUEUE)})"},
             alerts=("QueueStalled",),
             steps=((60, ORANGE), (600, RED)),
+            width=4,
         ),
+        firing(),
     )
 
 
@@ -62,7 +84,7 @@ def _queues() -> tuple[Panel, ...]:
     return (
         line(
             "Queue lengths and backlog",
-            "none",
+            COUNT,
             "Tasks waiting by queue, all priorities together. Over 100 for 10 minutes: see the runbook.",
             {"{{queue}} · {{environment}}": fact(celery.QUEUE_LENGTH, "queue", where=_QUEUE)},
             alerts=("QueueBacklog", "QueueStalled", "QueueNotConsumed"),
@@ -74,17 +96,18 @@ def _queues() -> tuple[Panel, ...]:
             "How long the head of each queue waits. A rising line is a queue that nobody serves.",
             {"{{queue}} · {{environment}}": fact(celery.OLDEST, "queue", where=_QUEUE)},
             alerts=("QueueStalled",),
+            up_to=10,
         ),
         line(
             "Active workers by node",
-            "none",
+            COUNT,
             "1 while the heartbeat is fresh, 0 for an hour after the node is gone. Restart a node that fell to 0.",
             {"{{hostname}} · {{environment}}": fact(celery.ACTIVE_WORKERS, "hostname")},
             alerts=("NoActiveWorkers", "WorkersMissing"),
         ),
         line(
             "Tasks held by workers",
-            "none",
+            COUNT,
             "Running, fetched in advance (reserved) and waiting for their time (scheduled). Many reserved while other"
             " nodes idle: lower worker_prefetch_multiplier.",
             {"{{state}} · {{environment}}": level(celery.HELD, "state")},
@@ -101,19 +124,28 @@ def _queues() -> tuple[Panel, ...]:
                 )
             },
             steps=((0.9, ORANGE),),
+            up_to=1,
         ),
         line(
             "Taken and not acknowledged",
-            "none",
+            COUNT,
             "Messages workers hold. Not falling while nothing runs: a worker died; the broker redelivers them later.",
             {"{{environment}}": fact(celery.UNACKED)},
         ),
         bars(
             "Pool processes lost",
-            "none",
+            COUNT,
             "Processes that were killed or crashed in the time range. SIGKILL: out of memory, as a rule.",
-            {"{{hostname}}: {{ended_by}} · {{environment}}": increase(celery.LOST, "hostname", "ended_by")},
+            {
+                "{{ended_by}}: {{hostname}} · {{environment}}": or_none(
+                    increase(celery.LOST, "hostname", "ended_by"),
+                    "ended_by",
+                    f"sum {promql.by()} ({fact(celery.ACTIVE_WORKERS, 'hostname')})",
+                )
+            },
             alerts=("PoolProcessesLost",),
+            base=GREEN,
+            steps=((1, ORANGE), (10, RED)),
             width=12,
         ),
         line(
@@ -122,6 +154,8 @@ def _queues() -> tuple[Panel, ...]:
             "How long the next task of the schedule is due. Rising: beat is stuck; no line: no beat runs.",
             {"{{environment}}": level(celery.BEAT_OVERDUE)},
             alerts=("BeatOverdue", "BeatGone"),
+            steps=((60, RED),),
+            up_to=10,
             width=12,
         ),
     )
@@ -131,13 +165,13 @@ def _tasks() -> tuple[Panel, ...]:
     return (
         line(
             "Tasks submitted by queue",
-            "ops",
+            "count:tasks/s",
             "Tasks published a second, retries not counted. A fall to 0 with traffic at the door: publishing fails.",
             {"{{queue}} · {{environment}}": rate(celery.SUBMITTED, "queue", where=_QUEUE)},
         ),
         line(
             "Tasks completed and failed",
-            "ops",
+            "count:tasks/s",
             "How tasks end, a second. Completed below submitted for long: the queues grow.",
             {
                 "completed {{queue}} · {{environment}}": rate(celery.COMPLETED, "queue", where=_QUEUE),
@@ -148,14 +182,16 @@ def _tasks() -> tuple[Panel, ...]:
         line(
             "Failure rate by task",
             "percentunit",
-            "Failed among finished tasks. Above 10 % for 5 minutes an alert fires.",
-            {"{{task_name}} · {{environment}}": ratio(f"({_failed('task_name')})", _finished("task_name"))},
+            "Failed among ended tasks of a kind, of few as well. Above 10 % for 5 minutes an alert fires.",
+            {"{{task_name}} · {{environment}}": _failing("task_name", least=1)},
             alerts=("HighTaskFailureRate", "TaskAlwaysFails"),
             steps=((0.1, RED),),
+            up_to=0.2,
+            step=_STEP,
         ),
         line(
             "Retries by queue",
-            "ops",
+            "count:tasks/s",
             "Attempts that asked for another one. Many: a dependency is slow or refuses; look at LLM errors first.",
             {
                 "{{queue}} · {{environment}}": or_zero(
@@ -165,14 +201,20 @@ def _tasks() -> tuple[Panel, ...]:
         ),
         bars(
             "Exceptions of failed tasks",
-            "none",
+            COUNT,
             "What tasks failed with in the time range, all queues. The longest bar is where to begin.",
-            {"{{task_name}}: {{exception}} · {{environment}}": increase(celery.EXCEPTIONS, "task_name", "exception")},
+            {
+                "{{exception}}: {{task_name}} · {{environment}}": or_none(
+                    increase(celery.EXCEPTIONS, "task_name", "exception"), "exception", rate(celery.COMPLETED)
+                )
+            },
             alerts=("HighTaskFailureRate", "TaskAlwaysFails"),
+            base=GREEN,
+            steps=((1, ORANGE), (10, RED)),
         ),
         line(
             "Tasks without an outcome",
-            "ops",
+            "count:tasks/s",
             "Revoked, expired, terminated, ignored or rejected tasks. Expired ones waited too long: add workers.",
             {
                 "{{queue}} · {{environment}}": or_zero(
@@ -191,10 +233,10 @@ def _waiting() -> tuple[Panel, ...]:
             "s",
             "Seconds in the pool, without waiting. P99 far from P50: a few slow inputs; all rising: a slow dependency.",
             {
-                f"P{share * 100:g} {{{{queue}}}} · {{{{environment}}}}": quantile(
-                    share, celery.DURATION, "queue", where=_QUEUE
+                f"P{percentile * 100:g} {{{{queue}}}} · {{{{environment}}}}": quantile(
+                    percentile, celery.DURATION, "queue", where=_QUEUE
                 )
-                for share in (0.5, 0.95, 0.99)
+                for percentile in (0.5, 0.95, 0.99)
             },
         ),
         line(
@@ -219,14 +261,15 @@ def _waiting() -> tuple[Panel, ...]:
             },
             stacked=True,
             width=12,
+            up_to=1,
         ),
         bars(
             "Priority distribution by message priority",
-            "none",
+            COUNT,
             "Tasks published in the time range by queue and message priority; `none` where a message has none.",
             {
-                "{{queue}} / {{priority}} · {{environment}}": increase(
-                    celery.PRIORITIES, "queue", "priority", where=_QUEUE
+                "{{queue}} / {{priority}} · {{environment}}": happened(
+                    increase(celery.PRIORITIES, "queue", "priority", where=_QUEUE)
                 )
             },
             width=12,
@@ -240,12 +283,16 @@ def _time() -> tuple[Panel, ...]:
             "Worker time by task",
             "s",
             "Seconds of worker time each task took in the time range: what a faster task would save.",
-            {"{{task_name}} · {{environment}}": promql.seconds_spent(celery.DURATION, "task_name", where=_QUEUE)},
+            {
+                "{{task_name}} · {{environment}}": happened(
+                    promql.seconds_spent(celery.DURATION, "task_name", where=_QUEUE)
+                )
+            },
             width=12,
         ),
         line(
             "Workers occupied by queue",
-            "none",
+            COUNT,
             "Pool processes at work on average. The sum over queues is the smallest pool that keeps up.",
             {"{{queue}} · {{environment}}": promql.seconds(celery.DURATION, "queue", where=_QUEUE)},
             stacked=True,
@@ -258,12 +305,12 @@ BOARD = Board(
     uid="celery-monitoring",
     title="Celery Task Queue Monitoring",
     description="What waits, what runs, what fails in the task queues, and what it occupies.",
-    variables=(choice("queue", celery.SUBMITTED.name),),
+    variables=(choice("queue", "Queue", celery.SUBMITTED.name),),
     rows=(
         Row("DevOps: now", _now()),
         Row("DevOps: queues and workers", _queues()),
         Row("DevOps: tasks", _tasks()),
-        Row("Product: what users wait for", _waiting()),
-        Row("Finance: what tasks occupy", _time()),
+        Row("Product: what users wait for", _waiting(), closed=True),
+        Row("Finance: what tasks occupy", _time(), closed=True),
     ),
 )

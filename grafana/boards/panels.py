@@ -1,10 +1,9 @@
-"""Panels and dashboards as this project draws them, on grafana-foundation-sdk; what they ask is in ``promql``."""
+"""Panels as this project draws them, on grafana-foundation-sdk; what they ask is in ``promql``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import count
+from dataclasses import dataclass, replace
 from string import ascii_uppercase
 from typing import TypeVar
 
@@ -13,43 +12,50 @@ from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.models import common as look
 from grafana_foundation_sdk.models import dashboard as model
 
+from grafana.boards.variables import SOURCE, runbook
+
 Queries = Mapping[str, str]
 Steps = Sequence[tuple[float, str]]
-Panel = timeseries.Panel | stat.Panel | bargauge.Panel
+Builder = timeseries.Panel | stat.Panel | bargauge.Panel
 P = TypeVar("P", timeseries.Panel, stat.Panel, bargauge.Panel)
 
-SOURCE = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
-INPUT = "DS_PROMETHEUS"  # what Grafana replaces by the data source chosen at import
-ENVIRONMENTS = ("dev", "stage", "prod")
-TAG = "fleet-telemetry"
-GREEN, ORANGE, RED = "green", "orange", "red"
+GREEN, ORANGE, RED, BLUE, GREY = "green", "orange", "red", "blue", "gray"
+NEUTRAL = "text"  # the colour of writing: neither good nor bad
+COUNT = "locale"  # 128,354
+NOTHING = "\N{EN DASH}"
+_LEAST_AXIS = {COUNT: 1, "reqps": 0.1, "mps": 0.1, "percentunit": 0.1, "currencyUSD": 0.01, "bytes": 1024, "binBps": 1}
+_POINTS = 300  # of each panel: a number and a chart of one name then use windows of one length
+_BAR = 40  # pixels, from which on Grafana writes the name above the bar, where it is not cut
 
 
 @dataclass(frozen=True)
-class Row:
-    """Panels for one role, DevOps, Product or Finance, under a heading."""
+class Panel:
+    """A panel and how much room it takes, in 24 columns and in rows of 38 pixels."""
 
-    title: str
-    panels: tuple[Panel, ...]
+    drawn: Builder
+    width: int
+    height: int
+
+    def at(self, number: int, x: int, y: int) -> Builder:
+        """The panel with its id at its place."""
+        return self.drawn.id(number).grid_pos(model.GridPos(h=self.height, w=self.width, x=x, y=y))
 
 
 @dataclass(frozen=True)
-class Board:
-    """One dashboard.
+class Look:
+    """How values are drawn and judged.
 
     Attributes:
-        uid: What links to it use; also the name of its file.
-        title: What people see.
-        description: What question it answers.
-        variables: What can be chosen besides data source, environment and namespace.
-        rows: Panels in order.
+        alerts: Alerts that watch it; the panel links to their runbooks.
+        base: Colour below all steps.
+        steps: From which value on which colour.
+        texts: What is written, in which colour, in place of a value.
     """
 
-    uid: str
-    title: str
-    description: str
-    variables: tuple[build.QueryVariable, ...]
-    rows: tuple[Row, ...]
+    alerts: Sequence[str] = ()
+    base: str = GREEN
+    steps: Steps = ()
+    texts: Mapping[int, tuple[str, str]] | None = None
 
 
 def line(
@@ -61,8 +67,13 @@ def line(
     alerts: Sequence[str] = (),
     steps: Steps = (),
     stacked: bool = False,
+    colours: Mapping[str, str] | None = None,
+    units: Mapping[str, str] | None = None,
+    up_to: float = 0,
+    step: str = "",
     width: int = 8,
-) -> timeseries.Panel:
+    height: int = 9,
+) -> Panel:
     """Values over time.
 
     Args:
@@ -73,18 +84,29 @@ def line(
         alerts: Alerts that watch it; the panel links to their runbooks.
         steps: From which value on which colour, drawn as lines.
         stacked: Whether the values add up.
+        colours: Colour by a query's letter, for series that mean the same whatever else is drawn.
+        units: Unit by a query's letter, of what is measured otherwise; it has an axis of its own.
+        up_to: What the axis shows at least; by default what a 0 throughout is well seen below.
+        step: The shortest between two points; four of them are the shortest ``$__rate_interval``.
         width: Of 24 columns.
+        height: Of 38 pixels each.
     """
-    panel = _described(timeseries.Panel(), title, unit, advice, alerts, steps).height(8).span(width)
+    panel = _described(timeseries.Panel(), title, unit, advice, Look(alerts, steps=steps))
     panel.fill_opacity(30 if stacked else 5)
-    for query in _asked(queries):
+    for query in _asked(queries, step):
         panel.with_target(query)
     if stacked:
         panel.stacking(common.StackingConfig().mode(look.StackingMode.NORMAL))
     if steps:
         panel.thresholds_style(common.GraphThresholdsStyleConfig().mode(look.GraphTresholdsStyleMode.DASHED))
-    legend_table = common.VizLegendOptions().display_mode(look.LegendDisplayMode.TABLE).calcs(["lastNotNull", "max"])
-    return panel.legend(legend_table.show_legend(True).placement(look.LegendPlacement.BOTTOM)).min(0)
+    for letter, colour in (colours or {}).items():
+        panel.override_by_query(letter, [_property("color", {"mode": "fixed", "fixedColor": colour})])
+    for letter, other in (units or {}).items():
+        panel.override_by_query(letter, [_property("unit", other), _property("custom.axisPlacement", "right")])
+    least = up_to or _axis(unit)
+    if least:
+        panel.axis_soft_max(least)
+    return Panel(panel.legend(_legend()).tooltip(_tooltip()).min(0), width, height)
 
 
 def number(
@@ -94,17 +116,32 @@ def number(
     queries: Queries,
     *,
     alerts: Sequence[str] = (),
-    base: str = GREEN,
+    base: str = "",
     steps: Steps = (),
+    texts: Mapping[int, tuple[str, str]] | None = None,
+    step: str = "",
     width: int = 6,
-) -> stat.Panel:
-    """One number a series, as of the end of the time range; arguments as for ``line``, ``base`` is below all steps."""
-    panel = _described(stat.Panel(), title, unit, advice, alerts, steps, base).height(4).span(width)
-    for query in _asked(queries):
+) -> Panel:
+    """One number a series, as of the end of the time range; further arguments as for ``line``.
+
+    Args:
+        title: What is shown.
+        unit: Grafana's id of the unit.
+        advice: What it means and what to do when it looks wrong.
+        queries: Expression by legend.
+        alerts: Alerts that watch it.
+        base: Colour below all steps; green, or that of writing where there are no steps.
+        steps: From which value on which colour.
+        texts: What is written, in which colour, in place of a value.
+        step: As for ``line``.
+        width: Of 24 columns.
+    """
+    judged = Look(alerts, base or (GREEN if steps else NEUTRAL), steps, texts)
+    panel = _described(stat.Panel(), title, unit, advice, judged)
+    for query in _asked(queries, step):
         panel.with_target(query.instant())
-    return panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"])).graph_mode(
-        look.BigValueGraphMode.NONE
-    )
+    panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+    return Panel(panel.graph_mode(look.BigValueGraphMode.NONE), width, 4)
 
 
 def bars(
@@ -114,102 +151,87 @@ def bars(
     queries: Queries,
     *,
     alerts: Sequence[str] = (),
+    base: str = BLUE,
     steps: Steps = (),
+    texts: Mapping[int, tuple[str, str]] | None = None,
     width: int = 8,
-) -> bargauge.Panel:
-    """A bar for each series, as of the end of the time range; arguments as for ``line``."""
-    panel = _described(bargauge.Panel(), title, unit, advice, alerts, steps).height(8).span(width)
-    for query in _asked(queries):
+) -> Panel:
+    """A bar for each series, the longest first, as of the end of the time range; arguments as for ``number``."""
+    panel = _described(bargauge.Panel(), title, unit, advice, Look(alerts, base, steps, texts))
+    for query in _asked({legend: f"sort_desc({expression})" for legend, expression in queries.items()}):
         panel.with_target(query.instant())
-    panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
-    return panel.orientation(look.VizOrientation.HORIZONTAL).display_mode(look.BarGaugeDisplayMode.GRADIENT).min(0)
+    panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"])).display_name("${__series.name}")
+    panel.orientation(look.VizOrientation.HORIZONTAL).display_mode(look.BarGaugeDisplayMode.GRADIENT)
+    return Panel(panel.min(0).min_viz_height(_BAR), width, 9)
 
 
-def choice(name: str, metric: str) -> build.QueryVariable:
-    """A variable with the values that a label of the same name takes on a metric; several or All can be chosen."""
-    return _values(
-        name, f'label_values({metric}{{environment=~"$environment", service_namespace=~"$service_namespace"}}, {name})'
-    )
+def linking(panel: Panel, title: str, url: str) -> Panel:
+    """The panel with a link on each of its values."""
+    link = build.DashboardLink(title).type(model.DashboardLinkType.LINK).url(url).target_blank(True)
+    return replace(panel, drawn=panel.drawn.data_links([link]))
 
 
-def dashboard(board: Board) -> model.Dashboard:
-    """The dashboard as Grafana's schema has it."""
-    made = (
-        build.Dashboard(board.title)
-        .uid(board.uid)
-        .description(board.description)
-        .tags([TAG])
-        .editable()
-        .refresh("30s")
-        .time("now-1h", "now")
-        .tooltip(model.DashboardCursorSync.CROSSHAIR)
-        .links([_neighbours()])
-        .with_variable(_data_source())
-        .with_variable(_environment())
-        .with_variable(_namespace())
-        .with_variable(build.ConstantVariable("runbooks").value("docs/runbooks"))
-    )
-    for variable in board.variables:
-        made.with_variable(variable)
-    ids = count(1)
-    for row in board.rows:
-        made.with_row(build.Row(row.title).id(next(ids)))
-        for panel in row.panels:
-            made.with_panel(panel.id(next(ids)))
-    return made.build()
-
-
-def _described(
-    panel: P, title: str, unit: str, advice: str, alerts: Sequence[str], steps: Steps, base: str = GREEN
-) -> P:
-    panel.title(title).unit(unit).description(advice).datasource(SOURCE).no_value("no data")
-    colours = [model.Threshold(value=None, color=base), *(model.Threshold(value, colour) for value, colour in steps)]
+def _described(panel: P, title: str, unit: str, advice: str, judged: Look) -> P:
+    panel.title(title).unit(unit).description(advice).datasource(SOURCE).no_value(NOTHING).max_data_points(_POINTS)
+    if unit == COUNT and not isinstance(panel, timeseries.Panel):
+        panel.decimals(0)  # an axis from 0 to 1 would say 0, 0, 1, 1
+    colours = [model.Threshold(value=None, color=judged.base), *_thresholds(judged.steps)]
     panel.thresholds(build.ThresholdsConfig().mode(model.ThresholdsMode.ABSOLUTE).steps(colours))
-    return panel.links([_runbook(alert) for alert in alerts])
+    if not isinstance(panel, timeseries.Panel):
+        panel.mappings(list(_texts(judged)))
+    return panel.links([_runbook_link(alert) for alert in judged.alerts])
 
 
-def _neighbours() -> build.DashboardLink:
-    link = build.DashboardLink("Dashboards of the fleet").type(model.DashboardLinkType.DASHBOARDS).tags([TAG])
-    return link.as_dropdown(True).include_vars(True).keep_time(True)
+def _thresholds(steps: Steps) -> list[model.Threshold]:
+    return [model.Threshold(value, colour) for value, colour in steps]
 
 
-def _runbook(alert: str) -> build.DashboardLink:
+def _texts(judged: Look) -> Iterator[model.ValueMapping]:
+    """No value is neither good nor bad: without this Grafana draws it in the colour of a value below all steps."""
+    nothing = model.ValueMappingResult(text=NOTHING, color=NEUTRAL, index=0)
+    yield model.SpecialValueMap(model.DashboardSpecialValueMapOptions(model.SpecialValueMatch.NULL_AND_NAN, nothing))
+    if judged.texts:
+        yield model.ValueMap(
+            {
+                str(value): model.ValueMappingResult(text=text, color=colour, index=index)
+                for index, (value, (text, colour)) in enumerate(judged.texts.items(), 1)
+            }
+        )
+
+
+def _property(name: str, value: object) -> model.DynamicConfigValue:
+    return model.DynamicConfigValue(id_val=name, value=value)
+
+
+def _axis(unit: str) -> float:
+    """What an axis of a unit reaches at least: Grafana takes 100 for a 0 throughout."""
+    return 0.1 if unit.startswith("count:") else _LEAST_AXIS.get(unit, 0)
+
+
+def _legend() -> common.VizLegendOptions:
+    """A table, the largest value of now on top: what does not fit is the least."""
+    table = common.VizLegendOptions().display_mode(look.LegendDisplayMode.TABLE).calcs(["lastNotNull", "max"])
+    return table.show_legend(True).placement(look.LegendPlacement.BOTTOM).sort_by("Last *").sort_desc(True)
+
+
+def _tooltip() -> common.VizTooltipOptions:
+    return common.VizTooltipOptions().mode(look.TooltipDisplayMode.MULTI).sort(look.SortOrder.DESCENDING)
+
+
+def _runbook_link(alert: str) -> build.DashboardLink:
     link = build.DashboardLink(f"Runbook: {alert}").type(model.DashboardLinkType.LINK)
-    return link.url(f"${{runbooks}}/{alert}.md").target_blank(True)
+    return link.url(runbook(alert)).target_blank(True)
 
 
-def _asked(queries: Queries) -> Iterator[prometheus.Dataquery]:
+def _asked(queries: Queries, step: str = "") -> Iterator[prometheus.Dataquery]:
     """The queries as A, B, C, by which overrides and alerts of Grafana name them."""
     for letter, (legend, expression) in zip(ascii_uppercase, queries.items(), strict=False):
-        yield _query(expression, legend).ref_id(letter)
+        query = prometheus.Dataquery().expr(expression).legend_format(_whose(legend)).datasource(SOURCE).ref_id(letter)
+        yield query.interval(step) if step else query
 
 
-def _query(expression: str, legend: str) -> prometheus.Dataquery:
-    """Where a legend names the environment it names the namespace, too; Grafana writes nothing where there is none."""
-    whose = legend.replace("{{environment}}", "{{environment}} {{service_namespace}}")
-    return prometheus.Dataquery().expr(expression).legend_format(whose).datasource(SOURCE)
-
-
-def _data_source() -> build.DatasourceVariable:
-    """Its value is the data source chosen at import; in a provisioned file, where nobody chose, the default one."""
-    chosen = model.VariableOption(selected=True, text=f"${{{INPUT}}}", value=f"${{{INPUT}}}")
-    return build.DatasourceVariable("datasource").label("Data source").type("prometheus").current(chosen)
-
-
-def _environment() -> build.QueryVariable:
-    shown = {"All": "$__all"} | {name: name for name in ENVIRONMENTS}
-    options = [model.VariableOption(selected=name == "All", text=name, value=value) for name, value in shown.items()]
-    variable = _values("environment", "label_values(environment)")
-    return variable.label("Environment").options(options)
-
-
-def _namespace() -> build.QueryVariable:
-    """All is the only choice where no sender has a namespace."""
-    return _values("service_namespace", "label_values(service_namespace)").label("Service namespace")
-
-
-def _values(name: str, query: str) -> build.QueryVariable:
-    variable = build.QueryVariable(name).query(query).datasource(SOURCE).multi(True).include_all(True)
-    variable.current(model.VariableOption(selected=True, text="All", value="$__all")).all_value(".*")
-    variable.refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED)
-    return variable.sort(model.VariableSort.ALPHABETICAL_ASC)
+def _whose(legend: str) -> str:
+    """A legend that is an environment alone says it always, with its namespace; others where there are several."""
+    if legend == "{{environment}}":
+        return "{{environment}} {{service_namespace}}"
+    return legend.replace(" · {{environment}}", "$whose")

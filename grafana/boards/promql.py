@@ -11,6 +11,7 @@ from typing import Any
 
 from grafana.rules.fleet import WHOSE
 from telemetry.catalogue import CounterSpec, FactSpec, HistogramSpec, LevelSpec
+from telemetry.shipped import ANCHORED
 
 RATE = "$__rate_interval"
 RANGE = "$__range"
@@ -39,8 +40,12 @@ def rate(metric: CounterSpec[Any], *labels: str, where: tuple[str, ...] = ()) ->
 
 
 def increase(metric: CounterSpec[Any], *labels: str, where: tuple[str, ...] = (), over: str = RANGE) -> str:
-    """Events within the dashboard's time range, or another window."""
-    return f"sum {by(*labels)} (increase({select(metric.name, *where, over=over)}))"
+    """Events within the dashboard's time range, or another window: a whole number."""
+    return f"sum {by(*labels)} ({_increase(metric.name, *where, over=over)})"
+
+
+def _increase(name: str, *where: str, over: str = RANGE) -> str:
+    return f"increase({select(name, *where, over=over)}{ANCHORED})"
 
 
 def count(metric: HistogramSpec[Any], *labels: str, where: tuple[str, ...] = ()) -> str:
@@ -55,23 +60,23 @@ def seconds(metric: HistogramSpec[Any], *labels: str, where: tuple[str, ...] = (
 
 def seconds_spent(metric: HistogramSpec[Any], *labels: str, where: tuple[str, ...] = ()) -> str:
     """Seconds observed within the dashboard's time range."""
-    return f"sum {by(*labels)} (increase({select(metric.name + '_sum', *where, over=RANGE)}))"
+    return f"sum {by(*labels)} ({_increase(metric.name + '_sum', *where)})"
 
 
 def observed(metric: HistogramSpec[Any], *labels: str, where: tuple[str, ...] = ()) -> str:
     """Observations within the dashboard's time range."""
-    return f"sum {by(*labels)} (increase({select(metric.name + '_count', *where, over=RANGE)}))"
+    return f"sum {by(*labels)} ({_increase(metric.name + '_count', *where)})"
 
 
 def within(metric: HistogramSpec[Any], bucket: str, *labels: str, where: tuple[str, ...] = ()) -> str:
     """Observations within the dashboard's time range that were not above a bucket's bound, given as ``le="…"``."""
-    return f"sum {by(*labels)} (increase({select(metric.name + '_bucket', bucket, *where, over=RANGE)}))"
+    return f"sum {by(*labels)} ({_increase(metric.name + '_bucket', bucket, *where)})"
 
 
 def quantile(share: float, metric: HistogramSpec[Any], *labels: str, where: tuple[str, ...] = ()) -> str:
-    """The value that this share of observations stays under."""
+    """The value that this share of observations stays under; absent, not NaN, where nothing was observed."""
     buckets = select(metric.name + "_bucket", *where, over=RATE)
-    return f"histogram_quantile({share:g}, sum {by(*labels, 'le')} (rate({buckets})))"
+    return f"histogram_quantile({share:g}, sum {by(*labels, 'le')} (rate({buckets}))) >= 0"
 
 
 def fact(metric: FactSpec[Any], *labels: str, where: tuple[str, ...] = ()) -> str:
@@ -90,6 +95,21 @@ def ratio(part: str, whole: str) -> str:
     return f"{part} / ({whole} > 0)"
 
 
+def share(part: str, whole: str, least: int) -> str:
+    """Part divided by whole, both counts; absent where ``whole`` is below ``least``: a share of few says nothing."""
+    return f"{part} / ({whole} >= {least})"
+
+
 def or_zero(events: str, known: str) -> str:
     """``events``, and 0 where none was ever counted although ``known`` says that something could have been."""
     return f"{events} or {known} * 0"
+
+
+def happened(events: str) -> str:
+    """``events`` without those that were counted and are 0."""
+    return f"{events} > 0"
+
+
+def or_none(events: str, label: str, known: str) -> str:
+    """``events`` that happened; a 0 whose ``label`` is `none` where ``known`` has the environment and none happened."""
+    return f'{happened(events)} or {on()} label_replace({known} * 0, "{label}", "none", "", "")'

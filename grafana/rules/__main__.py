@@ -1,4 +1,4 @@
-"""Writes the rules in ``grafana/alerts`` and ``grafana/compatibility`` that follow from declarations.
+"""Writes what follows from declarations: rules in ``grafana/alerts`` and ``grafana/compatibility``, and runbooks.
 
 ``--check`` only compares.
 
@@ -15,8 +15,10 @@ from typing import Any
 import yaml
 
 from grafana.rules import compatibility, fleet, slo
+from telemetry.objectives import written
 
 FOLDER = Path(__file__).parent.parent
+ROOT = FOLDER.parent
 _WRITTEN = "# Written by `make dashboards` from grafana/rules; edit there.\n"
 _OURS = (
     "# For the scrape jobs of our totals and levels: series whose name {name} has as well\n"
@@ -30,12 +32,13 @@ _THEIRS = (
 
 def files() -> dict[Path, str]:
     """Every generated file and its text."""
-    return {FOLDER / name: text for name, text in (*_of_the_fleet(), *_of_peers())}
+    generated = {FOLDER / name: text for name, text in (*_of_the_fleet(), *_of_peers())}
+    objectives = written.files(slo.OBJECTIVES, slo.SOURCE)
+    return generated | {ROOT / name: text for name, text in objectives.items() if not name.endswith(".json")}
 
 
 def _of_the_fleet() -> Iterator[tuple[str, str]]:
     yield "alerts/recordings.yaml", _rendered({"groups": [fleet.group()]})
-    yield "alerts/slo.yaml", _rendered({"groups": [slo.group(objective) for objective in slo.OBJECTIVES]})
 
 
 def _of_peers() -> Iterator[tuple[str, str]]:
@@ -62,8 +65,8 @@ def main(check: bool) -> int:
     wanted = files()
     stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
     if check and stale:
-        names = ", ".join(str(path.relative_to(FOLDER)) for path in stale)
-        sys.stderr.write(f"not up to date in grafana: {names}; run `make dashboards`\n")
+        names = ", ".join(str(path.relative_to(ROOT)) for path in stale)
+        sys.stderr.write(f"not up to date: {names}; run `make dashboards`\n")
         return 1
     for path in stale:
         path.parent.mkdir(exist_ok=True)

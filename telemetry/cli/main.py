@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
+import sys
 from collections.abc import Sequence
 
-from telemetry.cli import catalogue, check, collector, deliver, files
-from telemetry.cli.command import Command
+from telemetry.cli import catalogue, check, collector, deliver, files, objectives
+from telemetry.cli.command import DONE, Command
 from telemetry.cli.doctor import command as doctor
+from telemetry.cli.preview import command as preview
 from telemetry.cli.watch import command as watch
 from telemetry.version import DISTRIBUTION, own_version
 
 COMMANDS: tuple[Command, ...] = (
     doctor.COMMAND,
     watch.COMMAND,
+    preview.COMMAND,
     catalogue.COMMAND,
     files.COMMAND,
+    objectives.COMMAND,
     collector.COMMAND,
     deliver.COMMAND,
     check.COMMAND,
@@ -34,7 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    status: int = given.run(given)
+    try:
+        status: int = given.run(given)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads has seen enough, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's last flush
+        return DONE
     return status
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
@@ -50,16 +50,35 @@ def export_of(segment: Segment, carried: Iterable[Entry], resource: Mapping[str,
     return _resource_metrics({**resource, **who}, points)
 
 
+class Standing(NamedTuple):
+    """What the totals of a box stand at.
+
+    Attributes:
+        totals: Every series.
+        began: When they were 0, in Unix nanoseconds.
+        resource: What the process said of itself.
+    """
+
+    totals: list[Moved]
+    began: int
+    resource: Mapping[str, Any]
+
+
+def totals_of(box: Box) -> Standing:
+    """What there is to be shown of a box, in as little time as it takes to copy it."""
+    return Standing(list(box.standing(Role.TOTALS)), box.made_at, box.process.get("resource", {}))
+
+
 def standing_of(
-    boxes: Iterable[Box], standing: Iterable[Series], resource: Mapping[str, Any], began: int
+    boxes: Iterable[Standing], standing: Iterable[Series], resource: Mapping[str, Any], began: int
 ) -> MetricsData:
     """Everything as it stands: totals since each box began, and levels, for people."""
     now, resources = time.time_ns(), []
     for box in boxes:
         points: dict[Identity, list[Any]] = {}
-        for moved in box.standing(Role.TOTALS):
-            points.setdefault(moved.entry.identity, []).append(_point(moved, box.made_at, now))
-        resources.append(_resource_metrics(box.process.get("resource", {}), points, _CUMULATIVE))
+        for moved in box.totals:
+            points.setdefault(moved.entry.identity, []).append(_point(moved, box.began, now))
+        resources.append(_resource_metrics(box.resource, points, _CUMULATIVE))
     levels = levels_of(standing, resource, began, now)
     return MetricsData([*resources, *(levels.resource_metrics if levels else ())])
 

@@ -23,7 +23,7 @@ from telemetry.metrics.series import Series
 from telemetry.pipeline.adoption import Adoption, Settle, exports_of
 from telemetry.pipeline.delivery import Delivery, Export, ExportListener
 from telemetry.pipeline.export import PeriodicExport
-from telemetry.pipeline.otlp import levels_of, standing_of
+from telemetry.pipeline.otlp import levels_of, standing_of, totals_of
 from telemetry.pipeline.resource import build_resource, is_forked_child
 from telemetry.pipeline.transport import build_transport, target_of
 from telemetry.settings.settings import Settings
@@ -178,8 +178,7 @@ class Pipeline:
 
     def force_flush(self, timeout: float) -> bool:
         """Export what is recorded now; whether everything was acknowledged within ``timeout`` seconds."""
-        deadline = time.monotonic() + min(timeout, _LONGEST)
-        return self._of_each("flushing", lambda way: way.force_flush(max(0.0, deadline - time.monotonic())))
+        return self._of_each_within(min(timeout, _LONGEST), "flushing", lambda way, left: way.force_flush(left))
 
     def deliver_before_exit(self) -> None:
         """Export what is recorded, for servers that end without exit handlers; ``shutdown()`` waits no second time."""
@@ -188,14 +187,19 @@ class Pipeline:
             return
         deadline = self.settings.exit_deadline
         doing = "delivering what a server recorded before its end"
-        if not self._of_each(doing, lambda way: way.deliver_before_exit(deadline)):
+        if not self._of_each_within(deadline, doing, lambda way, seconds: way.deliver_before_exit(seconds)):
             left = deadline - (time.monotonic() - begun)
             self._exit_seconds = max(left, min(_LEAST_EXIT_SECONDS, deadline))
+
+    def _of_each_within(self, seconds: float, doing: str, ask: Callable[[Way, float], object]) -> bool:
+        """The same of all together within so many seconds: those that stay in this host first, which need few."""
+        deadline = time.monotonic() + seconds
+        return self._of_each(doing, lambda way: ask(way, max(0.0, deadline - time.monotonic())))
 
     def _of_each(self, doing: str, ask: Callable[[Way], object]) -> bool:
         """Whether each way says yes; what one of them raises is no, and keeps the others from nothing."""
         said = []
-        for way in list(self._ways.values()):
+        for _, way in sorted(self._ways.items(), key=lambda item: item[0] == "otlp"):
             said.append(False)
             with guard.guarded(doing):
                 said[-1] = bool(ask(way))
@@ -218,7 +222,8 @@ class Pipeline:
         if self.has_heir():
             self._of_each("leaving the last metrics", lambda way: way.leave())
         else:
-            self._of_each("delivering the last metrics", lambda way: way.shutdown(self._exit_seconds))
+            doing = "delivering the last metrics"
+            self._of_each_within(self._exit_seconds, doing, lambda way, left: way.shutdown(left))
         with guard.guarded("closing the box"), self._provider.lock:
             self._ended = True
             current = self._provider.renew()
@@ -309,7 +314,8 @@ class Pipeline:
     def standing(self) -> MetricsData:
         """Everything as it stands."""
         with self._provider.lock:
-            return standing_of(self.boxes(), self.series(), self._resource, self._began)
+            boxes = [totals_of(box) for box in self.boxes()]
+        return standing_of(boxes, self.series(), self._resource, self._began)
 
     def levels(self) -> MetricsData | None:
         """Every level and gauge as an export."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from telemetry.settings.problems import Problem, WrongValueError
@@ -38,6 +38,11 @@ class Reader:
         self._env = env
         self.problems: list[Problem] = []
         self.ignored: list[Problem] = []
+
+    @property
+    def names(self) -> Iterable[str]:
+        """Every variable that is set."""
+        return self._env.keys()
 
     def said(self, variable: Variable[Any]) -> Said:
         """The text of a variable; a blank one is not set, as the specification says."""

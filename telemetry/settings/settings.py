@@ -11,6 +11,7 @@ from typing import Any
 
 from telemetry.box.directory import default_directory
 from telemetry.settings import buckets, llm_prices, variables
+from telemetry.settings import unknown as names
 from telemetry.settings.destination import Destination
 from telemetry.settings.destination import read as read_destination
 from telemetry.settings.exclusions import Exclusions, InvalidExclusionError
@@ -60,7 +61,8 @@ class Settings:
             every series; empty when it is not set, and then there is no such label.
         llm_prices: Negotiated prices of LLM vendors, from the file that ``TELEMETRY_LLM_PRICES`` names.
         problems: Wrong values of the environment; what holds instead is in the other attributes.
-        ignored: Legal values of the environment that have no effect.
+        ignored: Legal values of the environment that have no effect, and mistyped names of variables.
+        foreign: Variables that begin as ours do and are not like any of ours: another product's, most likely.
     """
 
     service_name: str = DEFAULT_NAME
@@ -85,6 +87,7 @@ class Settings:
     llm_prices: tuple[llm_prices.Override, ...] = ()
     problems: tuple[Problem, ...] = field(default=(), compare=False)
     ignored: tuple[Problem, ...] = field(default=(), compare=False)
+    foreign: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         try:
@@ -143,6 +146,8 @@ def is_strict() -> bool:
 def _read(reader: Reader, service_name: str | None) -> Settings:
     read = reader.read
     attributes = read(variables.RESOURCE_ATTRIBUTES)
+    unknown = names.unknown(reader.names)
+    mistyped = list(names.mistyped(unknown))
     exporters = read(variables.EXPORTERS)
     for variable in _WITHOUT_EFFECT:
         read(variable)
@@ -170,7 +175,8 @@ def _read(reader: Reader, service_name: str | None) -> Settings:
         state_max_age=read(variables.STATE_MAX_AGE),
         llm_prices=read(variables.LLM_PRICES),
         problems=tuple(reader.problems),
-        ignored=tuple(reader.ignored),
+        ignored=(*reader.ignored, *mistyped),
+        foreign=tuple(sorted(set(unknown).difference(problem.setting for problem in mistyped))),
     )
 
 

@@ -23,6 +23,9 @@ _OVER_GAUGES = frozenset({"delta", "idelta", "deriv", "predict_linear"})
 _KEEPS_ALL = frozenset({"topk", "bottomk", "limitk"})
 _PRESENCE = frozenset({"absent", "absent_over_time"})
 _SETS = frozenset({"and", "or", "unless"})
+_QUOTED = r"""\"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`[^`]*`"""
+# What Prometheus 3.16 takes behind a selector and the parser does not; inside quotes it is a value.
+_RANGE_MODIFIER = re.compile(rf"({_QUOTED})|(?<=[\]}}])\s+(?:anchored|smoothed)\b")
 Labels = frozenset[str]
 
 
@@ -61,7 +64,7 @@ class Linter:
 
     def read(self, text: str) -> Result:
         """Parse and check; returns what the expression yields."""
-        return self.visit(promql.parse(text))
+        return self.visit(promql.parse(_RANGE_MODIFIER.sub(lambda match: match[1] or "", text)))
 
     @singledispatchmethod
     def visit(self, node: Any) -> Result:

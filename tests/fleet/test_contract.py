@@ -89,3 +89,15 @@ def test_alerts_are_loaded(fleet: Fleet) -> None:
     names = {rule["name"] for group in rules for rule in group["rules"]}
     assert set(queries.alert_expressions()) <= names
     assert len(queries.alert_expressions()) == 7
+
+
+def test_alerts_have_a_way(fleet: Fleet) -> None:
+    """Prometheus tells the fleet's Alertmanager, and that one answers."""
+    own = fleet.settings.url("ALERTMANAGER_PORT", "/api/v2/alerts")
+
+    def told() -> list[str]:
+        answer = httpx.get(fleet.settings.url("PROMETHEUS_PORT", "/api/v1/alertmanagers")).json()
+        return [each["url"] for each in answer["data"]["activeAlertmanagers"]]
+
+    assert eventually(told, 30, wanted=lambda found: found == [own]) == [own]
+    assert isinstance(httpx.get(own).json(), list)

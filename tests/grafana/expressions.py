@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from grafana.boards.panels import COUNT
+from grafana.boards.variables import WHOSE_LEGEND
 from telemetry.testing.files import Expression, filled_in, rules
 
 ROOT = Path(__file__).parents[2]
 GRAFANA = ROOT / "grafana"
 RULE_FILES = sorted((GRAFANA / "alerts").glob("*.yaml"))
+SHOWN = 0
 DASHBOARD_FILES = sorted((GRAFANA / "dashboards").glob("*.json"))
 
 
@@ -30,6 +33,21 @@ class Panel:
     def name(self) -> str:
         """For test ids and messages."""
         return f"{self.board}/{self.title}"
+
+    @property
+    def legends(self) -> tuple[str, ...]:
+        """Of each query, where more than one environment is chosen."""
+        return tuple(target["legendFormat"].replace("$whose", WHOSE_LEGEND) for target in self.model["targets"])
+
+    @property
+    def runbooks(self) -> list[str]:
+        """Names of the pages it links to."""
+        return [link["url"].removeprefix("${VAR_RUNBOOKS}/") for link in self.model["links"]]
+
+    @property
+    def counts(self) -> bool:
+        """Whether it shows counts, of a time range or of now."""
+        return self.model["type"] != "timeseries" and self.model["fieldConfig"]["defaults"]["unit"] == COUNT
 
     def uses(self, variable: str) -> bool:
         """Whether the value of a variable changes what it shows."""
@@ -59,9 +77,13 @@ def panels() -> list[Panel]:
 
 
 def variables(board: str) -> dict[str, str]:
-    """Name and query of the variables whose values come from the data source."""
+    """Name and query of the variables that people choose and whose values come from the data source."""
     listed = dashboards()[board]["templating"]["list"]
-    return {variable["name"]: variable["query"] for variable in listed if variable["type"] == "query"}
+    return {
+        variable["name"]: variable["query"]
+        for variable in listed
+        if variable["type"] == "query" and variable["hide"] == SHOWN
+    }
 
 
 def alerts() -> dict[str, dict[str, Any]]:

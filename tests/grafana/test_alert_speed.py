@@ -9,12 +9,35 @@ import yaml
 
 from deploy import alert_rules, render
 from deploy.settings import FleetSettings, SettingsError
+from support import prometheus_program
+from telemetry.shipped import ANCHORED, RUNBOOKS, Choices
 from tests.grafana.expressions import RULE_FILES
 
 
 def test_rules_are_untouched_by_default() -> None:
     """Without the setting, Prometheus gets the files as they are."""
     assert dict(alert_rules.files(1, 5)) == {path.name: path.read_text() for path in RULE_FILES}
+
+
+def test_rules_fit_the_prometheus() -> None:
+    """One before 3.16 gets windows that are not anchored; where alerts lead is the fleet's own address."""
+    texts = alert_rules.files(1, 5, Choices("http://127.0.0.1:1/runbooks", (2, 42)))
+    for path in RULE_FILES:
+        text = path.read_text().replace(ANCHORED, "").replace(RUNBOOKS, "http://127.0.0.1:1/runbooks")
+        assert texts[path.name] == text
+
+
+@pytest.mark.parametrize(
+    ("said", "version"),
+    [("prometheus, version 2.42.0+ds (branch: debian)", (2, 42)), ("prometheus, version  (branch: )", (3, 16))],
+    ids=["debian", "built"],
+)
+def test_version_is_read(said: str, version: tuple[int, int], tmp_path: Path) -> None:
+    """As the program says it; one that does not know its own was built here."""
+    program = tmp_path / "prometheus"
+    program.write_text(f"#!/bin/sh\necho '{said}'\n")
+    program.chmod(0o700)
+    assert prometheus_program.version(str(program)) == version
 
 
 def test_every_duration_is_divided() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from telemetry.shipped import RUNBOOKS
 from tests.grafana import expressions
 from tests.grafana.expressions import ROOT, RULE_FILES
 from tests.grafana.scenarios import PROD, ROUTE, SCENARIOS, TASK, Scenario, Series, minutes, of
@@ -231,7 +232,9 @@ def test_reason_to_differ_is_true(name: str, series: Series, firing: int, tmp_pa
 @pytest.mark.parametrize("name", sorted(expressions.alerts()))
 def test_alert_has_a_runbook(name: str) -> None:
     """The page exists, is about this alert, and says where to look and what to do."""
-    page = ROOT / expressions.alerts()[name]["annotations"]["runbook_url"]
+    address, _, file = expressions.alerts()[name]["annotations"]["runbook_url"].rpartition("/")
+    assert address == RUNBOOKS
+    page = ROOT / "docs" / "runbooks" / file
     text = page.read_text()
     assert text.startswith(f"# {name}\n")
     assert "\n## Look\n" in text

@@ -12,7 +12,9 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from grafana.boards.__main__ import BOARDS, FOLDER, render
+from grafana.boards.__main__ import BOARDS, BOUNDED, FOLDER, render
+from grafana.boards.panels import BLUE, COUNT, NEUTRAL
+from telemetry.shipped import ANCHORED, RUNBOOKS
 from tests.grafana import expressions
 from tests.grafana.expressions import ROOT
 
@@ -49,9 +51,9 @@ GUIDE = {
 }
 
 
-def imported(board: dict[str, Any], uid: str) -> dict[str, Any]:
+def imported(board: dict[str, Any], **chosen: str) -> dict[str, Any]:
     """The dashboard after an import: inputs replaced by what was chosen, as Grafana's importer does."""
-    inputs = {f"${{{asked['name']}}}": uid for asked in board["__inputs"]}
+    inputs = {f"${{{name}}}": value for name, value in chosen.items()}
 
     def replaced(value: Any) -> Any:
         if isinstance(value, dict):
@@ -86,8 +88,8 @@ def test_files_are_current() -> None:
 def test_import_asks_for_a_data_source(name: str) -> None:
     """The import offers Prometheus data sources; the one chosen becomes the dashboard's, for every panel."""
     board = expressions.dashboards()[name]
-    assert [asked["pluginId"] for asked in board["__inputs"]] == ["prometheus"]
-    after = imported(board, "my-prometheus")
+    assert [asked["pluginId"] for asked in board["__inputs"] if asked["type"] == "datasource"] == ["prometheus"]
+    after = imported(board, DS_PROMETHEUS="my-prometheus")
     variables = {variable["name"]: variable for variable in after["templating"]["list"]}
     assert variables["datasource"]["type"] == "datasource"
     assert variables["datasource"]["current"]["value"] == "my-prometheus"
@@ -98,6 +100,36 @@ def test_import_asks_for_a_data_source(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BOARD_NAMES)
+def test_import_asks_for_runbooks(name: str) -> None:
+    """Links to runbooks begin with what the import was told; where none was, as in provisioning, with the default."""
+    board = expressions.dashboards()[name]
+    asked = next(each for each in board["__inputs"] if each["type"] == "constant")
+    assert asked["value"] == RUNBOOKS
+    assert _links(imported(board, VAR_RUNBOOKS="https://wiki.example/fleet"), {}) == {"https://wiki.example/fleet"}
+    variables = {variable["name"]: variable["query"] for variable in board["templating"]["list"]}
+    assert _links(imported(board), {asked["name"]: variables[asked["name"]]}) == {RUNBOOKS}
+
+
+def _links(board: dict[str, Any], variables: dict[str, str]) -> set[str]:
+    """Where links of panels and of values lead, but for the page."""
+    links = [
+        link
+        for panel in expressions.all_panels(board)
+        for link in (*panel.get("links", ()), *panel.get("fieldConfig", {}).get("defaults", {}).get("links", ()))
+    ]
+    whole = [re.sub(r"\$\{(\w+)\}", lambda m: variables.get(m[1], m[0]), link["url"]) for link in links]
+    return {url.rpartition("/")[0] for url in whole}
+
+
+@pytest.mark.parametrize("name", BOARD_NAMES)
+def test_hidden_variables_stay(name: str) -> None:
+    """A link to a neighbour passes on what people chose, and not what another dashboard was set up with."""
+    for variable in expressions.dashboards()[name]["templating"]["list"]:
+        assert variable["skipUrlSync"] is (variable["hide"] != expressions.SHOWN)
+        assert variable["hide"] != expressions.SHOWN or variable["label"]
+
+
+@pytest.mark.parametrize("name", BOARD_NAMES)
 def test_file_is_of_grafanas_schema(name: str) -> None:
     """The schema's types read the file and write the same again: no unknown field, nothing lost."""
     register_default_plugins()
@@ -105,6 +137,9 @@ def test_file_is_of_grafanas_schema(name: str) -> None:
     again = json.loads(json.dumps(Dashboard.from_json(body), cls=JSONEncoder))
     for variable in again["templating"]["list"]:
         del variable["id"]  # the types' default
+    for panel in expressions.all_panels(again):
+        if panel["type"] == "bargauge":
+            panel["options"] |= BOUNDED
     assert again == body
 
 
@@ -174,15 +209,23 @@ def test_panel_explains_itself(panel: expressions.Panel) -> None:
     assert model["description"].endswith(".")
     assert model["fieldConfig"]["defaults"]["unit"]
     assert all(target["legendFormat"] for target in model["targets"])
-    for link in model["links"]:
-        page = link["url"].removeprefix("${runbooks}/")
-        assert (ROOT / "docs" / "runbooks" / page).exists(), link["url"]
+    for page in panel.runbooks:
+        assert (ROOT / "docs" / "runbooks" / page).exists(), page
 
 
 @pytest.mark.parametrize("name", BOARD_NAMES)
 def test_panels_do_not_overlap(name: str) -> None:
-    """Panels fit the grid of 24 columns and none covers another; titles are unique."""
+    """Panels fill the grid of 24 columns, none covers another, with rows open or closed; titles are unique."""
     panels = expressions.dashboards()[name]["panels"]
+    _assert_filled(panels)
+    for row in panels:
+        if row["type"] == "row" and row["collapsed"]:
+            _assert_filled([row, *row["panels"]])
+    titles = [panel["title"] for panel in expressions.all_panels(expressions.dashboards()[name])]
+    assert len(set(titles)) == len(titles)
+
+
+def _assert_filled(panels: list[dict[str, Any]]) -> None:
     taken: set[tuple[int, int]] = set()
     for panel in panels:
         at = panel["gridPos"]
@@ -190,14 +233,93 @@ def test_panels_do_not_overlap(name: str) -> None:
         assert at["x"] + at["w"] <= 24, panel["title"]
         assert not cells & taken, panel["title"]
         taken |= cells
-    assert len({panel["title"] for panel in panels}) == len(panels)
+    lines = {y for _, y in taken}
+    assert len(taken) == 24 * len(lines), "a hole"
+    assert max(lines) - min(lines) + 1 == len(lines), "a gap"
+
+
+@pytest.mark.parametrize("name", BOARD_NAMES)
+def test_first_screen_says_how_it_is(name: str) -> None:
+    """What operators look at is open, Product's and Finance's rows are a click away; the first row says what fires."""
+    panels = expressions.dashboards()[name]["panels"]
+    for row in panels:
+        if row["type"] == "row":
+            assert row["collapsed"] is (not re.search(r"\bDevOps\b", row["title"])), row["title"]
+    first = [panel["title"] for panel in panels if panel["gridPos"]["y"] == 1]
+    assert "Alerts firing" in first
 
 
 def test_every_alert_is_on_a_panel() -> None:
     """Whoever gets an alert finds a panel that shows it, and the other way round."""
-    linked = {
-        link["url"].removeprefix("${runbooks}/").removesuffix(".md")
-        for panel in expressions.panels()
-        for link in panel.model["links"]
-    }
+    linked = {page.removesuffix(".md") for panel in expressions.panels() for page in panel.runbooks}
     assert set(expressions.alerts()) - linked == set()
+
+
+def _of_kind(*kinds: str) -> list[expressions.Panel]:
+    return [panel for panel in expressions.panels() if panel.model["type"] in kinds]
+
+
+@pytest.mark.parametrize("panel", _of_kind("stat", "bargauge"), ids=lambda panel: panel.name)
+def test_no_value_is_neutral(panel: expressions.Panel) -> None:
+    """What has no value is neither good nor bad: it is in the colour of writing, not in that of a value below all steps."""
+    nothing = panel.model["fieldConfig"]["defaults"]["mappings"][0]
+    assert (nothing["type"], nothing["options"]["match"]) == ("special", "null+nan")
+    assert nothing["options"]["result"]["color"] == NEUTRAL
+    steps = panel.model["fieldConfig"]["defaults"]["thresholds"]["steps"]
+    assert len(steps) > 1 or steps[0]["color"] in {NEUTRAL, BLUE}, "nothing is judged, so nothing is good"
+
+
+@pytest.mark.parametrize("panel", _of_kind("bargauge"), ids=lambda panel: panel.name)
+def test_bars_are_a_list_by_size(panel: expressions.Panel) -> None:
+    """The largest on top, each with its name, no taller than its name needs, and none of 0 but one that says `none`."""
+    assert all(re.match(r"(?s)sort_desc\(.+\)$", query) for query in panel.queries)
+    assert all(re.search(r"> 0|topk|ALERTS", query) for query in panel.queries)
+    assert panel.model["fieldConfig"]["defaults"]["displayName"] == "${__series.name}"
+    assert panel.model["options"]["minVizHeight"] == 40  # from which on Grafana writes the name above the bar
+    assert panel.model["options"]["maxVizHeight"] < 80
+
+
+@pytest.mark.parametrize("panel", _of_kind("timeseries"), ids=lambda panel: panel.name)
+def test_charts_can_be_read(panel: expressions.Panel) -> None:
+    """A legend has room for the common three lines, the largest of now on top; a 0 throughout has an axis that says so."""
+    legend = panel.model["options"]["legend"]
+    assert (legend["displayMode"], legend["sortBy"], legend["sortDesc"]) == ("table", "Last *", True)
+    assert panel.model["gridPos"]["h"] >= 9
+    quiet = panel.model["fieldConfig"]["defaults"]["custom"].get("axisSoftMax")
+    assert quiet or panel.model["fieldConfig"]["defaults"]["unit"] == "s"
+    assert all("{{endpoint}}" not in legend for legend in panel.legends) or panel.model["gridPos"]["w"] >= 8
+
+
+@pytest.mark.parametrize("panel", expressions.panels(), ids=lambda panel: panel.name)
+def test_values_have_their_unit(panel: expressions.Panel) -> None:
+    """Dollars are of metrics in dollars, a percentile without observations is absent, and counts are whole numbers."""
+    unit = panel.model["fieldConfig"]["defaults"]["unit"]
+    for query in panel.queries:
+        assert unit != "currencyUSD" or "_usd_" in query
+        assert query.count("histogram_quantile(") == query.count(">= 0")
+        assert query.count("increase(") == query.count(ANCHORED)
+    assert unit != "ops"
+    if unit == COUNT and panel.model["type"] != "timeseries":
+        assert panel.model["fieldConfig"]["defaults"]["decimals"] == 0
+
+
+@pytest.mark.parametrize(
+    ("number", "chart"),
+    [("Server errors", "Server errors, 5xx"), ("Response time, P95", "Response time percentiles")],
+    ids=["errors", "times"],
+)
+def test_number_and_chart_agree(number: str, chart: str) -> None:
+    """What is one number above and a line below is asked for in the same words, over windows of the same length."""
+    panels = {panel.title: panel for panel in expressions.panels()}
+    assert panels[number].queries[0] in panels[chart].queries
+    assert panels[number].model["maxDataPoints"] == panels[chart].model["maxDataPoints"]
+    shortest = {target.get("interval") for title in (number, chart) for target in panels[title].model["targets"]}
+    assert len(shortest) == 1
+
+
+def test_one_error_is_no_emergency() -> None:
+    """A share is drawn from so many events on that one bad one is below the panel's red."""
+    for title, least in (("Server errors", 25), ("Failing now", 12)):
+        panel = next(panel for panel in expressions.panels() if panel.title == title)
+        assert f">= {least})" in panel.queries[0]
+        assert 1 / least < panel.model["fieldConfig"]["defaults"]["thresholds"]["steps"][-1]["value"]

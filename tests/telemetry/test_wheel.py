@@ -19,7 +19,8 @@ import pytest
 from support.ports import free_port
 from support.waiting import eventually
 from support.web import get, is_ok
-from telemetry.shipped import shipped, write_files
+from telemetry.cli.main import main
+from telemetry.shipped import ANCHORED, RUNBOOKS, Choices, shipped, write_files
 
 ROOT = Path(__file__).parents[2]
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
@@ -101,6 +102,21 @@ def test_files_are_complete(environment: Environment, tmp_path: Path) -> None:
     } <= written.keys()
 
 
+def test_objectives_of_a_user(environment: Environment, tmp_path: Path) -> None:
+    """`objectives FILE DIRECTORY` needs nothing but the package: rules, a dashboard and runbooks of the file that `files` brings."""
+    environment.run("fleet-telemetry", "files", str(tmp_path))
+    done = environment.run(
+        "fleet-telemetry", "objectives", str(tmp_path / "grafana" / "objectives.yaml"), str(tmp_path)
+    )
+    assert done.returncode == 0, done.stderr
+    names = {str(path.relative_to(tmp_path)) for path in map(Path, done.stdout.split())}
+    assert {
+        "grafana/alerts/objectives.yaml",
+        "grafana/dashboards/objectives.json",
+        "docs/runbooks/HttpLatencyBurnsFast.md",
+    } <= names
+
+
 def test_files_never_overwrite_unasked(tmp_path: Path) -> None:
     """What was changed by hand stays, and nothing is written beside it, until `--overwrite`."""
     (tmp_path / "otel-collector.yaml").write_text("mine")
@@ -110,6 +126,36 @@ def test_files_never_overwrite_unasked(tmp_path: Path) -> None:
     write_files(tmp_path, overwrite=True)
     assert write_files(tmp_path)
     assert (tmp_path / "otel-collector.yaml").read_bytes() == (ROOT / "otel-collector.yaml").read_bytes()
+
+
+def test_files_fit_an_older_prometheus(tmp_path: Path) -> None:
+    """With `--prometheus` no window is anchored before 3.16, and from 3.16 on all are that were."""
+    write_files(tmp_path / "old", Choices(prometheus=(3, 5)))
+    write_files(tmp_path / "new", Choices(prometheus=(3, 20)))
+    for name in shipped():
+        old, new = (tmp_path / age / name for age in ("old", "new"))
+        assert ANCHORED not in old.read_text(), name
+        assert old.read_text() == new.read_text().replace(ANCHORED, "")
+    rules = (tmp_path / "new" / "grafana" / "alerts" / "recordings.yaml").read_text()
+    assert rules.count("rate(") == rules.count(f"[5m]{ANCHORED})")
+
+
+def test_files_lead_to_chosen_runbooks(tmp_path: Path) -> None:
+    """`--runbooks` is where every link of a panel and of an alert leads."""
+    address = "https://wiki.example/fleet"
+    assert main(["files", str(tmp_path), "--runbooks", f"{address}/"]) == 0
+    dashboards, rules = (tmp_path / "grafana" / kind for kind in ("dashboards", "alerts"))
+    for path in [*dashboards.glob("*.json"), *rules.glob("*.yaml")]:
+        assert RUNBOOKS not in path.read_text(), path.name
+    assert f"runbook_url: {address}/CollectorDown.md" in (rules / "telemetry.yaml").read_text()
+
+
+def test_versions_are_read(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """What is no version of Prometheus is refused by name, and nothing is written."""
+    with pytest.raises(SystemExit):
+        main(["files", str(tmp_path / "made"), "--prometheus", "newest"])
+    assert "'newest' is no version of Prometheus, such as 3.5" in capsys.readouterr().err
+    assert not (tmp_path / "made").exists()
 
 
 def test_shipped_rules_find_each_other(tmp_path: Path) -> None:
@@ -141,7 +187,9 @@ def test_description_has_no_dead_link(metadata: Message) -> None:
     assert "docs/accuracy.md" in str(metadata.get_payload())
 
 
-@pytest.mark.parametrize("extra", ["celery", "collector", "fastapi", "grpc", "llm", "prometheus", "sqlalchemy"])
+@pytest.mark.parametrize(
+    "extra", ["celery", "collector", "fastapi", "grpc", "llm", "objectives", "prometheus", "sqlalchemy"]
+)
 def test_extra_is_declared(extra: str, metadata: Message) -> None:
     """Each extra that a message names can be installed."""
     assert extra in (metadata.get_all("Provides-Extra") or [])

@@ -12,7 +12,7 @@ from typing import Any
 
 from telemetry.cli.doctor.case import Case
 from telemetry.cli.doctor.check import Check
-from telemetry.cli.doctor.finding import Cause, Finding
+from telemetry.cli.doctor.finding import Cause, Finding, Severity
 from telemetry.cli.doctor.server import Rule
 from telemetry.cli.known import known
 from telemetry.cli.prometheus_api import Prometheus, PrometheusError
@@ -20,7 +20,7 @@ from telemetry.shipped import shipped
 
 _AT_ONCE = 8
 _VARIABLES = {"$__rate_interval": "1m", "$__interval": "1m", "$__range": "1h", "$__from": "0", "$__to": "0"}
-_RULE_NAME = re.compile(r"^ *- (?:alert|record): (\S+)$", re.MULTILINE)
+_RULE_NAME = re.compile(r"^ *- (alert|record): (\S+)$", re.MULTILINE)
 _WORD = re.compile(r"[a-zA-Z_:][\w:]*")
 _CHOSEN = re.compile(r"\$\{?(?!__)(\w+)(:\w+)?\}?")
 
@@ -29,10 +29,17 @@ RULE = Cause(
     "A rule about the fleet cannot be evaluated, so its alert never fires.",
     "correct the expression; series of two jobs that should be one are a frequent cause (many-to-many)",
 )
+UNTOLD = Cause(
+    "alerts-reach-nobody",
+    "Prometheus evaluates alerts of the fleet and has no Alertmanager to tell.",
+    "name one under `alerting:` in its configuration; grafana/alertmanager.yml has the routes",
+    severity=Severity.WARNING,
+)
 PANEL = Cause(
     "dashboard-query-fails",
     "A query of a dashboard cannot be evaluated.",
-    "take the dashboards that belong to this version, or correct the panel",
+    "take the dashboards that belong to this version, of `fleet-telemetry files DIRECTORY --prometheus VERSION` where "
+    "Prometheus is older than 3.16; or correct the panel",
 )
 
 
@@ -46,19 +53,25 @@ def _run(case: Case) -> Iterator[Finding]:
             f"{len(failing)} rules fail: {', '.join(rule.name for rule in failing[:3])}",
             *(f"{rule.name}: {rule.error}" for rule in failing[:3]),
         )
+    alerts = sorted({rule.name for rule in server.rules} & _shipped("alert"))
+    if alerts and server.alertmanagers == ():
+        yield UNTOLD.found(
+            f"{len(alerts)} alerts of the fleet reach nobody: Prometheus knows no Alertmanager", *alerts[:3]
+        )
     if case.asked.dashboards:
         yield from _panels(Path(case.asked.dashboards), server.api)
 
 
 def _is_about_the_fleet(rule: Rule) -> bool:
     """One that is shipped, or names a metric of the catalogue; a Prometheus may have rules of others."""
-    return rule.name in _shipped() or not known().by_name.keys().isdisjoint(_WORD.findall(rule.query))
+    return rule.name in _shipped("alert", "record") or not known().by_name.keys().isdisjoint(_WORD.findall(rule.query))
 
 
 @cache
-def _shipped() -> frozenset[str]:
+def _shipped(*kinds: str) -> frozenset[str]:
+    """Names of shipped rules of these kinds."""
     files = (file for name, file in shipped().items() if name.endswith(".yaml") and name.startswith("grafana/"))
-    return frozenset(name for file in files for name in _RULE_NAME.findall(file.read_text()))
+    return frozenset(name for file in files for kind, name in _RULE_NAME.findall(file.read_text()) if kind in kinds)
 
 
 def _panels(directory: Path, api: Prometheus) -> Iterator[Finding]:
@@ -104,6 +117,6 @@ def _filled(expression: str) -> str:
 CHECK = Check(
     name="queries",
     asks="Do the queries of alerts and dashboards parse and answer?",
-    causes=(RULE, PANEL),
+    causes=(RULE, UNTOLD, PANEL),
     run=_run,
 )

@@ -38,6 +38,7 @@ class PrometheusServer:
         rules: What it evaluates.
         ahead: By how many seconds its clock is ahead of ours.
         uncertain: How exactly that is known, in seconds.
+        alertmanagers: Addresses of those it tells of alerts; ``None`` where it does not say.
     """
 
     api: Prometheus
@@ -49,6 +50,7 @@ class PrometheusServer:
     ahead: float = 0.0
     uncertain: float = 0.0
     flags: Mapping[str, str] = field(default_factory=dict)
+    alertmanagers: tuple[str, ...] | None = None
 
     def target_of(self, port: int) -> list[Target]:
         """The targets with this port."""
@@ -69,9 +71,17 @@ def asked(api: Prometheus) -> PrometheusServer:
             rules=tuple(_rules(api.ask("rules"))),
             ahead=ahead,
             uncertain=uncertain,
+            alertmanagers=_alertmanagers(api),
         )
     except (PrometheusError, KeyError, TypeError, ValueError) as error:
         return PrometheusServer(api, problem=str(error))
+
+
+def _alertmanagers(api: Prometheus) -> tuple[str, ...] | None:
+    try:
+        return tuple(str(each["url"]) for each in api.ask("alertmanagers")["activeAlertmanagers"])
+    except (PrometheusError, KeyError, TypeError):
+        return None
 
 
 def _rules(said: Mapping[str, Any]) -> list[Rule]:

@@ -93,9 +93,14 @@ class LlmBilling:
         missing: list[Bill] = []
 
         def step_of(part: Bill) -> Step:
-            return lambda: None if self._notes.add(part) else missing.append(part)
+            return lambda: None if self._is_noted(part, missing) else missing.append(part)
 
-        return [*map(step_of, self._notes.parts_of(bill)), lambda: self._noted(bill, missing)]
+        parts = reversed(self._notes.parts_of(bill))  # the one that counts as a call without a price comes last
+        return [*map(step_of, parts), lambda: self._noted(bill, missing)]
+
+    def _is_noted(self, part: Bill, missing: Sequence[Bill]) -> bool:
+        """Whether there was room for a part; a call of which another part is missing counts as one without a price."""
+        return not (missing and part.counts_unpriced) and self._notes.add(part)
 
     def _noted(self, bill: Bill, missing: Sequence[Bill]) -> None:
         self._has_noted = True

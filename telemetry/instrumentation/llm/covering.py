@@ -11,6 +11,7 @@ when it ends. Whatever else begins there is a call by itself.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import weakref
@@ -135,6 +136,8 @@ class PartElsewhere:
 _cover: ContextVar[Cover | None] = ContextVar("telemetry_llm_call", default=None)
 _said: dict[int, Cover] = {}
 """Of the calls that the program said and that go on in any thread."""
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_said.clear)  # the other threads are the parent's
 
 
 def _here() -> tuple[int, weakref.ref[Any] | None]:

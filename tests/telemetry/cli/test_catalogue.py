@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -10,6 +13,7 @@ import yaml
 
 from telemetry.catalogue import BUILT_IN
 from telemetry.cli.main import main
+from tests.support.processes import environment
 
 NAMES = [spec.name for spec in BUILT_IN.specs]
 
@@ -45,6 +49,16 @@ def test_own_modules_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert "http_requests_total" not in printed
     assert main(["catalogue", "no.such.module"]) == 2
     assert "no.such.module" in capsys.readouterr().err
+
+
+def test_reader_that_has_seen_enough_is_no_error() -> None:
+    """What is printed into a pipe whose reader ends, as `head` does, ends quietly."""
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "telemetry", "catalogue", "--format", "json"]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, env=environment(""), check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 @pytest.fixture

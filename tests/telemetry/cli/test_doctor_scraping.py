@@ -197,6 +197,18 @@ def test_what_prometheus_says_of_itself_is_the_first_finding(
     assert told.first == code, told.findings
 
 
+def test_alerts_that_reach_nobody_are_the_first_finding(service: Patch, doctor: Doctor, prometheus: Prometheus) -> None:
+    """Alerts of ours in a Prometheus without an Alertmanager are named, until it has one; where it does not say, nothing is."""
+    peer = Peer(prometheus.url)
+    peer.says(_rules("QueueBacklog", "max(celery_queue_length) > 100"), path="/api/v1/rules")
+    assert doctor("--prometheus", peer.url).first == "alerts-reach-nobody"
+    known = {"activeAlertmanagers": [{"url": "http://alertmanager:9093/api/v2/alerts"}]}
+    for status, answer in ((200, json.dumps({"status": "success", "data": known})), (404, "")):
+        peer.says(answer, status, path="/api/v1/alertmanagers")
+        assert doctor("--prometheus", peer.url).findings == []
+    peer.close()
+
+
 def test_other_names_of_jobs_are_the_first_finding(service: Patch, doctor: Doctor, configured: dict[str, str]) -> None:
     """Jobs that the loaded alerts do not know are named."""
     peer = Peer(configured["renamed"])

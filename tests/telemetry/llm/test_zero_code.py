@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -21,6 +22,7 @@ from support.waiting import eventually
 from telemetry import guard, llm_call, testing
 from telemetry.instrumentation.instrumentor import found
 from telemetry.instrumentation.llm import clients
+from telemetry.instrumentation.llm.covering import part_of_another
 from telemetry.instrumentation.llm.zero_code import ZeroCodeAnthropic, ZeroCodeOpenAI
 from tests.simulated_llm.conftest import KEY, RunningVendor
 
@@ -217,6 +219,19 @@ def test_call_that_is_handed_on_counts_once(captured: testing.Captured, vendor: 
     assert_one(captured, "openai", GPT)
     c.chat.completions.create(**CHAT)
     assert captured.total("llm_requests_total") == 2
+
+
+def test_calls_of_a_forked_child_are_its_own(captured: testing.Captured) -> None:
+    """A call that the program records while another thread forks is none of the child's."""
+    with captured.telemetry.llm.request(provider="openai", model=GPT), ThreadPoolExecutor(1) as executor:
+
+        def forks() -> int:
+            pid = os.fork()
+            if pid == 0:
+                os._exit(part_of_another("openai", GPT) is not None)
+            return os.waitpid(pid, 0)[1]
+
+        assert executor.submit(forks).result() == 0
 
 
 async def test_call_that_a_task_makes_counts_once(captured: testing.Captured, vendor: RunningVendor) -> None:

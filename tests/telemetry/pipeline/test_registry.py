@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import prometheus_client
 import pytest
 from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily
 
 from support.waiting import eventually
 from telemetry import Settings, guard, setup, testing
@@ -128,6 +129,78 @@ def test_collector_that_fails_takes_nobody_with_it(own: CollectorRegistry, monke
     with testing.captured(Settings(prometheus_client=True)) as captured:
         captured.telemetry.http.answered("GET", "/x", 200, 0.1)
         assert captured.total("http_requests_total") == 1
+
+
+def test_series_that_is_made_again_counts_whole(own: CollectorRegistry) -> None:
+    """A series that is removed and made again counts from 0, also where it is above what it had before."""
+    counter = prometheus_client.Counter("jobs", "Jobs.", ["kind"], registry=own)
+    histogram = prometheus_client.Histogram("job_seconds", "Seconds.", ["kind"], buckets=(1.0,), registry=own)
+    with testing.captured(Settings(prometheus_client=True)) as captured:
+        for count in (2, 5):
+            counter.labels("a").inc(count)
+            for _ in range(count):
+                histogram.labels("a").observe(0.5)
+            captured.telemetry.observe()
+            counter.remove("a")
+            histogram.remove("a")
+        assert (captured.total("jobs_total"), captured.total("job_seconds")) == (7, 7)
+
+
+class Theirs:
+    """A collector of an application's own, which is asked how often it was read."""
+
+    def __init__(self) -> None:
+        self.value, self.reads, self.created = 3.0, 0, 0.0
+
+    def describe(self) -> list[prometheus_client.Metric]:
+        return []
+
+    def collect(self) -> Iterator[prometheus_client.Metric]:
+        self.reads += 1
+        self.created += 1
+        if self.value:
+            family = CounterMetricFamily("theirs", "Theirs.", labels=["kind"])
+            family.add_metric(["a"], self.value, created=self.created)
+            yield family
+
+
+def test_collectors_of_others_are_not_read_at_a_fork(own: CollectorRegistry) -> None:
+    """A collector of the application is read at collections alone, and a child goes on from the last of them."""
+    theirs = Theirs()
+    own.register(theirs)
+    counter = prometheus_client.Counter("jobs", "Jobs.", registry=own)
+    with testing.captured(Settings(prometheus_client=True)) as captured:
+        captured.telemetry.observe()
+        counter.inc(5)
+        captured.telemetry.before_fork()
+        assert theirs.reads == 1
+        registry = captured.telemetry._registry
+        assert registry is not None
+        registry.after_fork_in_child()
+        theirs.value = 4.0
+        captured.telemetry.observe()
+        assert (captured.total("theirs_total"), captured.total("jobs_total")) == (4, 0)
+
+
+def test_series_that_come_and_go_count_once(own: CollectorRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a collector leaves out and brings back counts once; of what is gone, a bounded number is remembered."""
+    monkeypatch.setattr(module, "MOST_GONE", 3)
+    theirs = Theirs()
+    own.register(theirs)
+    counter = prometheus_client.Counter("jobs", "Jobs.", ["kind"], registry=own)
+    with testing.captured(Settings(prometheus_client=True)) as captured:
+        for value in (3.0, 0.0, 3.0):
+            theirs.value = value
+            captured.telemetry.observe()
+        assert captured.total("theirs_total") == 3
+        for number in range(20):
+            counter.labels(str(number)).inc()
+            captured.telemetry.observe()
+            counter.remove(str(number))
+        registry = captured.telemetry._registry
+        assert registry is not None
+        assert len(registry._seen) <= 1 + 1 + 3
+        assert captured.total("jobs_total") == 20
 
 
 def test_forked_children_count_their_own(sink: OtlpSink) -> None:

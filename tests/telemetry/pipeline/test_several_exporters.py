@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import subprocess
+import sys
+import textwrap
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from opentelemetry.sdk.metrics.export import MetricsData
 
 from support import exposition
 from support.ports import free_port
@@ -16,6 +24,8 @@ from telemetry import guard
 from telemetry.box.box import Box
 from telemetry.box.dead import dead_boxes
 from telemetry.box.header import Role
+from telemetry.pipeline import otlp
+from telemetry.pipeline import pipeline as module
 from telemetry.pipeline.adoption import Adoption
 from telemetry.pipeline.delivery import Delivery
 from telemetry.pipeline.prometheus import PrometheusEndpoint
@@ -24,7 +34,7 @@ from telemetry.pipeline.transport import target_of
 from telemetry.settings.settings import Settings
 from telemetry.setup import Telemetry
 from tests.support.otlp_sink import OtlpSink
-from tests.support.processes import finish, line, start, started
+from tests.support.processes import BEGIN, environment, finish, line, start, started
 from tests.telemetry.pipeline.fakes import BUSY, Clock, Ledger, Observed, Script
 
 REQUESTS = "http_requests_total"
@@ -185,6 +195,57 @@ def test_exporters_agree_on_killed_processes(tmp_path: Path, sink: OtlpSink) -> 
     with started("message(); say('up'); sys.stdin.read()", sink.url, **env) as later:
         assert line(later) == "up"
         assert eventually(lambda: shown("messages_sent_total") == sink.total("messages_sent_total") == 22)
+
+
+def test_exporters_end_within_one_deadline(host: Host) -> None:
+    """What one exporter takes of the time for the last metrics is no more there for the next."""
+    pipeline = host.process().pipeline
+    slow, last = Mock(), Mock()
+    slow.shutdown.side_effect = slow.deliver_before_exit.side_effect = lambda seconds: time.sleep(0.2)
+    pipeline._ways = {"otlp": last, "console": slow}
+    pipeline.deliver_before_exit()
+    pipeline.shutdown()
+    [before_exit], [at_exit] = last.deliver_before_exit.call_args.args, last.shutdown.call_args.args
+    assert before_exit <= pipeline.settings.exit_deadline - 0.2
+    assert at_exit <= before_exit
+
+
+def test_output_that_nobody_reads_holds_up_no_exit(sink: OtlpSink) -> None:
+    """`console` whose output nobody reads costs an exit a part of its deadline, and `otlp` nothing."""
+    code = """
+    for number in range(400): t.http.answered("GET", f"/{number}", 200, 0.1)
+    began = time.monotonic()
+    assert not t.force_flush(2)
+    print(time.monotonic() - began, file=sys.stderr)
+    """
+    unread, output = os.pipe()
+    try:
+        env = environment(sink.url, OTEL_METRICS_EXPORTER="console,otlp", TELEMETRY_EXIT_DEADLINE="2")
+        command = [sys.executable, "-c", BEGIN + textwrap.dedent(code)]
+        done = subprocess.run(
+            command, env=env, stdout=output, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        )
+    finally:
+        os.close(output)
+        os.close(unread)
+    assert (done.returncode, sink.total(REQUESTS)) == (0, 400), done.stderr
+    assert float(done.stderr.split()[-1]) < 3
+
+
+def test_printing_holds_up_nobody_who_counts(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it is made of the totals what is printed, a new series can be made."""
+    process = host.process()
+    process.http.answered("GET", "/x", 200, 0.1)
+    is_free = []
+
+    def standing_of(*given: Any) -> MetricsData:
+        with ThreadPoolExecutor(1) as executor:
+            is_free.append(executor.submit(process.meter_provider.lock.acquire, timeout=5).result())
+        return otlp.standing_of(*given)
+
+    monkeypatch.setattr(module, "standing_of", standing_of)
+    assert process.pipeline.standing().resource_metrics
+    assert is_free == [True]
 
 
 def test_console_prints_what_the_sdk_prints(sink: OtlpSink) -> None:

@@ -1,0 +1,1 @@
+"""``fleet-telemetry preview``: Grafana's dashboard files drawn in a browser, where there is no Grafana."""

@@ -1,0 +1,211 @@
+"""A Grafana dashboard of objectives: what is left of each allowance, and how fast it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from telemetry.objectives.declared import Objective
+from telemetry.objectives.rules import FAST, SPEEDS, bad_share
+
+Model = dict[str, Any]
+TAG = "objectives"
+_SOURCE = {"type": "prometheus", "uid": "${datasource}"}
+_INPUT = "DS_PROMETHEUS"
+_CHOSEN = '{environment=~"$environment", service_namespace=~"$service_namespace"}'
+_WHOSE = "{{environment}} {{service_namespace}}"
+_GREEN, _ORANGE, _RED = "green", "orange", "red"
+_HEIGHT = 8
+_SHOWN_WINDOWS = ("5m", "1h", "6h")
+_LEAST_GRAFANA = "10.1.0"
+
+
+def dashboard(objectives: Sequence[Objective], uid: str, title: str, runbooks: str) -> Model:
+    """Grafana's model of it, as an import takes it.
+
+    Args:
+        objectives: A row for each.
+        uid: In its address.
+        title: For people.
+        runbooks: Where runbooks are: an address without the page.
+    """
+    panels = [panel for number, objective in enumerate(objectives) for panel in _row(number, objective, runbooks)]
+    return {
+        "__inputs": [
+            {
+                "name": _INPUT,
+                "label": "Prometheus",
+                "type": "datasource",
+                "pluginId": "prometheus",
+                "pluginName": "Prometheus",
+            }
+        ],
+        "__requires": [
+            {"type": "grafana", "id": "grafana", "name": "Grafana", "version": _LEAST_GRAFANA},
+            {"type": "datasource", "id": "prometheus", "name": "Prometheus", "version": "1.0.0"},
+            *({"type": "panel", "id": kind, "name": kind, "version": ""} for kind in ("stat", "timeseries")),
+        ],
+        "uid": uid,
+        "title": title,
+        "description": "What is promised, and what is left of what may go wrong.",
+        "tags": ["fleet-telemetry", TAG],
+        "timezone": "browser",
+        "editable": True,
+        "graphTooltip": 1,
+        "schemaVersion": 36,
+        "time": {"from": "now-6h", "to": "now"},
+        "refresh": "30s",
+        "annotations": {},
+        "templating": {"list": _variables()},
+        "panels": [{"id": number, **panel} for number, panel in enumerate(panels, 1)],
+    }
+
+
+def _variables() -> list[Model]:
+    source = f"${{{_INPUT}}}"
+    chosen = {"text": source, "value": source, "selected": True}
+    return [
+        {"type": "datasource", "name": "datasource", "label": "Data source", "query": "prometheus", "current": chosen},
+        _variable("environment", "Environment"),
+        _variable("service_namespace", "Service namespace"),
+    ]
+
+
+def _variable(name: str, label: str) -> Model:
+    return {
+        "type": "query",
+        "name": name,
+        "label": label,
+        "query": f"label_values({name})",
+        "datasource": _SOURCE,
+        "current": {"text": "All", "value": "$__all", "selected": True},
+        "multi": True,
+        "includeAll": True,
+        "allValue": ".*",
+        "refresh": 2,
+        "sort": 1,
+    }
+
+
+def _row(number: int, objective: Objective, runbooks: str) -> Iterator[Model]:
+    top = number * (_HEIGHT + 1)
+    links = [
+        {
+            "title": f"Runbook: {speed.name(objective)}",
+            "type": "link",
+            "url": f"{runbooks}/{speed.name(objective)}.md",
+            "targetBlank": True,
+        }
+        for speed in SPEEDS
+    ]
+    title = f"{objective.name}: {objective.target:g} % of {objective.promise}, over {objective.window} days"
+    yield {"type": "row", "title": title, "collapsed": False, "panels": [], "gridPos": _at(0, top, 24, 1)}
+    for left, panel in ((0, _left(objective)), (4, _now(objective)), (8, _events(objective))):
+        yield {**panel, "gridPos": _at(left, top + 1, 4, _HEIGHT), "links": links}
+    yield {**_burning(objective), "gridPos": _at(12, top + 1, 12, _HEIGHT), "links": links}
+
+
+def _at(left: int, top: int, width: int, height: int) -> Model:
+    return {"x": left, "y": top, "w": width, "h": height}
+
+
+def _left(objective: Objective) -> Model:
+    def total(what: str) -> str:
+        return f"sum_over_time({objective.series(what)}{_CHOSEN}[{objective.window}d])"
+
+    share = f"{total('bad_rate5m')} / ({total('all_rate5m')} > 0)"
+    return _stat(
+        f"{objective.name}: allowance left",
+        f"What is left of the allowance of {objective.window} days, of as many of them as Prometheus keeps. Below 0 "
+        "the objective is missed: hold back what is risky until it is kept again.",
+        f"1 - {share} / {objective.allowed:.6g}",
+        "percentunit",
+        {None: _RED, 0: _ORANGE, 0.25: _GREEN},
+    )
+
+
+def _now(objective: Objective) -> Model:
+    too_fast = min(0.9, FAST.burns[0].factor(objective.window) * objective.allowed)
+    return _stat(
+        f"{objective.name}: bad within an hour",
+        f"Share of bad events. {objective.allowed:.4%} are allowed.",
+        f"{bad_share(objective, '1h')}{_CHOSEN}",
+        "percentunit",
+        {None: _GREEN, objective.allowed: _ORANGE, too_fast: _RED},
+    )
+
+
+def _events(objective: Objective) -> Model:
+    return _stat(
+        f"{objective.name}: events within an hour",
+        f"Good and bad together. Fewer than {objective.least_events} raise no alert.",
+        f"{objective.series('events1h')}{_CHOSEN}",
+        "short",
+        {None: "text"},
+    )
+
+
+def _burning(objective: Objective) -> Model:
+    shares = {f"{window} · {_WHOSE}": f"{bad_share(objective, window)}{_CHOSEN}" for window in _SHOWN_WINDOWS}
+    return {
+        "type": "timeseries",
+        "title": f"{objective.name}: share of bad events",
+        "description": "Within windows of several lengths. Above the line for long, the allowance does not last.",
+        "datasource": _SOURCE,
+        "targets": _targets(shares),
+        "options": {
+            "legend": {
+                "displayMode": "table",
+                "placement": "bottom",
+                "showLegend": True,
+                "calcs": ["lastNotNull", "max"],
+            },
+            "tooltip": {"mode": "multi", "sort": "desc"},
+        },
+        "fieldConfig": {
+            "defaults": {
+                "unit": "percentunit",
+                "min": 0,
+                "noValue": "no data",
+                "thresholds": _thresholds({None: _GREEN, objective.allowed: _RED}),
+                "custom": {"fillOpacity": 5, "thresholdsStyle": {"mode": "line"}},
+            },
+            "overrides": [],
+        },
+    }
+
+
+def _stat(title: str, description: str, query: str, unit: str, steps: Mapping[float | None, str]) -> Model:
+    return {
+        "type": "stat",
+        "title": title,
+        "description": description,
+        "datasource": _SOURCE,
+        "targets": [{**target, "instant": True, "range": False} for target in _targets({_WHOSE: query})],
+        "options": {
+            "reduceOptions": {"calcs": ["lastNotNull"]},
+            "graphMode": "none",
+            "colorMode": "value",
+            "textMode": "auto",
+        },
+        "fieldConfig": {
+            "defaults": {
+                "unit": unit,
+                "decimals": 0 if unit == "short" else 2,
+                "noValue": "no data",
+                "thresholds": _thresholds(steps),
+            },
+            "overrides": [],
+        },
+    }
+
+
+def _thresholds(steps: Mapping[float | None, str]) -> Model:
+    return {"mode": "absolute", "steps": [{"value": value, "color": color} for value, color in steps.items()]}
+
+
+def _targets(queries: Mapping[str, str]) -> list[Model]:
+    return [
+        {"refId": chr(ord("A") + number), "expr": query, "legendFormat": legend, "datasource": _SOURCE}
+        for number, (legend, query) in enumerate(queries.items())
+    ]
