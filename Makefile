@@ -23,6 +23,9 @@ install:  ## install what is missing: packages, Python environment, collector, P
 install-tests:  ## install what is missing, and what only the tests need
 	@bash deploy/install.sh tests
 
+pin-releases:  ## write the checksums of the official releases that install fetches
+	@bash deploy/install/pin-releases.sh
+
 demo: install  ## start the fleet, send a minute of chat traffic, show every documented metric
 	@$(FLEET) demo --seconds $(SECONDS_OF_TRAFFIC)
 
@@ -176,3 +179,4 @@ EXTRAS := $(addprefix --extra ,celery fastapi grpc llm objectives preview promet
 lock:  ## resolve the dependencies anew
 	uv pip compile pyproject.toml --group dev $(EXTRAS) --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-annotate --no-header -q -o requirements.lock
+	cd collector && go run go.opentelemetry.io/collector/cmd/builder@v$$(sed -n 's/^  version: //p' builder.yaml) --config=builder.yaml --skip-compilation
