@@ -15,7 +15,6 @@ from deploy import collector_program
 from deploy.fleet import Fleet, FleetError
 from deploy.settings import ROOT, FleetSettings, SettingsError
 
-
 TOOLS = {"cmd", "storagetest", "otelcol"}
 LOCKS = ("go.mod", "go.sum")
 
