@@ -48,11 +48,11 @@ def find(settings: FleetSettings) -> Grafana | None:
         found = shutil.which(named)
         return Grafana(found or named, is_container=Path(named).name in _ENGINES)
     installed = next(filter(None, map(shutil.which, _PROGRAMS)), None)
-    return Grafana(installed) if installed else _with_image()
+    return Grafana(installed) if installed else with_image()
 
 
 @cache
-def _with_image() -> Grafana | None:
+def with_image() -> Grafana | None:
     """Nothing is pulled that was not asked for: it takes minutes, or for ever where there is no network."""
     for engine in filter(None, map(shutil.which, _ENGINES)):
         try:
@@ -135,7 +135,7 @@ def environment(settings: FleetSettings, secrets: Mapping[str, str]) -> dict[str
         "GF_ANALYTICS_CHECK_FOR_PLUGIN_UPDATES": "false",
         "GF_NEWS_NEWS_FEED_ENABLED": "false",
         "PROMETHEUS_URL": settings.url("PROMETHEUS_PORT"),
-        "FLEET_DASHBOARDS": str(_FILES / "dashboards"),
+        "FLEET_FILES": str(ROOT),
         **({"GF_SECURITY_ADMIN_PASSWORD": secrets["GRAFANA_PASSWORD"]} if secrets else {}),
     }
 

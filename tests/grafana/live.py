@@ -172,9 +172,15 @@ def _visit_every_route(client: ChatClient, fleet: Fleet) -> None:
 def busy_fleet(directory: Path) -> Iterator[tuple[Fleet, dict[str, Any], Prometheus]]:
     """The fleet after its traffic, the truth about it, and its Prometheus as of a scrape that has all of it."""
     settings = FleetSettings.isolated(
-        directory, app_replicas=2, worker_nodes=2, worker_concurrency=1, export_interval_ms=1000, scrape_seconds=1
+        directory,
+        app_replicas=2,
+        worker_nodes=2,
+        worker_concurrency=1,
+        export_interval_ms=1000,
+        scrape_seconds=1,
+        grafana="none",
     )
-    with fleet_of(settings, FLEET_ENVIRONMENT) as fleet, environments_beside(fleet):
+    with running_fleet(settings, FLEET_ENVIRONMENT) as fleet, environments_beside(fleet):
         truth = act(fleet)
         url = settings.url("PROMETHEUS_PORT")
         asked = sum(truth["answers"].values())

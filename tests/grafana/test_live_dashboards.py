@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -17,36 +16,10 @@ from telemetry.testing.series import OF_OFFICIAL, OF_OTHERS
 from tests.fleet.actions import AUDIO_SECONDS, FILE, FILES, IMAGES_ALLOWED
 from tests.grafana import expressions
 from tests.grafana.another_environment import EACH, READING, SECONDS, label_sets
-from tests.grafana.live import OTHERS, PLANS, WINDOW_SECONDS, Prometheus, busy_fleet
+from tests.grafana.live import OTHERS, PLANS, WINDOW_SECONDS, Prometheus
 
 CELERY, APPLICATION, HEALTH = "celery-monitoring", "application-performance", "telemetry-health"
 Truth = dict[str, Any]
-Busy = tuple[Fleet, Truth, Prometheus]
-
-
-@pytest.fixture(scope="module")
-def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Busy]:
-    """The fleet after its traffic, once for all tests of this module."""
-    with busy_fleet(tmp_path_factory.mktemp("fleet")) as everything:
-        yield everything
-
-
-@pytest.fixture
-def fleet(busy: Busy) -> Fleet:
-    """The fleet."""
-    return busy[0]
-
-
-@pytest.fixture
-def prometheus(busy: Busy) -> Prometheus:
-    """Its Prometheus."""
-    return busy[2]
-
-
-@pytest.fixture
-def truth(busy: Busy) -> Truth:
-    """What was done."""
-    return busy[1]
 
 
 @pytest.mark.parametrize("panel", expressions.panels(), ids=lambda panel: panel.name)

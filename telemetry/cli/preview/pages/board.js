@@ -3,7 +3,7 @@
 import { choiceOf, select, themeButton, timeControls } from "./controls.js";
 import { element } from "./dom.js";
 import { sectionsOf } from "./layout.js";
-import { addressOf } from "./panel.js";
+import { addressOf } from "./links.js";
 import { momentOf, secondsOf } from "./time.js";
 import { Variables } from "./variables.js";
 

@@ -1,6 +1,8 @@
 // Reduces the values of a series to one, by Grafana's names of calculations.
 
 const real = (values) => values.filter((value) => value !== null && !Number.isNaN(value));
+// As in Grafana, what is not a number is not null either.
+const known = (values) => values.filter((value) => value !== null);
 const sum = (values) => real(values).reduce((total, value) => total + value, 0);
 const least = (values) => real(values).reduce((a, b) => (a === null || b < a ? b : a), null);
 const most = (values) => real(values).reduce((a, b) => (a === null || b > a ? b : a), null);
@@ -13,9 +15,9 @@ function quantile(values, share) {
 }
 
 const CALCS = {
-  lastNotNull: ["Last *", (values) => lastOf(real(values))],
+  lastNotNull: ["Last *", (values) => lastOf(known(values))],
   last: ["Last", lastOf],
-  firstNotNull: ["First *", (values) => real(values)[0] ?? null],
+  firstNotNull: ["First *", (values) => known(values)[0] ?? null],
   first: ["First", (values) => values[0] ?? null],
   min: ["Min", least],
   max: ["Max", most],

@@ -1,6 +1,7 @@
 // One panel: its frame with title, description and links, and in it what its kind draws of the answers.
 
-import { element, safeAddress } from "./dom.js";
+import { element } from "./dom.js";
+import { addressOf, anchor } from "./links.js";
 import * as bargauge from "./panels/bargauge.js";
 import * as gauge from "./panels/gauge.js";
 import * as stat from "./panels/stat.js";
@@ -71,14 +72,4 @@ function tip(description, links, address) {
   const paragraphs = text.markdown(description);
   const inside = element("div.tip", { role: "tooltip" }, ...paragraphs, anchors.length ? element("p.links", {}, ...anchors) : null);
   return element("span.info", { tabIndex: 0, "aria-label": "about this panel" }, "i", inside);
-}
-
-const anchor = (title, href, isBlank) => element("a", { href, ...(isBlank ? { target: "_blank", rel: "noreferrer" } : {}) }, title);
-
-/** Where a link of a dashboard or panel leads, with time range and variables where it asks for them. */
-export function addressOf(link, variables, parameters) {
-  const written = variables
-    .written(String(link.url ?? "").replaceAll("${__url_time_range}", parameters.time).replaceAll("${__all_variables}", parameters.variables), {}, "raw");
-  const added = [link.keepTime && parameters.time, link.includeVars && parameters.variables].filter(Boolean).join("&");
-  return written ? safeAddress(added ? `${written}${written.includes("?") ? "&" : "?"}${added}` : written) : "";
 }

@@ -82,8 +82,8 @@ function fieldOf({ metric, values, times, numbers }, target, variables) {
 
 function legendOf(format, metric, variables) {
   if (format && format !== "__auto") {
-    const written = variables.written(format, {}, "text"); // first: what a variable stands for may name labels
-    return written.replace(/\{\{\s*(.+?)\s*\}\}/g, (_, label) => metric[label] ?? "").trim();
+    // In this order: a variable may bring placeholders of its own, and a label's value may contain a dollar sign.
+    return variables.written(format, {}, "text").replace(/\{\{\s*(.+?)\s*\}\}/g, (_, label) => metric[label] ?? "").trim();
   }
   const { __name__: name = "", ...labels } = metric;
   const inside = Object.entries(labels).map(([label, value]) => `${label}="${value}"`).join(", ");

@@ -50,7 +50,7 @@ const currency = (sign, behind = false) => (value, decimals) => {
   const amount = scaled(Math.abs(value), 1000, ["", "K", "M", "B", "T"], decimals ?? (Math.abs(value) < 1000 ? smallMoney(value) : undefined));
   return (value < 0 ? "-" : "") + (behind ? `${amount} ${sign}` : sign + amount);
 };
-const smallMoney = (value) => (Number.isInteger(value) ? 0 : Math.max(2, decimalsOf(value)));
+const smallMoney = (value) => (Number.isInteger(value) ? 0 : Number.isInteger(Number((value * 100).toPrecision(12))) ? 2 : Math.max(2, decimalsOf(value)));
 
 const UNITS = {
   none: fixed,

@@ -2,11 +2,12 @@
 
 import { textOn, translucent } from "../colors.js";
 import { element, textWidth } from "../dom.js";
+import { linked } from "../links.js";
 import { singlesOf } from "./singles.js";
 
 const LARGEST = 64;
 
-export function draw(body, { fields, panel }) {
+export function draw(body, { fields, panel, variables }) {
   const options = panel.options ?? {};
   const singles = singlesOf(fields, options);
   if (!singles.length) return false;
@@ -15,7 +16,7 @@ export function draw(body, { fields, panel }) {
   const { columns, size, nameSize } = fitted(singles, width, height, isNamed, options);
   const rows = Math.ceil(singles.length / columns);
   const grid = element("div.stat", { style: { gridTemplateColumns: `repeat(${columns}, minmax(0, 1fr))`, gridTemplateRows: `repeat(${rows}, minmax(0, 1fr))` } });
-  grid.append(...singles.map((single) => cell(single, { size, nameSize, isNamed, options })));
+  grid.append(...singles.map((single) => cell(single, { size, nameSize, isNamed, options, variables })));
   body.replaceChildren(grid);
   return true;
 }
@@ -38,7 +39,7 @@ function fitted(singles, width, height, isNamed, { orientation }) {
   return sizes.reduce((best, each) => (each.size > best.size * 1.05 ? each : best));
 }
 
-function cell({ field, title, text, color, value }, { size, nameSize, isNamed, options }) {
+function cell({ field, title, text, color, value }, { size, nameSize, isNamed, options, variables }) {
   const isBackground = (options.colorMode ?? "value").startsWith("background");
   const isPlain = options.colorMode === "none" || (value === null && !field.config.mappings?.length);
   const shownColor = isBackground ? textOn(color) : isPlain ? "var(--text)" : color;
@@ -46,7 +47,7 @@ function cell({ field, title, text, color, value }, { size, nameSize, isNamed, o
   if (options.graphMode === "area" && field.values.length > 1) made.append(sparkline(field.values, isBackground ? textOn(color) : color));
   if (isNamed) made.append(element("span.name", { style: { fontSize: `${nameSize}px` } }, title));
   if (options.textMode !== "name" && options.textMode !== "none") {
-    made.append(element("span.value", { style: { fontSize: `${Math.floor(size)}px`, color: shownColor } }, text));
+    made.append(element("span.value", { style: { fontSize: `${Math.floor(size)}px`, color: shownColor } }, linked(text, field, value, variables)));
   }
   return made;
 }

@@ -2,8 +2,9 @@
 
 import { calcOf } from "../calcs.js";
 import { textOn, translucent } from "../colors.js";
-import { element, safeAddress } from "../dom.js";
+import { element } from "../dom.js";
 import { shown } from "../fields.js";
+import { linked } from "../links.js";
 import { ordered } from "../transforms.js";
 
 export function draw(body, { fields, panel, variables }) {
@@ -43,10 +44,7 @@ function cell(field, value, variables) {
   const time = field.type === "time" && typeof value === "number";
   const { text, color } = time ? { text: new Date(value).toLocaleString(), color: "" } : shown(field, value);
   const kind = field.config.custom?.cellOptions?.type ?? field.config.custom?.displayMode ?? "auto";
-  const [link] = field.config.links ?? [];
-  const address = link ? safeAddress(variables.written(link.url, { "__value.text": text }, "raw").replaceAll("${__value.text}", encodeURIComponent(text))) : "";
-  const content = address ? element("a", { href: address, target: "_blank", rel: "noreferrer" }, text) : text;
-  return element(`td.${field.type}`, { style: styleOf(kind, color) }, content);
+  return element(`td.${field.type}`, { style: styleOf(kind, color) }, linked(text, field, value, variables));
 }
 
 function styleOf(kind, color) {

@@ -25,9 +25,16 @@ export function draw(body, { fields, panel, range, step, onRange }) {
   const isBeside = options.legend?.placement === "right" && body.clientWidth > 400;
   body.classList.toggle("beside", isBeside);
   body.replaceChildren(chart, ...(legend ? [legend] : []));
-  if (legend && !isBeside) legend.style.maxHeight = `${Math.floor(body.clientHeight * LARGEST_LEGEND)}px`;
+  if (legend && !isBeside) legend.style.maxHeight = `${wholeRows(legend, body.clientHeight * LARGEST_LEGEND)}px`;
   plot(chart, series.filter(({ title }) => !hidden.has(title)), { options, range, step, onRange });
   return true;
+}
+
+/** The height at which no row of a legend is cut: the others are scrolled to. */
+function wholeRows(legend, height) {
+  const top = legend.getBoundingClientRect().top;
+  const ends = [...legend.querySelectorAll("tr")].map((row) => Math.ceil(row.getBoundingClientRect().bottom - top));
+  return ends.filter((end) => end <= height).at(-1) ?? Math.floor(height);
 }
 
 /** A click shows a series alone, and all again; with Ctrl it hides or shows that one. */
@@ -106,9 +113,9 @@ function traceOf(field, axes, step) {
   const color = fieldColor(field.config, field.index);
   const stack = stackOf(field);
   const axis = axes.find(({ fields }) => fields.includes(field)).name;
-  const values = signed(field);
+  const [times, values] = stack ? trimmed(field.times, signed(field)) : [field.times, signed(field)];
   const common = {
-    x: field.times.map(localTime),
+    x: times.map(localTime),
     y: values,
     name: escaped(field.title),
     yaxis: axis,
@@ -117,21 +124,32 @@ function traceOf(field, axes, step) {
     showlegend: false,
   };
   if (drawStyle === "bars") return { ...common, type: "bar", width: step * 800, marker: { color } };
-  const arePoints = drawStyle === "points" || showPoints === "always" || (showPoints === "auto" && !stack && isSparse(values));
+  const sizes = sizesOf(values, { drawStyle, showPoints: stack ? "never" : showPoints, pointSize });
   return {
     ...common,
     type: "scatter",
-    mode: drawStyle === "points" ? "markers" : arePoints ? "lines+markers" : "lines",
+    mode: drawStyle === "points" ? "markers" : sizes.some(Boolean) ? "lines+markers" : "lines",
     line: { color, width: lineWidth, shape: SHAPES[lineInterpolation] ?? "linear", dash: DASHES[lineStyle?.fill] ?? "solid" },
-    marker: { color, size: pointSize },
+    marker: { color, size: sizes, line: { width: 0 } },
     connectgaps: Boolean(spanNulls) && !stack,
     ...(fillOpacity ? { fill: stack ? "tonexty" : "tozeroy", fillcolor: translucent(color, fillOpacity / 100) } : {}),
-    ...(stack ? { stackgroup: stack, stackgaps: "interpolate", groupnorm: stack.startsWith("percent") ? "percent" : "" } : {}),
+    ...(stack ? { stackgroup: stack, groupnorm: stack.startsWith("percent") ? "percent" : "" } : {}),
   };
 }
 
-/** Whether a point has no neighbour to be joined with: a line would not show it. */
-const isSparse = (values) => values.some((value, index) => value !== null && (values[index - 1] ?? null) === null && (values[index + 1] ?? null) === null);
+/** Without the gaps at both ends, which the chart library would fill with zeros in a stack. */
+function trimmed(times, values) {
+  const first = values.findIndex((value) => value !== null);
+  const after = values.findLastIndex((value) => value !== null) + 1;
+  return first < 0 ? [[], []] : [times.slice(first, after), values.slice(first, after)];
+}
+
+/** The size of each point; by itself only one without a neighbour is shown, of which there is no line. */
+function sizesOf(values, { drawStyle, showPoints, pointSize }) {
+  if (drawStyle === "points" || showPoints === "always") return values.map(() => pointSize);
+  const isAlone = (index) => (values[index - 1] ?? null) === null && (values[index + 1] ?? null) === null;
+  return values.map((_, index) => (showPoints === "auto" && isAlone(index) ? pointSize : 0));
+}
 
 const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 
