@@ -9,6 +9,7 @@ APART := PATH=$(CURDIR)/.venv/bin:$$PATH
 HOOKS := not slow and not brokers and not postgres
 TESTS_OF_HOOKS := $(addprefix tests/telemetry/,http llm database celery test_bridge.py test_bridge_llm.py metrics)
 PYTHONS := 3.12 3.13 3.14
+WEAVER ?= weaver
 export PYTHONPATH := $(CURDIR)
 
 .PHONY: $(shell sed -nE 's/^([a-z-]+):.*/\1/p' $(MAKEFILE_LIST))
@@ -21,6 +22,9 @@ install:  ## install what is missing: packages, Python environment, collector, P
 
 install-tests:  ## install what is missing, and what only the tests need
 	@bash deploy/install.sh tests
+
+pin-releases:  ## write the checksums of the official releases that install fetches
+	@bash deploy/install/pin-releases.sh
 
 demo: install  ## start the fleet, send a minute of chat traffic, show every documented metric
 	@$(FLEET) demo --seconds $(SECONDS_OF_TRAFFIC)
@@ -112,6 +116,13 @@ adopt-page: install  ## start the examples by every launcher, from the wheel, an
 	ADOPT_PROGRAMS=$(CURDIR)/.fleet/launchers/bin ADOPT_ROWS=docs/adopt/rows.json $(PYTHON) -m pytest tests/adopt
 	$(PYTHON) -m docs.generate
 
+test-weaver: install  ## let OpenTelemetry's weaver check the catalogue as semantic conventions; WEAVER=/path/of/weaver
+	@mkdir -p .fleet/registry
+	@echo "schema_url: https://example.com/schemas/1.0.0" > .fleet/registry/manifest.yaml
+	@$(PYTHON) -m telemetry catalogue --format semconv > .fleet/registry/fleet.yaml
+	@if command -v $(WEAVER) >/dev/null; then $(WEAVER) registry check -r .fleet/registry; \
+	else echo "There is no $(WEAVER) here: not run. Build it from its source, and say where it is: WEAVER=/path/of/weaver"; fi
+
 test-slow: install  ## tests too long for every change, and those that need RabbitMQ or PostgreSQL
 	$(PYTHON) -m pytest -m "slow or brokers or postgres"
 
@@ -168,3 +179,4 @@ EXTRAS := $(addprefix --extra ,celery fastapi grpc llm objectives preview promet
 lock:  ## resolve the dependencies anew
 	uv pip compile pyproject.toml --group dev $(EXTRAS) --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-annotate --no-header -q -o requirements.lock
+	cd collector && go run go.opentelemetry.io/collector/cmd/builder@v$$(sed -n 's/^  version: //p' builder.yaml) --config=builder.yaml --skip-compilation

@@ -2,10 +2,11 @@
 # Installs what the fleet needs and nothing else: system packages, the Python environment, the collector, Prometheus and Alertmanager.
 # It starts nothing.
 #
-# Running it again is quick and changes nothing that is already there. Settings, all optional:
-#   OTELCOL=/path      use this collector (for example the official contrib distribution) instead of building one
-#   PROMETHEUS=/path   use this Prometheus instead of building one
-#   ALERTMANAGER=/path use this Alertmanager instead of Debian's, or of building one where there is no apt
+# Running it again is quick and changes nothing that is already there. A program is taken from the setting that names it, from PATH where
+# that one will do, from an official release, and only then built. Settings, all optional:
+#   OTELCOL=/path      use this collector (for example the official contrib distribution)
+#   PROMETHEUS=/path   use this Prometheus
+#   ALERTMANAGER=/path use this Alertmanager
 #   PYTHON=python3.12  the Python to make .venv from
 #   XDG_CACHE_HOME     where builds are kept (default ~/.cache), in fleet-telemetry/
 #
@@ -14,24 +15,20 @@ set -euo pipefail
 
 readonly PURPOSE=${1:-fleet}
 
-readonly COLLECTOR_VERSION=0.161.0
-readonly PROMETHEUS_VERSION=0.316.0 # the Go module's number; the program calls itself 3.16
-readonly ALERTMANAGER_VERSION=0.34.1
 readonly UV_VERSION=0.13.9
 
 readonly ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 readonly CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/fleet-telemetry
 readonly PACKAGES=$ROOT/deploy/system-packages.txt
-readonly COLLECTOR=$ROOT/collector
 readonly VENV=$ROOT/.venv
 PYTHON=${PYTHON:-python3}
 
-say() { printf '%s\n' "$*"; }
-
-fail() {
-    printf '%s\n' "$@" >&2
-    exit 1
-}
+# shellcheck source=deploy/install/progress.sh
+source "$ROOT/deploy/install/progress.sh"
+# shellcheck source=deploy/install/releases.sh
+source "$ROOT/deploy/install/releases.sh"
+# shellcheck source=deploy/install/programs.sh
+source "$ROOT/deploy/install/programs.sh"
 
 # Debian keeps nginx and its like where only root's PATH looks.
 has() { PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null 2>&1; }
@@ -153,129 +150,16 @@ sync_python() {
     printf '%s\n' "$wanted" >"$stamp"
 }
 
-# --- builds ------------------------------------------------------------------------------------------------------------------------
-
-# Runs a command with its output in a log, says every half minute that it is still at work, shows the log's end if it fails.
-logged() {
-    local title=$1 log started=$SECONDS status=0 pid
-    shift
-    log=$(mktemp)
-    say "$title …"
-    "$@" >"$log" 2>&1 9>&- &
-    pid=$!
-    while kill -0 $pid 2>/dev/null; do
-        sleep 0.2
-        if ((SECONDS - started >= 30 * ${beats:-1})); then
-            beats=$((${beats:-1} + 1))
-            say "  still at work after $((SECONDS - started)) s"
-        fi
-    done
-    beats=1
-    wait $pid || status=$?
-    if ((status)); then
-        tail -n 15 "$log" >&2
-        fail "$title failed; the whole output is in $log."
-    fi
-    rm -f "$log"
-}
-
-need_go() {
-    has go || fail "There is no go, which builds $1. Install Go 1.26 or newer, or name a program that you have: $2=/path/to/$1."
-}
-
-go_install() { # directory packages...
-    local directory=$1
-    shift
-    GOBIN=$directory CGO_ENABLED=0 GOFLAGS=-buildvcs=false go install "$@"
-}
-
-# The folder appears under its name only when it is complete, so that an interrupted build leaves nothing half-made behind.
-keep() { # work-directory final-directory
-    rm -rf "$2"
-    mv "$1" "$2"
-}
-
-# Everything the collector is made of, so that a change of it is built anew; its tests and tools are not in it.
-collector_sources() {
-    find "$COLLECTOR" -name '*.go' ! -name '*_test.go' ! -path '*/cmd/*' ! -path '*/storagetest/*' \
-        -o -name go.mod -o -name go.sum -o -name builder.yaml
-}
-
-build_collector() {
-    local key home work
-    key=$(cd "$COLLECTOR" && collector_sources | sort | xargs cat | sha256sum)
-    home=$CACHE/otelcol-$COLLECTOR_VERSION-${key:0:12}
-    if [[ ! -x $home/otelcol ]]; then
-        need_go otelcol OTELCOL
-        say "The collector is built once for this machine: about 3 minutes on 2 cores, then kept in $home."
-        work=$(mktemp -d "$CACHE/tmp.XXXXXX")
-        cp -r "$COLLECTOR" "$work/collector"
-        logged "Building the collector's builder $COLLECTOR_VERSION" \
-            go_install "$work" "go.opentelemetry.io/collector/cmd/builder@v$COLLECTOR_VERSION"
-        logged "Building the collector $COLLECTOR_VERSION" in_directory "$work/collector" ../builder --config=builder.yaml
-        mkdir "$work/keep"
-        mv "$work/collector/build/otelcol" "$work/keep/"
-        keep "$work/keep" "$home"
-        rm -rf "$work"
-    fi
-    ln -sfn "$home/otelcol" "$VENV/bin/otelcol"
-}
-
-in_directory() { (cd "$1" && CGO_ENABLED=0 GOFLAGS=-buildvcs=false "${@:2}"); }
-
-build_prometheus() {
-    local home=$CACHE/prometheus-$PROMETHEUS_VERSION work
-    local module=github.com/prometheus/prometheus/cmd
-    if [[ ! -x $home/prometheus || ! -x $home/promtool ]]; then
-        need_go prometheus PROMETHEUS
-        say "Prometheus is built once for this machine: about 2 minutes on 2 cores, then kept in $home."
-        work=$(mktemp -d "$CACHE/tmp.XXXXXX")
-        logged "Building Prometheus and promtool $PROMETHEUS_VERSION" go_install "$work" -tags remove_all_sd,netgo \
-            "$module/prometheus@v$PROMETHEUS_VERSION" "$module/promtool@v$PROMETHEUS_VERSION"
-        keep "$work" "$home"
-    fi
-    ln -sfn "$home/prometheus" "$VENV/bin/prometheus"
-    ln -sfn "$home/promtool" "$VENV/bin/promtool"
-}
-
-# Any that is there will do, and Debian's is there within seconds; building one takes minutes.
-install_alertmanager() {
-    local name home=$CACHE/alertmanager-$ALERTMANAGER_VERSION
-    for name in alertmanager prometheus-alertmanager; do
-        if has "$name"; then
-            ln -sfn "$(PATH=$PATH:/usr/sbin:/sbin command -v "$name")" "$VENV/bin/alertmanager"
-            return
-        fi
-    done
-    build_alertmanager "$home"
-    ln -sfn "$home/alertmanager" "$VENV/bin/alertmanager"
-}
-
-build_alertmanager() { # directory
-    local work
-    [[ -x $1/alertmanager ]] && return
-    need_go alertmanager ALERTMANAGER
-    say "Alertmanager is built once for this machine: about 2 minutes on 2 cores, then kept in $1."
-    work=$(mktemp -d "$CACHE/tmp.XXXXXX")
-    logged "Building Alertmanager $ALERTMANAGER_VERSION" go_install "$work" -tags netgo \
-        "github.com/prometheus/alertmanager/cmd/alertmanager@v$ALERTMANAGER_VERSION"
-    keep "$work" "$1"
-}
-
-# Says so at once when the program that the user named cannot be used.
-check_named() { # setting path
-    [[ -x $2 ]] || fail "$1=$2 is not a program that can be run. Name one that can, or leave $1 out to have it built."
-}
-
 main() {
     check_python
     install_packages
     mkdir -p "$CACHE"
     exec 9>"$CACHE/.lock"
     flock -n 9 || { say "Another installation is at work; waiting for it …"; flock 9; }
+    rm -rf "$CACHE"/tmp.* # of installations that were interrupted
     sync_python
-    if [[ ${OTELCOL:-} ]]; then check_named OTELCOL "$OTELCOL"; else build_collector; fi
-    if [[ ${PROMETHEUS:-} ]]; then check_named PROMETHEUS "$PROMETHEUS"; else build_prometheus; fi
+    if [[ ${OTELCOL:-} ]]; then check_named OTELCOL "$OTELCOL"; else install_collector; fi
+    if [[ ${PROMETHEUS:-} ]]; then check_named PROMETHEUS "$PROMETHEUS"; else install_prometheus; fi
     if [[ ${ALERTMANAGER:-} ]]; then check_named ALERTMANAGER "$ALERTMANAGER"; else install_alertmanager; fi
     say "Everything the fleet needs is installed."
 }

@@ -32,13 +32,13 @@ find_uv() {
 generate() {
     cp -r "$COLLECTOR" "$WORK/collector"
     GOBIN=$WORK CGO_ENABLED=0 go install "go.opentelemetry.io/collector/cmd/builder@v$VERSION"
-    (cd "$WORK/collector" && "$WORK/builder" --config=builder.yaml --skip-compilation)
+    (cd "$WORK/collector" && "$WORK/builder" --config=builder.yaml --skip-compilation --skip-get-modules)
 }
 
 build() { # machine
     local arch
     arch=$(goarch "$1")
-    (cd "$WORK/collector/build" && CGO_ENABLED=0 GOOS=linux GOARCH=$arch go build -trimpath -buildvcs=false -ldflags='-s -w' -o "$WORK/otelcol-$1" .)
+    (cd "$WORK/collector/otelcol" && CGO_ENABLED=0 GOOS=linux GOARCH=$arch go build -trimpath -buildvcs=false -ldflags='-s -w' -o "$WORK/otelcol-$1" .)
 }
 
 pack() { # machine

@@ -17,6 +17,7 @@ _MODEL = ('model=~"$model"',)
 _USERS = f"sum {promql.by()} ({fact(business.USERS_ACTIVE, 'plan')})"
 _FEW = "Nothing where fewer than 25 were answered within five minutes or the step."
 _LEAST_ANSWERS = 25  # of which one is 4 %, below the red of 5 %
+_LEAST_JUDGED = 40  # of which one error is five times the allowance, below the red of six
 _STEP = "75s"  # four of them are the window: five minutes, as the alert has
 
 
@@ -78,15 +79,20 @@ def _http_now() -> tuple[Panel, ...]:
 
 def _objectives() -> tuple[Panel, ...]:
     wanted, failed = (slo.NO_PROBES,), (slo.NO_PROBES, 'status_code=~"5.."')
-    errors_share = ratio(
+    errors_share = share(
         f"({or_zero(increase(http.REQUESTS, where=failed), increase(http.REQUESTS, where=wanted))})",
         increase(http.REQUESTS, where=wanted),
+        _LEAST_JUDGED,
     )
-    quick = ratio(
+    quick = share(
         promql.within(http.DURATION, slo.FAST_ENOUGH, where=(slo.PLAIN,)),
         promql.observed(http.DURATION, where=(slo.PLAIN,)),
+        _LEAST_JUDGED,
     )
-    burn = "In the time range, without probes{}. At 1 the objective is just kept; above, hold back risky changes."
+    burn = (
+        "In the time range, without probes{}. At 1 the objective is just kept; above, hold back risky changes. Nothing"
+        f" where fewer than {_LEAST_JUDGED} were answered."
+    )
     return (
         number(
             "Allowance for errors, times used",

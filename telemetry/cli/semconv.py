@@ -84,6 +84,7 @@ def _metric(spec: Spec[Any]) -> dict[str, Any]:
         "instrument": _INSTRUMENT[spec.kind],
         "unit": spec.unit or _NO_UNIT,
         "stability": "stable" if spec.documented else "development",
+        "requirement_level": "recommended",
     }
     if spec.label_keys:
         described["attributes"] = [{"ref": name, "requirement_level": "required"} for name in spec.label_keys]

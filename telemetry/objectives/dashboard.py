@@ -115,19 +115,20 @@ def _left(objective: Objective) -> Model:
 
     share = f"{total('bad_rate5m')} / ({total('all_rate5m')} > 0)"
     return _stat(
-        f"{objective.name}: allowance left",
+        "Allowance left",
         f"What is left of the allowance of {objective.window} days, of as many of them as Prometheus keeps. Below 0 "
         "the objective is missed: hold back what is risky until it is kept again.",
         f"1 - {share} / {objective.allowed:.6g}",
         "percentunit",
         {None: _RED, 0: _ORANGE, 0.25: _GREEN},
+        decimals=0,
     )
 
 
 def _now(objective: Objective) -> Model:
     too_fast = min(0.9, FAST.burns[0].factor(objective.window) * objective.allowed)
     return _stat(
-        f"{objective.name}: bad within an hour",
+        "Bad within an hour",
         f"Share of bad events. {objective.allowed:.4%} are allowed.",
         f"{bad_share(objective, '1h')}{_CHOSEN}",
         "percentunit",
@@ -137,11 +138,12 @@ def _now(objective: Objective) -> Model:
 
 def _events(objective: Objective) -> Model:
     return _stat(
-        f"{objective.name}: events within an hour",
+        "Events within an hour",
         f"Good and bad together. Fewer than {objective.least_events} raise no alert.",
         f"{objective.series('events1h')}{_CHOSEN}",
         "short",
         {None: "text"},
+        decimals=0,
     )
 
 
@@ -149,7 +151,7 @@ def _burning(objective: Objective) -> Model:
     shares = {f"{window} · {_WHOSE}": f"{bad_share(objective, window)}{_CHOSEN}" for window in _SHOWN_WINDOWS}
     return {
         "type": "timeseries",
-        "title": f"{objective.name}: share of bad events",
+        "title": "Share of bad events",
         "description": "Within windows of several lengths. Above the line for long, the allowance does not last.",
         "datasource": _SOURCE,
         "targets": _targets(shares),
@@ -175,7 +177,9 @@ def _burning(objective: Objective) -> Model:
     }
 
 
-def _stat(title: str, description: str, query: str, unit: str, steps: Mapping[float | None, str]) -> Model:
+def _stat(
+    title: str, description: str, query: str, unit: str, steps: Mapping[float | None, str], *, decimals: int = 2
+) -> Model:
     return {
         "type": "stat",
         "title": title,
@@ -191,7 +195,7 @@ def _stat(title: str, description: str, query: str, unit: str, steps: Mapping[fl
         "fieldConfig": {
             "defaults": {
                 "unit": unit,
-                "decimals": 0 if unit == "short" else 2,
+                "decimals": decimals,
                 "noValue": "no data",
                 "thresholds": _thresholds(steps),
             },

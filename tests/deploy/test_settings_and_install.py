@@ -15,6 +15,9 @@ from deploy import collector_program
 from deploy.fleet import Fleet, FleetError
 from deploy.settings import ROOT, FleetSettings, SettingsError
 
+TOOLS = {"cmd", "storagetest", "otelcol"}
+LOCKS = ("go.mod", "go.sum")
+
 
 def test_every_wrong_setting_at_once() -> None:
     """One message names each wrong setting, its value and the remedy."""
@@ -63,20 +66,21 @@ def test_other_collector_runs_the_official_configuration(tmp_path: Path) -> None
 
 def test_installation_covers_the_collectors_sources() -> None:
     """Each Go file that is built into the collector is part of what its cached build is named by; tests and tools are not."""
-    script = (ROOT / "deploy" / "install.sh").read_text()
-    function = script[script.index("collector_sources() {") : script.index("build_collector() {")]
-    command = f"COLLECTOR={ROOT / 'collector'}\n{function}\ncollector_sources"
+    command = f"ROOT={ROOT}; source {ROOT / 'deploy/install/programs.sh'}; collector_sources"
     found = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True).stdout.split()
     built = {path for path in (ROOT / "collector").rglob("*.go") if not path.name.endswith("_test.go")}
-    named = {str(path) for path in built if "cmd" not in path.parts and "storagetest" not in path.parts}
-    assert {*named, *(str(ROOT / "collector" / name) for name in ("go.mod", "go.sum", "builder.yaml"))} == set(found)
+    named = {str(path) for path in built if not TOOLS & set(path.parts)}
+    assert {
+        *named,
+        *(str(ROOT / "collector" / name) for name in (*LOCKS, "otelcol/go.mod", "otelcol/go.sum", "builder.yaml")),
+    } == set(found)
 
 
 def test_missing_packages_are_named(tmp_path: Path) -> None:
     """Where nothing can be installed, `make install` says exactly what is missing, and fails."""
     tools = tmp_path / "bin"
     tools.mkdir()
-    for name in ("bash", "id", "dirname", "cat", "mkdir", "comm", "sort", "sha256sum", "uv"):
+    for name in ("bash", "id", "dirname", "cat", "mkdir", "comm", "sort", "sha256sum", "uv", "grep"):
         found = shutil.which(name)
         if found:
             (tools / name).symlink_to(found)

@@ -14,6 +14,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana.boards.__main__ import BOARDS, BOUNDED, FOLDER, render
 from grafana.boards.panels import BLUE, COUNT, NEUTRAL
+from grafana.rules import slo
 from telemetry.shipped import ANCHORED, RUNBOOKS
 from tests.grafana import expressions
 from tests.grafana.expressions import ROOT
@@ -319,7 +320,12 @@ def test_number_and_chart_agree(number: str, chart: str) -> None:
 
 def test_one_error_is_no_emergency() -> None:
     """A share is drawn from so many events on that one bad one is below the panel's red."""
-    for title, least in (("Server errors", 25), ("Failing now", 12)):
+    allowed = 1 - slo.HTTP_AVAILABILITY.good_share
+    for title, least, unit in (
+        ("Server errors", 25, 1),
+        ("Failing now", 12, 1),
+        ("Allowance for errors, times used", 40, allowed),
+    ):
         panel = next(panel for panel in expressions.panels() if panel.title == title)
         assert f">= {least})" in panel.queries[0]
-        assert 1 / least < panel.model["fieldConfig"]["defaults"]["thresholds"]["steps"][-1]["value"]
+        assert 1 / least / unit < panel.model["fieldConfig"]["defaults"]["thresholds"]["steps"][-1]["value"]

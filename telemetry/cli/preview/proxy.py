@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import http.client
 import re
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from telemetry.cli import web
+from telemetry.shipped import Choices
 
 PATIENCE = 30.0
+_OLDER = Choices(prometheus=(2, 0))
 _ASKED = re.compile(r"/api/v1/(query|query_range|series|labels|label/[a-zA-Z_][a-zA-Z0-9_]*/values)")
 
 
@@ -23,9 +26,16 @@ class Upstream:
     url: str
 
     def ask(self, path: str, query: str) -> web.Answer | None:
-        """Its answer, or None for what no dashboard asks: nothing else of the server can be reached this way."""
+        """Its answer, or None for what no dashboard asks: nothing else of the server can be reached this way.
+
+        What a server refuses that knows no anchored windows is asked without them.
+        """
         if not _ASKED.fullmatch(path):
             return None
+        answer, plain = self._answer(path, query), _without_anchors(query)
+        return self._answer(path, plain) if plain and answer.status == http.client.BAD_REQUEST else answer
+
+    def _answer(self, path: str, query: str) -> web.Answer:
         return web.get(f"{self.url.rstrip('/')}{path}?{query}", PATIENCE, accept="application/json")
 
     @property
@@ -33,3 +43,10 @@ class Upstream:
         """Its address for people, without a password."""
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
+
+
+def _without_anchors(query: str) -> str:
+    """The parameters as a Prometheus before 3.16 takes them; empty where they are the same."""
+    asked = parse_qsl(query, keep_blank_values=True)
+    plain = [(name, _OLDER.applied(value)) for name, value in asked]
+    return urlencode(plain) if plain != asked else ""

@@ -74,7 +74,7 @@ def test_conventions_are_whole(semconv: dict[str, Any]) -> None:
     keys = [attribute["key"] for attribute in semconv["attributes"]]
     assert len(keys) == len(set(keys))
     for metric in semconv["metrics"]:
-        assert {"name", "brief", "instrument", "unit", "stability"} <= metric.keys()
+        assert {"name", "brief", "instrument", "unit", "stability", "requirement_level"} <= metric.keys()
         assert metric["instrument"] in {"counter", "histogram", "updowncounter", "gauge"}
         assert {each["ref"] for each in metric.get("attributes", [])} <= set(keys)
 

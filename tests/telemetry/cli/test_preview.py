@@ -17,16 +17,17 @@ from telemetry.cli.preview import site as sites
 from telemetry.cli.preview.dashboards import DashboardError, load
 from telemetry.cli.preview.proxy import Upstream
 from telemetry.cli.preview.server import Server
+from telemetry.shipped import RUNBOOKS
 
 BOARD = {"uid": "mine", "title": "Mine", "panels": []}
 
 
 class _Prometheus(BaseHTTPRequestHandler):
-    """Answers with what it was asked."""
+    """Answers with what it was asked, and knows no anchored windows."""
 
     def do_GET(self) -> None:
         body = json.dumps({"status": "success", "data": self.path}).encode()
-        self.send_response(200)
+        self.send_response(400 if "anchored" in self.path else 200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -146,3 +147,20 @@ def test_missing_library_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     monkeypatch.setitem(sys.modules, "plotly", None)
     assert main(["preview"]) == 2
     assert "pip install 'fleet-telemetry[preview]'" in capsys.readouterr().err
+
+
+def test_older_prometheus_is_asked_plainly(preview: Callable[..., httpx.Response]) -> None:
+    """One that refuses an anchored window gets the query without; what else it refuses stays refused."""
+    counted = preview("/prometheus/api/v1/query", params={"query": "increase(x[1h] anchored)", "time": "5"})
+    assert counted.json()["data"] == "/base/api/v1/query?query=increase%28x%5B1h%5D%29&time=5"
+    assert preview("/prometheus/api/v1/query", params={"query": "anchored("}).status_code == 400
+
+
+def test_links_lead_to_its_own_runbooks(tmp_path: Path) -> None:
+    """Where a dashboard names the default address of runbooks, the preview shows the page itself."""
+    (tmp_path / "mine.json").write_text(json.dumps({**BOARD, "links": [{"url": f"{RUNBOOKS}/CollectorDown.md"}]}))
+    dashboards = load([tmp_path])
+    address = dashboards["mine"].content["links"][0]["url"]
+    page = sites.Site(dashboards, sites.chart_library(), 15).file(address)
+    assert page is not None
+    assert page.read().startswith(b"# CollectorDown")

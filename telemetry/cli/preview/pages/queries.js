@@ -30,12 +30,17 @@ function rangeOf(panel, range) {
   return { from: from - back, to: range.to - back };
 }
 
-function stepOfTarget(panel, target, range, { variables, scrapeInterval }, width) {
-  const least = secondsOf(variables.written(target.interval || panel.interval || "", {}, "raw").replace(">", "")) || scrapeInterval;
+function stepOfTarget(panel, target, range, context, width) {
+  const least = leastStep(target, context) || leastStep(panel, context) || context.scrapeInterval;
   return stepOf(range.to - range.from, panel.maxDataPoints || width, least);
 }
 
-/** Variables that Grafana gives to every query. */
+/** What a target or a panel has as its shortest step, in seconds; 0 where it has none. */
+function leastStep({ interval = "" }, { variables }) {
+  return secondsOf(variables.written(interval, {}, "raw").replace(">", "")) || 0;
+}
+
+/** Variables that Grafana gives to every query; a target's shortest step is a scrape interval to `$__rate_interval`. */
 export function builtIn({ from, to }, step, scrapeInterval) {
   const seconds = Math.round(to - from);
   const rate = Math.max(step + scrapeInterval, 4 * scrapeInterval);
@@ -47,8 +52,10 @@ export function builtIn({ from, to }, step, scrapeInterval) {
   };
 }
 
-async function ask(target, step, range, { variables, scrapeInterval, scoped = {} }) {
-  const expression = variables.written(target.expr, { ...builtIn(range, step, scrapeInterval), ...scoped }, "prometheus");
+async function ask(target, step, range, context) {
+  const { variables, scrapeInterval, scoped = {} } = context;
+  const given = builtIn(range, step, leastStep(target, context) || scrapeInterval);
+  const expression = variables.written(target.expr, { ...given, ...scoped }, "prometheus");
   if (target.instant && !target.range) return api.queryInstant(expression, range.to);
   const [start, end] = [Math.floor(range.from / step) * step, Math.floor(range.to / step) * step];
   return (await api.queryRange(expression, start, end, step)).map((series) => ({ ...series, ...filled(series.values, start, end, step) }));
