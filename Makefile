@@ -54,7 +54,7 @@ logs:  ## follow the logs; NAME=app-1 for one of them
 	@$(FLEET) logs $(NAME)
 
 test: install-tests check test-collector  ## every check and test of a change, under 30 minutes
-	$(PYTHON) -m pytest --numprocesses 2 --no-loadscope-reorder -m "not slow and not accuracy and not chaos and not brokers and not pictures and not postgres"
+	$(PYTHON) -m pytest --numprocesses 2 --no-loadscope-reorder -m "not slow and not accuracy and not chaos and not brokers and not grafana and not pictures and not postgres"
 
 test-collector:  ## the Go tests of the collector's components
 	cd collector && go test ./...
@@ -73,6 +73,9 @@ accuracy-page: install  ## measure every system of the accuracy suite, and write
 
 test-brokers: install  ## Celery on RabbitMQ, of Debian's package rabbitmq-server
 	$(PYTHON) -m pytest -m brokers
+
+test-grafana: install  ## look at the dashboards in a real Grafana; GRAFANA=/opt/grafana/bin/grafana PICTURES=DIRECTORY
+	$(PYTHON) -m pytest -m grafana tests/grafana/real
 
 test-celery-versions: install  ## Celery's tests on each older series that is supported (10 minutes)
 	@set -e; for pins in tests/telemetry/celery/versions/*.txt; do \

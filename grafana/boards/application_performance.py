@@ -6,7 +6,7 @@ from app.catalogue import business, storage
 from grafana.boards import promql
 from grafana.boards.board import Board, Row
 from grafana.boards.firing import firing
-from grafana.boards.panels import COUNT, GREY, ORANGE, RED, Panel, bars, line, number
+from grafana.boards.panels import COUNT, GREY, ORANGE, PER_SECOND, RED, Panel, bars, line, number
 from grafana.boards.promql import RATE, fact, happened, increase, level, or_none, or_zero, quantile, rate, ratio, share
 from grafana.boards.variables import choice
 from grafana.rules import slo
@@ -150,6 +150,7 @@ def _http() -> tuple[Panel, ...]:
             "reqps",
             "Where the traffic goes. `unmatched` are paths the application does not have.",
             {"{{method}} {{endpoint}} · {{environment}}": rate(http.REQUESTS, "method", "endpoint", where=_ENDPOINT)},
+            calcs=("lastNotNull",),  # names are long
             width=12,
             height=11,
         ),
@@ -214,7 +215,7 @@ def _database() -> tuple[Panel, ...]:
         ),
         line(
             "Queries",
-            "count:queries/s",
+            PER_SECOND,
             "Statements a second by table. Growing faster than requests: a loop asks row by row.",
             {"{{operation}} {{table}} · {{environment}}": promql.count(database.QUERY_DURATION, "operation", "table")},
         ),
@@ -238,7 +239,7 @@ def _errors() -> tuple[Panel, ...]:
         ),
         line(
             "Errors by component",
-            "count:errors/s",
+            PER_SECOND,
             "llm: the vendor; database, redis, storage: what we run; http: our own code or bad input.",
             {"{{component}} · {{environment}}": rate(errors.ERRORS, "component")},
         ),
@@ -324,7 +325,7 @@ def _storage() -> tuple[Panel, ...]:
         ),
         line(
             "Storage operations",
-            "count:operations/s",
+            PER_SECOND,
             "Successful operations by kind and bucket; failures are among the errors of component `storage`.",
             {"{{operation}} {{bucket}} · {{environment}}": rate(storage.OPERATIONS, "operation", "bucket")},
             width=24,
@@ -430,7 +431,7 @@ def _cost() -> tuple[Panel, ...]:
         ),
         line(
             "LLM tokens by type",
-            "count:tokens/s",
+            PER_SECOND,
             "prompt is uncached input, cached is cheaper input, completion is output; none: what is billed otherwise.",
             {"{{type}} · {{environment}}": or_none(rate(llm.TOKENS, "type", where=_MODEL), "type", _ASKED)},
             stacked=True,

@@ -7,7 +7,7 @@ from typing import Any
 from grafana.boards import promql
 from grafana.boards.board import Board, Row
 from grafana.boards.firing import firing
-from grafana.boards.panels import COUNT, GREEN, ORANGE, RED, Panel, bars, line, number
+from grafana.boards.panels import COUNT, GREEN, ORANGE, PER_SECOND, RED, Panel, bars, line, number
 from grafana.boards.promql import RATE, fact, happened, increase, level, or_none, or_zero, quantile, rate, ratio, share
 from grafana.boards.variables import choice
 from telemetry.catalogue import CounterSpec, celery
@@ -137,7 +137,7 @@ def _queues() -> tuple[Panel, ...]:
             COUNT,
             "Processes that were killed or crashed in the time range. SIGKILL: out of memory, as a rule.",
             {
-                "{{ended_by}}: {{hostname}} · {{environment}}": or_none(
+                "{{ended_by}} {{hostname}} · {{environment}}": or_none(
                     increase(celery.LOST, "hostname", "ended_by"),
                     "ended_by",
                     f"sum {promql.by()} ({fact(celery.ACTIVE_WORKERS, 'hostname')})",
@@ -165,13 +165,13 @@ def _tasks() -> tuple[Panel, ...]:
     return (
         line(
             "Tasks submitted by queue",
-            "count:tasks/s",
+            PER_SECOND,
             "Tasks published a second, retries not counted. A fall to 0 with traffic at the door: publishing fails.",
             {"{{queue}} · {{environment}}": rate(celery.SUBMITTED, "queue", where=_QUEUE)},
         ),
         line(
             "Tasks completed and failed",
-            "count:tasks/s",
+            PER_SECOND,
             "How tasks end, a second. Completed below submitted for long: the queues grow.",
             {
                 "completed {{queue}} · {{environment}}": rate(celery.COMPLETED, "queue", where=_QUEUE),
@@ -191,7 +191,7 @@ def _tasks() -> tuple[Panel, ...]:
         ),
         line(
             "Retries by queue",
-            "count:tasks/s",
+            PER_SECOND,
             "Attempts that asked for another one. Many: a dependency is slow or refuses; look at LLM errors first.",
             {
                 "{{queue}} · {{environment}}": or_zero(
@@ -204,7 +204,7 @@ def _tasks() -> tuple[Panel, ...]:
             COUNT,
             "What tasks failed with in the time range, all queues. The longest bar is where to begin.",
             {
-                "{{exception}}: {{task_name}} · {{environment}}": or_none(
+                "{{exception}} {{task_name}} · {{environment}}": or_none(
                     increase(celery.EXCEPTIONS, "task_name", "exception"), "exception", rate(celery.COMPLETED)
                 )
             },
@@ -214,7 +214,7 @@ def _tasks() -> tuple[Panel, ...]:
         ),
         line(
             "Tasks without an outcome",
-            "count:tasks/s",
+            PER_SECOND,
             "Revoked, expired, terminated, ignored or rejected tasks. Expired ones waited too long: add workers.",
             {
                 "{{queue}} · {{environment}}": or_zero(

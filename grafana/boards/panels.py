@@ -22,10 +22,20 @@ P = TypeVar("P", timeseries.Panel, stat.Panel, bargauge.Panel)
 GREEN, ORANGE, RED, BLUE, GREY = "green", "orange", "red", "blue", "gray"
 NEUTRAL = "text"  # the colour of writing: neither good nor bad
 COUNT = "locale"  # 128,354
+PER_SECOND = "count:/s"  # short, so that a legend has room for names
 NOTHING = "\N{EN DASH}"
-_LEAST_AXIS = {COUNT: 1, "reqps": 0.1, "mps": 0.1, "percentunit": 0.1, "currencyUSD": 0.01, "bytes": 1024, "binBps": 1}
+_LEAST_AXIS = {
+    COUNT: 1,
+    PER_SECOND: 0.1,
+    "reqps": 0.1,
+    "mps": 0.1,
+    "percentunit": 0.1,
+    "currencyUSD": 0.01,
+    "bytes": 1024,
+    "binBps": 1,
+}
 _POINTS = 300  # of each panel: a number and a chart of one name then use windows of one length
-_BAR = 40  # pixels, from which on Grafana writes the name above the bar, where it is not cut
+_BAR = 50  # pixels, from which on Grafana writes the name above the bar, where it is not cut
 
 
 @dataclass(frozen=True)
@@ -70,6 +80,7 @@ def line(
     colours: Mapping[str, str] | None = None,
     units: Mapping[str, str] | None = None,
     up_to: float = 0,
+    calcs: Sequence[str] = ("lastNotNull", "max"),
     step: str = "",
     width: int = 8,
     height: int = 9,
@@ -87,6 +98,7 @@ def line(
         colours: Colour by a query's letter, for series that mean the same whatever else is drawn.
         units: Unit by a query's letter, of what is measured otherwise; it has an axis of its own.
         up_to: What the axis shows at least; by default what a 0 throughout is well seen below.
+        calcs: What the legend says of each series.
         step: The shortest between two points; four of them are the shortest ``$__rate_interval``.
         width: Of 24 columns.
         height: Of 38 pixels each.
@@ -102,11 +114,18 @@ def line(
     for letter, colour in (colours or {}).items():
         panel.override_by_query(letter, [_property("color", {"mode": "fixed", "fixedColor": colour})])
     for letter, other in (units or {}).items():
-        panel.override_by_query(letter, [_property("unit", other), _property("custom.axisPlacement", "right")])
+        panel.override_by_query(
+            letter,
+            [
+                _property("unit", other),
+                _property("custom.axisPlacement", "right"),
+                _property("custom.axisSoftMax", _axis(other)),
+            ],
+        )
     least = up_to or _axis(unit)
     if least:
         panel.axis_soft_max(least)
-    return Panel(panel.legend(_legend()).tooltip(_tooltip()).min(0), width, height)
+    return Panel(panel.legend(_legend(calcs)).tooltip(_tooltip()).min(0), width, height)
 
 
 def number(
@@ -161,7 +180,8 @@ def bars(
     for query in _asked({legend: f"sort_desc({expression})" for legend, expression in queries.items()}):
         panel.with_target(query.instant())
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"])).display_name("${__series.name}")
-    panel.orientation(look.VizOrientation.HORIZONTAL).display_mode(look.BarGaugeDisplayMode.GRADIENT)
+    panel.orientation(look.VizOrientation.HORIZONTAL).display_mode(look.BarGaugeDisplayMode.BASIC)
+    panel.text(common.VizTextDisplayOptions().title_size(14).value_size(20))  # not as large as a lone bar lets it be
     return Panel(panel.min(0).min_viz_height(_BAR), width, 9)
 
 
@@ -175,6 +195,8 @@ def _described(panel: P, title: str, unit: str, advice: str, judged: Look) -> P:
     panel.title(title).unit(unit).description(advice).datasource(SOURCE).no_value(NOTHING).max_data_points(_POINTS)
     if unit == COUNT and not isinstance(panel, timeseries.Panel):
         panel.decimals(0)  # an axis from 0 to 1 would say 0, 0, 1, 1
+    if unit == "none":
+        panel.decimals(2)
     colours = [model.Threshold(value=None, color=judged.base), *_thresholds(judged.steps)]
     panel.thresholds(build.ThresholdsConfig().mode(model.ThresholdsMode.ABSOLUTE).steps(colours))
     if not isinstance(panel, timeseries.Panel):
@@ -205,12 +227,12 @@ def _property(name: str, value: object) -> model.DynamicConfigValue:
 
 def _axis(unit: str) -> float:
     """What an axis of a unit reaches at least: Grafana takes 100 for a 0 throughout."""
-    return 0.1 if unit.startswith("count:") else _LEAST_AXIS.get(unit, 0)
+    return _LEAST_AXIS.get(unit, 0)
 
 
-def _legend() -> common.VizLegendOptions:
+def _legend(calcs: Sequence[str]) -> common.VizLegendOptions:
     """A table, the largest value of now on top: what does not fit is the least."""
-    table = common.VizLegendOptions().display_mode(look.LegendDisplayMode.TABLE).calcs(["lastNotNull", "max"])
+    table = common.VizLegendOptions().display_mode(look.LegendDisplayMode.TABLE).calcs(list(calcs))
     return table.show_legend(True).placement(look.LegendPlacement.BOTTOM).sort_by("Last *").sort_desc(True)
 
 

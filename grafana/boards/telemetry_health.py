@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from grafana.boards.board import Board, Row
 from grafana.boards.firing import firing, firing_by_name
-from grafana.boards.panels import COUNT, GREEN, ORANGE, RED, Panel, bars, line, number
+from grafana.boards.panels import COUNT, GREEN, ORANGE, PER_SECOND, RED, Panel, bars, line, number
 from grafana.boards.promql import by, happened, increase, or_none, rate, select
 from telemetry.catalogue import CounterSpec, celery, http, llm, telemetry
 from telemetry.catalogue.telemetry import MetricLabels
@@ -107,7 +107,7 @@ def _collector() -> tuple[Panel, ...]:
     return (
         line(
             "Points taken and refused",
-            "count:points/s",
+            PER_SECOND,
             "Refused points come again, failed ones are lost. Refused for long: raise OTELCOL_MEMORY_MIB.",
             {
                 f"{fate} · {{{{instance}}}}": "sum by (instance) "
@@ -131,7 +131,7 @@ def _collector() -> tuple[Panel, ...]:
         ),
         line(
             "Points refused for good, by reason",
-            "count:points/s",
+            PER_SECOND,
             "Lost counts. What a reason means, and what to do, is on the alert's page.",
             {
                 "{{error}}{{reason}} · {{instance}}": _or_none(
@@ -144,7 +144,7 @@ def _collector() -> tuple[Panel, ...]:
         ),
         line(
             "Points folded into `other`, by metric",
-            "count:points/s",
+            PER_SECOND,
             "Points beyond their metric's budget of series: the sum is right, the labels are lost. Bound the label.",
             {
                 "{{metric}} · {{instance}}": _or_none(
@@ -163,11 +163,11 @@ def _collector() -> tuple[Panel, ...]:
                 "(rate(fleet_totals_failed_commits_total[$__rate_interval]))",
             },
             alerts=("CollectorCannotStore",),
-            units={"B": "count:commits/s"},
+            units={"B": PER_SECOND},
         ),
         line(
             "Exports that came again, or never",
-            "count:exports/s",
+            PER_SECOND,
             "Those that came again are counted once: answers get lost. Those that never came are lost counts.",
             {
                 "again · {{instance}}": "sum by (instance) "
@@ -204,7 +204,7 @@ def _senders() -> tuple[Panel, ...]:
     return (
         line(
             "Exports repeated without an answer",
-            "count:exports/s",
+            PER_SECOND,
             "The durable collector counts each once. More than a few: the collector or the network is overloaded.",
             {"{{environment}}": rate(telemetry.UNANSWERED_EXPORTS)},
             alerts=("UnansweredExports",),

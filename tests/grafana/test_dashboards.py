@@ -276,7 +276,7 @@ def test_bars_are_a_list_by_size(panel: expressions.Panel) -> None:
     assert all(re.match(r"(?s)sort_desc\(.+\)$", query) for query in panel.queries)
     assert all(re.search(r"> 0|topk|ALERTS", query) for query in panel.queries)
     assert panel.model["fieldConfig"]["defaults"]["displayName"] == "${__series.name}"
-    assert panel.model["options"]["minVizHeight"] == 40  # from which on Grafana writes the name above the bar
+    assert panel.model["options"]["minVizHeight"] == 50  # from which on Grafana writes the name above the bar
     assert panel.model["options"]["maxVizHeight"] < 80
 
 

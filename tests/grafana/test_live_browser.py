@@ -133,9 +133,8 @@ def _numbers(looked: Looked, title: str) -> dict[str, str]:
 
 def _whole(text: str) -> int:
     """A number as a person reads it; a fraction is none of these."""
-    found = re.fullmatch(r"(\d+)(?:[  ]?[A-Za-z/]+)?", text.strip())
-    assert found, f"{text!r} is no whole number"
-    return int(found[1])
+    assert re.fullmatch(r"\d{1,3}(,\d{3})*|\d+", text.strip()), f"{text!r} is no whole number"
+    return int(text.replace(",", ""))
 
 
 def _sum(looked: Looked, title: str, starts: str = "") -> int:

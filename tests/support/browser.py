@@ -19,6 +19,7 @@ _FLAGS = (
 ).split()
 _CUT_OFF = (Path(__file__).parent / "cut_off.js").read_text()
 HEIGHT = 900
+_PATIENCE = 90_000  # milliseconds; a busy machine draws slowly
 
 
 @contextmanager
@@ -71,6 +72,7 @@ def looking(browser: Browser, url: str, width: int = 1280, **context: Any) -> It
         context: More settings of the session, such as credentials.
     """
     session = browser.new_context(viewport={"width": width, "height": HEIGHT}, **context)
+    session.set_default_timeout(_PATIENCE)
     page = session.new_page()
     looked = Looked(page)
     page.on("console", lambda message: message.type == "error" and looked.complaints.append(message.text))

@@ -50,22 +50,14 @@ def load(paths: Iterable[Path] = ()) -> dict[str, Dashboard]:
     Raises:
         DashboardError: If one cannot be read, or none is found.
     """
-    found = [_read(file) for file in _files(paths)] or list(map(_with_runbooks, _own()))
+    found = [_read(file) for file in _files(paths)] or list(map(_read, _own()))
     if not found:
         raise DashboardError("there is no dashboard: --dashboards takes files and directories of Grafana's JSON")
     return {dashboard.uid: dashboard for dashboard in found}
 
 
-def _own() -> Iterator[Dashboard]:
-    return (_read(file) for name, file in shipped().items() if name.startswith("grafana/dashboards/"))
-
-
-def _with_runbooks(dashboard: Dashboard) -> Dashboard:
-    """Its links lead to the runbooks that come with it, which are shown beside it."""
-    for variable in dashboard.content["templating"]["list"]:
-        if variable["name"] == "VAR_RUNBOOKS":
-            variable["query"] = "docs/runbooks"
-    return dashboard
+def _own() -> Iterator[Path]:
+    return (file for name, file in shipped().items() if name.startswith("grafana/dashboards/"))
 
 
 def _files(paths: Iterable[Path]) -> Iterator[Path]:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import gzip
 import ipaddress
+from collections.abc import Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 from telemetry.cli.preview.proxy import Upstream
-from telemetry.cli.preview.site import Site
+from telemetry.cli.preview.site import File, Site
 
 _PROXY = "/prometheus"
-_LONG = 4096  # bytes from which on an answer is compressed
 _HEADERS = {
     # Scripts are ours alone, whatever a label's value or a dashboard contains; the chart library writes styles.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
@@ -76,9 +75,20 @@ class _Handler(BaseHTTPRequestHandler):
         elif address.path.startswith(f"{_PROXY}/"):
             self._pass_on(address.path.removeprefix(_PROXY), address.query)
         elif (file := self.site.file(address.path)) is not None:
-            self._answer(HTTPStatus.OK, file.media_type, file.read())
+            self._show(file)
         else:
             self._answer(HTTPStatus.NOT_FOUND, "text/plain", b"There is no such page.")
+
+    def _show(self, file: File) -> None:
+        kept = {"Cache-Control": "max-age=86400"} if file.is_kept else {}
+        if self._takes_packed():
+            packed = {"Content-Encoding": "gzip"}
+            self._answer(HTTPStatus.OK, file.media_type, file.packed, {**kept, **packed})
+        else:
+            self._answer(HTTPStatus.OK, file.media_type, file.read(), kept)
+
+    def _takes_packed(self) -> bool:
+        return "gzip" in self.headers.get("Accept-Encoding", "")
 
     def _pass_on(self, path: str, query: str) -> None:
         answer = self.upstream.ask(path, query)
@@ -89,17 +99,14 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._answer(HTTPStatus(answer.status), "application/json", answer.body)
 
-    def _answer(self, status: HTTPStatus, media_type: str, body: bytes) -> None:
-        is_packed = len(body) > _LONG and "gzip" in self.headers.get("Accept-Encoding", "")
-        content = gzip.compress(body, 1) if is_packed else body
-        packed = {"Content-Encoding": "gzip"} if is_packed else {}
+    def _answer(self, status: HTTPStatus, media_type: str, body: bytes, more: Mapping[str, str] = {}) -> None:
         self.send_response(status)
-        headers = {"Content-Type": media_type, "Content-Length": str(len(content)), **packed, **_HEADERS}
+        headers = {"Content-Type": media_type, "Content-Length": str(len(body)), **_HEADERS, **more}
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
         with contextlib.suppress(OSError):
-            self.wfile.write(content)
+            self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         """Say nothing of each request."""

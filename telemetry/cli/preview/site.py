@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import mimetypes
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +30,24 @@ def chart_library() -> Path:
     return Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 
 
-@dataclass(frozen=True)
+@dataclass
 class File:
     """What an address answers.
 
     Attributes:
         media_type: Of the content.
         read: Gives the content.
+        is_kept: Whether a browser need not ask again for a day.
     """
 
     media_type: str
     read: Callable[[], bytes]
+    is_kept: bool = False
+
+    @cached_property
+    def packed(self) -> bytes:
+        """The content, compressed; what does not change while the preview runs is compressed once."""
+        return gzip.compress(self.read(), 1)
 
 
 class Site:
@@ -55,7 +64,7 @@ class Site:
         summaries = [dashboard.summary() for dashboard in dashboards.values()]
         self._files = {
             "/": page,
-            "/plotly.min.js": _of(charts),
+            "/plotly.min.js": replace(_of(charts), is_kept=True),
             "/api/site": _json({"dashboards": summaries, "scrapeInterval": scrape_interval}),
             **{f"/assets/{file.relative_to(_PAGES)}": _of(file) for file in _PAGES.rglob("*.*")},
             **{f"/d/{uid}": page for uid in dashboards},
