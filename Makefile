@@ -54,7 +54,7 @@ logs:  ## follow the logs; NAME=app-1 for one of them
 	@$(FLEET) logs $(NAME)
 
 test: install-tests check test-collector  ## every check and test of a change, under 30 minutes
-	$(PYTHON) -m pytest --numprocesses 2 --no-loadscope-reorder -m "not slow and not accuracy and not chaos and not brokers and not grafana and not postgres"
+	$(PYTHON) -m pytest --numprocesses 2 --no-loadscope-reorder -m "not slow and not accuracy and not chaos and not brokers and not grafana and not pictures and not postgres"
 
 test-collector:  ## the Go tests of the collector's components
 	cd collector && go test ./...
@@ -103,6 +103,9 @@ test-newest: install  ## the hooks on the newest published versions of all they 
 	@$(APART) .fleet/newest/bin/python -m telemetry check; broken=$$?; \
 	$(APART) .fleet/newest/bin/python -m pytest -m "$(HOOKS)" $(TESTS_OF_HOOKS) && exit $$broken
 
+pictures: install-tests  ## take the pictures of the documentation, to be looked at (10 minutes)
+	$(PYTHON) -m pytest -m pictures tests/pictures
+
 celery-page: install  ## measure what becomes of tasks, and write the table of docs/celery.md
 	CELERY_ROWS=docs/celery $(PYTHON) -m pytest tests/telemetry/celery/test_outcomes.py
 	$(PYTHON) -m docs.generate
@@ -135,6 +138,7 @@ check: install  ## format, lint, types, import rules, generated files, configura
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	$(PYTHON) -m docs.generate --check
+	$(PYTHON) -m docs.pictures
 	$(PYTHON) -m grafana.boards --check
 	$(PYTHON) -m grafana.rules --check
 	$(or $(OTELCOL),.venv/bin/otelcol) validate --config otel-collector.yaml
