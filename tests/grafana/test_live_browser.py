@@ -22,6 +22,7 @@ from tests.grafana.live import PLANS, WINDOW_SECONDS, Prometheus
 from tests.support.browser import Looked, chromium, looking
 
 WIDTHS = (1280, 1600)
+FEW = 4  # panels that say nothing of a young fleet with little traffic
 CELERY, APPLICATION, HEALTH = "celery-monitoring", "application-performance", "telemetry-health"
 
 
@@ -110,6 +111,22 @@ def test_prometheus_pages_draw(browser: Browser, fleet: Fleet) -> None:
         assert looked.complaints == []
 
 
+def _pattern(expression: str) -> str:
+    """What matches an expression with its variables written."""
+    return ".*".join(map(re.escape, re.split(r"\$\{?\w+\}?", expression)))
+
+
+def _was_answered_with_nothing(looked: Looked, panel: expressions.Panel) -> bool:
+    """Whether Prometheus had nothing for what the page asked for a panel, whatever the page wrote for its variables."""
+    answers = [
+        body
+        for target in panel.model["targets"]
+        for is_instant, asked, body in looked.answers
+        if is_instant == bool(target.get("instant")) and re.fullmatch(_pattern(target["expr"]), asked, re.DOTALL)
+    ]
+    return bool(answers) and all('"result":[]' in body for body in answers)
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("board", expressions.dashboards())
 def test_dashboard_is_drawn(browser: Browser, fleet: Fleet, prometheus: Prometheus, board: str, width: int) -> None:
@@ -119,8 +136,10 @@ def test_dashboard_is_drawn(browser: Browser, fleet: Fleet, prometheus: Promethe
         states = {panel.get_attribute("data-title"): panel.get_attribute("data-state") for panel in panels}
         expected = {panel.title: panel for panel in expressions.panels() if panel.board == board}
         assert set(states) == set(expected)
-        empty = {title for title, panel in expected.items() if not any(prometheus.panel(panel))}
-        assert {title for title, state in states.items() if state != "drawn"} == empty
+        assert set(states.values()) <= {"drawn", "empty"}
+        empty = {title for title, state in states.items() if state == "empty"}
+        assert [title for title in empty if not _was_answered_with_nothing(looked, expected[title])] == []
+        assert len(empty) <= FEW
         assert (looked.cut_off(".panel"), looked.cut_off("#bar"), looked.complaints) == ([], [], [])
 
 

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Request, sync_playwright
 
 _PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 # Without the background's own requests: nothing but the page under test is asked for.
@@ -42,10 +43,12 @@ class Looked:
     Attributes:
         page: The page.
         complaints: Errors of its console, its scripts and its requests.
+        answers: Each query that it asked Prometheus: whether of one moment, its text, the answer's text.
     """
 
     page: Page
     complaints: list[str] = field(default_factory=list)
+    answers: list[tuple[bool, str, str]] = field(default_factory=list)
 
     def cut_off(self, within: str) -> list[str]:
         """Texts below these elements of which a part cannot be seen."""
@@ -59,6 +62,14 @@ class Looked:
     def texts(self, selector: str) -> list[str]:
         """Texts of these elements."""
         return [text.strip() for text in self.page.locator(selector).all_inner_texts()]
+
+
+def _note(looked: Looked, request: Request) -> None:
+    address = urlsplit(request.url)
+    query = parse_qs(address.query).get("query")
+    answer = request.response() if query else None
+    if query and answer:
+        looked.answers.append((address.path.endswith("/query"), query[0], answer.text()))
 
 
 @contextmanager
@@ -77,6 +88,7 @@ def looking(browser: Browser, url: str, width: int = 1280, **context: Any) -> It
     looked = Looked(page)
     page.on("console", lambda message: message.type == "error" and looked.complaints.append(message.text))
     page.on("pageerror", lambda error: looked.complaints.append(str(error)))
+    page.on("requestfinished", lambda request: _note(looked, request))
     page.on("requestfailed", lambda request: looked.complaints.append(f"{request.url}: {request.failure}"))
     try:
         page.goto(url)
