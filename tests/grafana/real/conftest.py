@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,12 @@ from playwright.sync_api import Browser
 from deploy import grafana
 from deploy.fleet import Fleet
 from deploy.settings import FleetSettings
+from support.waiting import eventually
+from tests.grafana.live import Prometheus
 from tests.grafana.real.server import Server, running
 from tests.support.browser import chromium
+
+STEP_SECONDS = 15  # the scrape interval of the provisioned data source, the shortest step
 
 
 @pytest.fixture(scope="package")
@@ -31,6 +36,16 @@ def server(found: grafana.Grafana, fleet: Fleet) -> Iterator[Server]:
     """Grafana with the provisioned data source and dashboards."""
     with running(found, fleet.settings) as started:
         yield started
+
+
+@pytest.fixture(scope="package")
+def prometheus(server: Server, prometheus: Prometheus) -> Prometheus:
+    """The fleet's, as of a moment when Grafana, which asks in whole steps, has two of them behind it."""
+    assert prometheus.at is not None
+    later = replace(prometheus, at=prometheus.at + 2 * STEP_SECONDS)
+    scraped = f"max(timestamp(up)) > {later.at}"
+    assert eventually(lambda: Prometheus(prometheus.url).query(scraped), 60)
+    return later
 
 
 @pytest.fixture(scope="package")
