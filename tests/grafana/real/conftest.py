@@ -18,7 +18,7 @@ from tests.grafana.live import Prometheus
 from tests.grafana.real.server import Server, running
 from tests.support.browser import chromium
 
-STEP_SECONDS = 15  # the scrape interval of the provisioned data source, the shortest step
+STEP_SECONDS = 75  # the longest of the dashboards
 
 
 @pytest.fixture(scope="package")
@@ -40,11 +40,11 @@ def server(found: grafana.Grafana, fleet: Fleet) -> Iterator[Server]:
 
 @pytest.fixture(scope="package")
 def prometheus(server: Server, prometheus: Prometheus) -> Prometheus:
-    """The fleet's, as of a moment when Grafana, which asks in whole steps, has two of them behind it."""
+    """The fleet's, as of a moment when Grafana, which asks in whole steps, has one behind it in which all was done."""
     assert prometheus.at is not None
-    later = replace(prometheus, at=prometheus.at + 2 * STEP_SECONDS)
+    later = replace(prometheus, at=prometheus.at + STEP_SECONDS)
     scraped = f"max(timestamp(up)) > {later.at}"
-    assert eventually(lambda: Prometheus(prometheus.url).query(scraped), 60)
+    assert eventually(lambda: Prometheus(prometheus.url).query(scraped), 2 * STEP_SECONDS)
     return later
 
 
