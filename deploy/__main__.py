@@ -142,8 +142,12 @@ def _demo(fleet: Fleet, seconds: int, seed: int) -> int:
     _await_exports(fleet)
     reported = _report(fleet)
     print(f"\nOpen {fleet.settings.url('NGINX_PORT', '/')} in a browser: dashboards, API, state of each part.")
-    print("The fleet stays up; `make down` stops it.")
+    print(f"The fleet takes {_memory(fleet)} of memory; it stays up until `make down`.")
     return failed or reported
+
+
+def _memory(fleet: Fleet) -> str:
+    return f"{sum(row.memory_mib for row in fleet.status()) / 1024:.1f} GiB"
 
 
 def _await_exports(fleet: Fleet) -> None:

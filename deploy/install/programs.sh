@@ -11,6 +11,8 @@ readonly BUILDER_PACKAGES=228 COLLECTOR_PACKAGES=1290 PROMETHEUS_PACKAGES=1083 A
 # The same for all of them: what two programs have in common is then compiled once.
 readonly GO_FLAGS='-buildvcs=false -trimpath'
 
+readonly DISK_OF_GO='up to 4 GB of disk in the caches of Go for both programs'
+
 need_go() {
     has go || fail "There is no go, which builds $1. Install Go 1.26 or newer, or name a program that you have: $2=/path/to/$1."
 }
@@ -67,7 +69,7 @@ install_collector() {
 build_collector() { # directory
     local work
     need_go otelcol OTELCOL
-    say "The collector is built once for this machine: about 3 minutes on 2 cores, then kept in $1."
+    say "The collector is built once for this machine: about 3 minutes on 2 cores, $DISK_OF_GO, then kept in $1."
     work=$(work_directory)
     cp -r "$COLLECTOR" "$work/collector"
     STEPS=$BUILDER_PACKAGES logged "Building the collector's builder $COLLECTOR_VERSION" \
@@ -110,7 +112,7 @@ prometheus_on_path() {
 build_prometheus() { # directory kept-as
     local module=github.com/prometheus/prometheus/cmd
     need_go prometheus PROMETHEUS
-    say "Prometheus is built once for this machine: about 2 minutes on 2 cores, then kept in $2."
+    say "Prometheus is built once for this machine: about 2 minutes on 2 cores, $DISK_OF_GO, then kept in $2."
     STEPS=$PROMETHEUS_PACKAGES logged "Building Prometheus and promtool $PROMETHEUS_VERSION" \
         go_install "$1" -tags remove_all_sd,netgo \
         "$module/prometheus@v$PROMETHEUS_VERSION" "$module/promtool@v$PROMETHEUS_VERSION"
