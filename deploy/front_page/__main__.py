@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import threading
 import time
 from functools import cached_property
@@ -23,6 +24,7 @@ _FILES = {
     "/_front/style.css": ("style.css", "text/css"),
 }
 _LINKS_KEEP = 30.0  # seconds
+_LINKS_RETRY = 5.0  # while one does not open; a program that was built without pages never does
 
 
 class Front:
@@ -37,7 +39,7 @@ class Front:
         self._manager = Manager(FleetSettings(fleet_dir=fleet_dir))
         self._links = links
         self._lock = threading.Lock()
-        self._asked = 0.0
+        self._asked = -math.inf
         self._opens: list[dict[str, Any]] = []
 
     def state(self) -> dict[str, Any]:
@@ -59,7 +61,8 @@ class Front:
         from deploy.front_page.links import Link, shown
 
         with self._lock:
-            if time.monotonic() - self._asked > _LINKS_KEEP or not all(link["opens"] for link in self._opens):
+            keep = _LINKS_KEEP if all(link["opens"] for link in self._opens) else _LINKS_RETRY
+            if time.monotonic() - self._asked > keep:
                 self._opens = shown([Link(**link) for link in self._said["links"]])
                 self._asked = time.monotonic()
             return self._opens

@@ -20,7 +20,7 @@ from tests.adopt.running import started
 from tests.simulated_llm.conftest import KEY, RunningVendor
 from tests.support.prometheus import Prometheus
 from tests.telemetry.celery.fleet import Broker
-from tests.telemetry.cli.conftest import has_scraped, jobs
+from tests.telemetry.cli.conftest import scraping
 
 PATIENT = ("--import-seconds", "60")  # a machine that is busy with other tests
 SERVED = {
@@ -33,12 +33,8 @@ SERVED = {
 @pytest.fixture(scope="module")
 def prometheus(shared: Collector, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """One that scrapes the collector as it should."""
-    running = Prometheus([], tmp_path_factory.mktemp("prometheus"), 0.2, jobs(shared))
-    try:
-        assert eventually(lambda: has_scraped(running.url, 3))
+    with scraping(shared, tmp_path_factory.mktemp("prometheus")) as running:
         yield running
-    finally:
-        running.stop()
 
 
 def findings(

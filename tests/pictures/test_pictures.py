@@ -52,10 +52,22 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         alert_speed=60,
     )
     with running_fleet(settings, FLEET_ENVIRONMENT) as started:
-        command = [PYTHON, "-m", "deploy.traffic", "--base-url", settings.url("NGINX_PORT")]
-        command += ["--seconds", str(SECONDS_OF_TRAFFIC)]
-        subprocess.run(command, cwd=ROOT, env=started.environment(), check=True, stdout=subprocess.DEVNULL)
+        assert _traffic(started, SECONDS_OF_TRAFFIC).wait() == 0
         yield started
+
+
+def _traffic(fleet: Fleet, seconds: int) -> subprocess.Popen[bytes]:
+    """Chat traffic through the front door for so long."""
+    command = [
+        PYTHON,
+        "-m",
+        "deploy.traffic",
+        "--base-url",
+        fleet.settings.url("NGINX_PORT"),
+        "--seconds",
+        str(seconds),
+    ]
+    return subprocess.Popen(command, cwd=ROOT, env=fleet.environment(), stdout=subprocess.DEVNULL)
 
 
 @pytest.fixture(scope="module")
@@ -90,10 +102,9 @@ def test_front_page(browser: Browser, fleet: Fleet) -> None:
 
 def test_watch(fleet: Fleet) -> None:
     """A moment of `fleet-telemetry watch` in a terminal of 80 by 24."""
-    traffic = [PYTHON, "-m", "deploy.traffic", "--base-url", fleet.settings.url("NGINX_PORT"), "--seconds", "30"]
     command = [sys.executable, "-m", "telemetry", "watch", "--once", "--interval", "10"]
     command += ["--prometheus", fleet.settings.url("PROMETHEUS_PORT")]
-    with subprocess.Popen(traffic, cwd=ROOT, env=fleet.environment(), stdout=subprocess.DEVNULL):
+    with _traffic(fleet, 30):
         shown = subprocess.run(command, env={**os.environ, **TERMINAL}, capture_output=True, text=True, check=True)
     console = Console(record=True, width=80, file=io.StringIO())
     console.print(Text.from_ansi(shown.stdout.rstrip("\n")))

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 
 from telemetry import extras
-from telemetry.cli.command import DONE, Command, refuse, say
+from telemetry.cli.command import DONE, Command, refuse, say, seconds
 
 _MAX_PORT = 65535
 
@@ -25,7 +25,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="%(default)s by default; who reaches it sees every series")
     parser.add_argument(
         "--scrape-interval",
-        type=_seconds,
+        type=seconds,
         default=15.0,
         metavar="SECONDS",
         help="of Prometheus, %(default)g by default: four of them are the shortest $__rate_interval, as in Grafana",
@@ -36,13 +36,6 @@ def _port(raw: str) -> int:
     if raw.isdigit() and int(raw) <= _MAX_PORT:
         return int(raw)
     raise ArgumentTypeError(f"{raw} is no port: a number from 0 to {_MAX_PORT}")
-
-
-def _seconds(raw: str) -> float:
-    value = float(raw)
-    if not 0 < value < float("inf"):
-        raise ArgumentTypeError(f"{raw} is no number of seconds above 0")
-    return value
 
 
 def _run(given: Namespace) -> int:

@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,15 +77,22 @@ def jobs(collector: Collector) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.fixture(scope="package")
-def prometheus(collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """A Prometheus that scrapes the collector as it should."""
-    running = Prometheus([], tmp_path_factory.mktemp("prometheus"), 0.2, jobs(collector))
+@contextmanager
+def scraping(collector: Collector, directory: Path) -> Iterator[Prometheus]:
+    """A Prometheus that scrapes the collector as it should, and has done so."""
+    running = Prometheus([], directory, 0.2, jobs(collector))
     try:
         assert eventually(lambda: has_scraped(running.url, 3))
         yield running
     finally:
         running.stop()
+
+
+@pytest.fixture(scope="package")
+def prometheus(collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """A Prometheus of the collector of this folder's tests."""
+    with scraping(collector, tmp_path_factory.mktemp("prometheus")) as running:
+        yield running
 
 
 def has_scraped(url: str, targets: int) -> bool:

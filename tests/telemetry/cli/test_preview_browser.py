@@ -182,23 +182,14 @@ def test_values_read_as_in_grafana(opened: Opened) -> None:
         assert looked.texts(".single .value") == [shown for _, _, shown in READ]
 
 
+def _variable(name: str, query: str, value: str | list[str], **more: Any) -> dict[str, Any]:
+    return {"type": "query", "name": name, "query": query, "current": {"value": value}, **more}
+
+
 def test_queries_have_their_variables(opened: Opened) -> None:
     """Several values are a pattern of texts, All is what the dashboard says, and built-in ones follow range and width."""
-    some = {
-        "type": "query",
-        "name": "some",
-        "query": "label_values(m, l)",
-        "multi": True,
-        "current": {"value": ["a.b", "c"]},
-    }
-    every = {
-        "type": "query",
-        "name": "every",
-        "query": "label_values(l)",
-        "includeAll": True,
-        "allValue": ".+",
-        "current": {"value": "$__all"},
-    }
+    some = _variable("some", "label_values(m, l)", ["a.b", "c"], multi=True)
+    every = _variable("every", "label_values(l)", "$__all", includeAll=True, allValue=".+")
     fixed = {"type": "constant", "name": "fixed", "query": "f"}
     custom = {"type": "custom", "name": "custom", "query": "One : 1,Two : 2", "current": {"value": "2"}}
     expr = 'x{a=~"$some", b=~"${every}", c="[[fixed]]", d="${custom}"}[$__range] $__rate_interval ${some:csv}'
@@ -208,14 +199,7 @@ def test_queries_have_their_variables(opened: Opened) -> None:
 
 def test_choice_asks_anew(opened: Opened) -> None:
     """What is chosen in the page is asked, and is in the address, which leads to the same page."""
-    variable = {
-        "type": "query",
-        "name": "v",
-        "query": "label_values(l)",
-        "multi": True,
-        "includeAll": True,
-        "current": {"value": "$__all"},
-    }
+    variable = _variable("v", "label_values(l)", "$__all", multi=True, includeAll=True)
     with opened(panel("stat", 'x{l=~"$v"}'), variables=[variable]) as (looked, asked):
         looked.page.locator("[data-variable=v] summary").click()
         looked.page.locator("[data-variable=v] label", has_text="a.b").click()
