@@ -7,8 +7,8 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
 
-DONE, FOUND, CANNOT = 0, 1, 2
-"""Statuses: all is well; something is left to do or is missing; it cannot be run like this."""
+DONE, FOUND, CANNOT, INTERRUPTED = 0, 1, 2, 130
+"""Statuses: all is well; something is left to do or is missing; it cannot be run like this; the user pressed Ctrl-C."""
 
 
 @dataclass(frozen=True)

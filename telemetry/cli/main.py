@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
+import sys
 from collections.abc import Sequence
 
 from telemetry.cli import catalogue, check, collector, deliver, files
-from telemetry.cli.command import Command
+from telemetry.cli.command import DONE, INTERRUPTED, Command
 from telemetry.cli.doctor import command as doctor
 from telemetry.cli.watch import command as watch
 from telemetry.version import DISTRIBUTION, own_version
@@ -30,11 +32,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Instead of those of the process.
 
     Returns:
-        0 if all is well, 1 if something is left to do or is missing, 2 if it cannot be run like this.
+        0 if all is well, 1 if something is left to do or is missing, 2 if it cannot be run like this, 130 after Ctrl-C.
     """
     given = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    status: int = given.run(given)
+    try:
+        status: int = given.run(given)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except KeyboardInterrupt:
+        return INTERRUPTED
     return status
 
 

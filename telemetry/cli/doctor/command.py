@@ -51,8 +51,10 @@ def _run(given: Namespace) -> int:
 
 
 def _wrong(prometheus: str, dashboards: str) -> str:
+    from telemetry.settings.destination import without_credentials
+
     if prometheus and not prometheus.startswith(("http://", "https://")):
-        return f"--prometheus={prometheus!r} is no address: write it as http://127.0.0.1:9090"
+        return f"--prometheus={without_credentials(prometheus)!r} is no address: write it as http://127.0.0.1:9090"
     if dashboards and not os.path.isdir(dashboards):  # noqa: PTH112
         return f"--dashboards={dashboards!r} is no directory"
     return ""
@@ -83,9 +85,12 @@ def _wrapped(before: str, text: str) -> str:
 
 def _subject(case: Case) -> str:
     """What was found well."""
+    from telemetry.settings.destination import without_credentials
+
     endpoint = case.endpoint if case.is_about_sending else ""
-    parts = (case.asked.target, endpoint and f"exports to {endpoint}", case.asked.prometheus)
-    return ", ".join(filter(None, parts)) or case.asked.collector or "nothing is wrong here"
+    prometheus, collector = map(without_credentials, (case.asked.prometheus, case.asked.collector))
+    parts = (case.asked.target, endpoint and f"exports to {endpoint}", prometheus)
+    return ", ".join(filter(None, parts)) or collector or "nothing is wrong here"
 
 
 COMMAND = Command(

@@ -63,15 +63,18 @@ def _source(given: Namespace) -> Source:
     from telemetry.cli.collector_address import AddressError, pages_of
     from telemetry.cli.prometheus_api import Prometheus
     from telemetry.cli.watch.sources import CollectorSource, PrometheusSource
+    from telemetry.settings.destination import Destination, without_credentials
 
     def is_chosen(sample: Sample) -> bool:
         return not given.environment or sample.labels.get("environment") == given.environment
 
     if not given.prometheus:
-        endpoint = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "").strip() or "127.0.0.1"
-        return CollectorSource(pages_of(given.collector or endpoint, os.environ), is_chosen)
+        named = Destination.from_environment()
+        collector = given.collector or (named.address if named.setting else "127.0.0.1")
+        return CollectorSource(pages_of(collector, os.environ), is_chosen)
     if not given.prometheus.startswith(("http://", "https://")):
-        raise AddressError(f"--prometheus={given.prometheus!r} is no address: write it as http://127.0.0.1:9090")
+        shown = without_credentials(given.prometheus)
+        raise AddressError(f"--prometheus={shown!r} is no address: write it as http://127.0.0.1:9090")
     return PrometheusSource(Prometheus(given.prometheus), is_chosen)
 
 
