@@ -110,6 +110,6 @@ def _lines(room: Room) -> Iterator[str]:
     broken = room.broken()
     held = f"{len(room.assumptions) - len(broken)} of {len(room.assumptions)} assumptions hold"
     versions = [*room.libraries, *(f"{library} is not installed" for library in room.absent)]
-    yield f"{room.name}: {held} ({', '.join(versions)})"
+    yield f"{room.name}: {held}" + (f" ({', '.join(versions)})" if versions else "")
     for assumption in broken:
         yield f"  broken: {assumption.owner} has no {assumption.attribute}"

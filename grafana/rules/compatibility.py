@@ -250,7 +250,7 @@ STARLETTE_EXPORTER = Peer(
             remark="bytes that were sent, streams too; by route, not by status",
         ),
     ),
-    (Gone("labels of `labels=`", "labels are declared with a bound: `docs/recording.md`"),),
+    (Gone("labels of `labels=`", "labels are declared with a bound: `docs/own-metrics.md`"),),
 )
 
 _NAME = Renamed("name", "task_name")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
+
+from telemetry.settings.destination import without_credentials
 
 _MAX_PORT = 65535
 _PORTS = {"OTELCOL_TOTALS_PORT": 8889, "OTELCOL_LEVELS_PORT": 8890, "OTELCOL_METRICS_PORT": 8888}
@@ -39,11 +41,20 @@ def pages_of(collector: str, env: Mapping[str, str]) -> CollectorAddress:
     Raises:
         AddressError: If it has no host, or a port is none.
     """
-    parts = urlsplit(collector if "://" in collector else f"http://{collector}")
-    if not parts.hostname or parts.scheme not in {"http", "https"}:
-        raise AddressError(f"{collector!r} is no address of a collector: write it as http://127.0.0.1:4318")
+    parts = _parts(collector)
+    if parts is None or not parts.hostname or parts.scheme not in {"http", "https"}:
+        raise AddressError(
+            f"{without_credentials(collector)!r} is no address of a collector: write it as http://127.0.0.1:4318"
+        )
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return CollectorAddress(*(f"http://{host}:{_port(name, env)}/metrics" for name in _PORTS))
+
+
+def _parts(collector: str) -> SplitResult | None:
+    try:
+        return urlsplit(collector if "://" in collector else f"http://{collector}")
+    except ValueError:  # brackets that do not match
+        return None
 
 
 def _port(name: str, env: Mapping[str, str]) -> int:

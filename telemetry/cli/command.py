@@ -8,8 +8,8 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
 
-DONE, FOUND, CANNOT = 0, 1, 2
-"""Statuses: all is well; something is left to do or is missing; it cannot be run like this."""
+DONE, FOUND, CANNOT, INTERRUPTED = 0, 1, 2, 130
+"""Statuses: all is well; something is left to do or is missing; it cannot be run like this; the user pressed Ctrl-C."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,19 @@ def seconds(text: str) -> float:
     if not 0 < number < math.inf:
         raise ArgumentTypeError(f"{text!r} is no number of seconds above 0: write it as 60")
     return number
+
+
+def prometheus_url(text: str) -> str:
+    """The value of ``--prometheus``, which may hold credentials; empty where none is named.
+
+    Raises:
+        ArgumentTypeError: If it is no address.
+    """
+    from telemetry.settings.destination import without_credentials
+
+    if text and not text.startswith(("http://", "https://")):
+        raise ArgumentTypeError(f"{without_credentials(text)!r} is no address: write it as http://127.0.0.1:9090")
+    return text
 
 
 def say(text: str) -> None:

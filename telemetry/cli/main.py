@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from telemetry.cli import catalogue, check, collector, deliver, files, objectives
-from telemetry.cli.command import DONE, Command
+from telemetry.cli.command import DONE, INTERRUPTED, Command
 from telemetry.cli.doctor import command as doctor
 from telemetry.cli.preview import command as preview
 from telemetry.cli.watch import command as watch
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Instead of those of the process.
 
     Returns:
-        0 if all is well, 1 if something is left to do or is missing, 2 if it cannot be run like this.
+        0 if all is well, 1 if something is left to do or is missing, 2 if it cannot be run like this, 130 after Ctrl-C.
     """
     given = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
@@ -45,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever reads has seen enough, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's last flush
         return DONE
+    except KeyboardInterrupt:
+        return INTERRUPTED
     return status
 
 

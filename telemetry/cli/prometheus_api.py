@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 from telemetry.cli import web
 from telemetry.cli.page import Sample
+from telemetry.settings.destination import without_credentials
 
 
 class PrometheusError(Exception):
@@ -43,12 +44,16 @@ class Prometheus:
     """One server.
 
     Args:
-        url: Where it is, with the path before ``/api/v1``, if there is one.
+        url: Where it is, with the path before ``/api/v1``, if there is one, and with credentials, if it wants any.
         timeout: Seconds of silence until a question is given up.
+
+    Attributes:
+        url: Where it is, for people.
     """
 
     def __init__(self, url: str, timeout: float = web.PATIENCE) -> None:
-        self.url = url.rstrip("/")
+        self._url = url.rstrip("/")
+        self.url = without_credentials(self._url)
         self._timeout = timeout
 
     def ask(self, path: str, **form: str) -> Any:
@@ -58,7 +63,7 @@ class Prometheus:
             PrometheusError: If there is none.
         """
         body = urlencode(form).encode() if form else None
-        answer = web.get(f"{self.url}/api/v1/{path}", self._timeout, body=body)
+        answer = web.get(f"{self._url}/api/v1/{path}", self._timeout, body=body)
         try:
             said = json.loads(answer.body)
             if said["status"] == "success":

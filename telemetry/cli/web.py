@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import socket
 import ssl
@@ -9,7 +10,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from telemetry.settings.destination import without_credentials
 
 PATIENCE = 2.0
 _LARGEST = 64 * 1024 * 1024
@@ -20,7 +23,7 @@ class Answer:
     """What came back.
 
     Attributes:
-        url: What was asked.
+        url: What was asked, without credentials.
         status: Of HTTP; 0 where there was no answer.
         body: What it says.
         headers: With names in small letters.
@@ -54,7 +57,7 @@ class Answer:
 
 
 def get(url: str, timeout: float = PATIENCE, *, accept: str = "*/*", body: bytes | None = None) -> Answer:
-    """Ask; redirects are not followed and proxies are not used.
+    """Ask, with the credentials of the address; redirects are not followed and proxies are not used.
 
     Args:
         url: An address of ``http`` or ``https``.
@@ -65,22 +68,31 @@ def get(url: str, timeout: float = PATIENCE, *, accept: str = "*/*", body: bytes
     try:
         return _ask(url, timeout, accept, body)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        return Answer(url, failure=_reason(error, timeout))
+        return Answer(without_credentials(url), failure=_reason(error, timeout))
 
 
 def _ask(url: str, timeout: float, accept: str, body: bytes | None) -> Answer:
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.hostname or "", parts.port, timeout=timeout)
+    credentials = _credentials(parts)
     form = {"Content-Type": "application/x-www-form-urlencoded"} if body is not None else {}
     try:
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        connection.request("GET" if body is None else "POST", path, body, {"Accept": accept, **form})
+        connection.request("GET" if body is None else "POST", path, body, {"Accept": accept, **form, **credentials})
         response = connection.getresponse()
         headers = {name.lower(): value for name, value in response.getheaders()}
-        return Answer(url, response.status, response.read(_LARGEST), headers, at=time.time())
+        return Answer(without_credentials(url), response.status, response.read(_LARGEST), headers, at=time.time())
     finally:
         connection.close()
+
+
+def _credentials(parts: SplitResult) -> dict[str, str]:
+    """Those of an address, as a header."""
+    if parts.username is None:
+        return {}
+    said = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return {"Authorization": f"Basic {base64.b64encode(said.encode()).decode()}"}
 
 
 def _reason(error: Exception, timeout: float) -> str:

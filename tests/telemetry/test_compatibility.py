@@ -41,6 +41,13 @@ def test_what_holds_is_told_with_versions(furnish: Furnish, capsys: pytest.Captu
     assert capsys.readouterr().out == f"attic: 2 of 2 assumptions hold (pytest {pytest.__version__})\n"
 
 
+def test_what_has_no_version_of_its_own_is_told_without(furnish: Furnish, capsys: pytest.CaptureFixture[str]) -> None:
+    """Python itself, and packages that several distributions share, are no empty brackets."""
+    furnish(LIST + "ASSUMPTIONS = (Assumption('multiprocessing.process', 'BaseProcess'),)")
+    assert main(["check"]) == 0
+    assert capsys.readouterr().out == "attic: 1 of 1 assumptions hold\n"
+
+
 def test_what_broke_is_named(furnish: Furnish, capsys: pytest.CaptureFixture[str]) -> None:
     """An assumption that does not hold is named, in whichever tuple it stands, and the status is 1."""
     furnish(LIST + "HELD = (Assumption('pytest', 'fixture'),)\nOTHERS = (Assumption('pytest:Item', 'run_twice'),)")

@@ -7,11 +7,11 @@ import os
 import shutil
 import sys
 import textwrap
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from telemetry.cli.command import DONE, FOUND, Command, refuse, say, seconds
+from telemetry.cli.command import DONE, FOUND, Command, prometheus_url, refuse, say, seconds
 from telemetry.cli.doctor.application import IMPORT_SECONDS
 
 if TYPE_CHECKING:
@@ -22,9 +22,13 @@ if TYPE_CHECKING:
 def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("app", nargs="?", default="", metavar="own:app", help="import this and see what is measured")
     parser.add_argument("--collector", default="", metavar="URL", help="by default the host of the OTLP endpoint")
-    parser.add_argument("--prometheus", default="", metavar="URL", help="http://127.0.0.1:9090, for instance")
+    parser.add_argument(
+        "--prometheus", type=prometheus_url, default="", metavar="URL", help="http://127.0.0.1:9090, for instance"
+    )
     parser.add_argument("--environment", default="", metavar="NAME", help="what the label `environment` should be")
-    parser.add_argument("--dashboards", default="", metavar="DIRECTORY", help="try the queries of these dashboards")
+    parser.add_argument(
+        "--dashboards", type=_directory, default="", metavar="DIRECTORY", help="try the queries of these dashboards"
+    )
     parser.add_argument(
         "--import-seconds",
         default=IMPORT_SECONDS,
@@ -45,9 +49,6 @@ def _run(given: Namespace) -> int:
     asked = Asked(
         given.app, given.collector, given.prometheus, given.environment, given.dashboards, given.import_seconds
     )
-    wrong = _wrong(asked.prometheus, asked.dashboards)
-    if wrong:
-        return refuse(wrong)
     try:
         with extras.needed("prometheus", "doctor"):
             import prometheus_client  # noqa: F401 - pages of metrics are read with it
@@ -60,12 +61,10 @@ def _run(given: Namespace) -> int:
     return FOUND if findings else DONE
 
 
-def _wrong(prometheus: str, dashboards: str) -> str:
-    if prometheus and not prometheus.startswith(("http://", "https://")):
-        return f"--prometheus={prometheus!r} is no address: write it as http://127.0.0.1:9090"
-    if dashboards and not os.path.isdir(dashboards):  # noqa: PTH112
-        return f"--dashboards={dashboards!r} is no directory"
-    return ""
+def _directory(text: str) -> str:
+    if text and not os.path.isdir(text):  # noqa: PTH112
+        raise ArgumentTypeError(f"{text!r} is no directory")
+    return text
 
 
 def _json(findings: Sequence[Finding]) -> str:
@@ -93,9 +92,12 @@ def _wrapped(before: str, text: str) -> str:
 
 def _subject(case: Case) -> str:
     """What was found well."""
+    from telemetry.settings.destination import without_credentials
+
     endpoint = case.endpoint if case.is_about_sending else ""
-    parts = (case.asked.target, endpoint and f"exports to {endpoint}", case.asked.prometheus)
-    return ", ".join(filter(None, parts)) or case.asked.collector or "nothing is wrong here"
+    prometheus, collector = map(without_credentials, (case.asked.prometheus, case.asked.collector))
+    parts = (case.asked.target, endpoint and f"exports to {endpoint}", prometheus)
+    return ", ".join(filter(None, parts)) or collector or "nothing is wrong here"
 
 
 COMMAND = Command(

@@ -28,13 +28,18 @@ def _run(case: Case) -> Iterator[Finding]:
     settings = case.settings
     if settings is None or "prometheus" not in settings.exporters or not case.is_about_sending:
         return
-    host = settings.prometheus_host.replace("0.0.0.0", "127.0.0.1")
-    read = page.read(f"http://{host}:{settings.prometheus_port}/metrics")
+    read = page.read(f"http://{_host(settings.prometheus_host)}:{settings.prometheus_port}/metrics")
     ours = {sample_name(spec) for spec in (*totals(), *levels())}
     if not read.answer.status:
         yield GONE.found(f"nothing answers at {read.url}: {read.problem}")
     elif not ours & read.by_name.keys():
         yield FOREIGN.found(f"{read.url} is answered by something else", *sorted(read.by_name)[:3])
+
+
+def _host(listens_at: str) -> str:
+    """As an address has it that is asked from here."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listens_at, listens_at)
+    return f"[{host}]" if ":" in host else host
 
 
 CHECK = Check(

@@ -198,6 +198,8 @@ def _paths(case: Case, answer: Answer) -> Found:
 def _proxy(case: Case, answer: Answer) -> Found:
     parts = urlsplit(case.endpoint)
     proxy = getproxies().get(parts.scheme)
+    if _status_of(answer) in _OF_COLLECTORS:
+        return None
     if proxy and not proxy_bypass(parts.hostname or "") and not _is_grpc(case):
         address = urlsplit(proxy)
         return PROXY, f"exports to {case.endpoint} go through the proxy {address.hostname}:{address.port}"
@@ -215,7 +217,8 @@ def _protocol(case: Case, answer: Answer) -> Found:
 
 
 def _host(case: Case, answer: Answer) -> Found:
-    if re.search(r"resol|Name or service|nodename", answer.reason) or not probe.resolves(case.endpoint):
+    is_reached = bool(_status_of(answer))  # maybe by a proxy, which knows more names than this host
+    if not is_reached and (_UNRESOLVED.search(answer.reason) or not probe.resolves(case.endpoint)):
         return HOST, f"the host {urlsplit(case.endpoint).hostname!r} of the endpoint cannot be resolved"
     return None
 
@@ -227,11 +230,18 @@ def _tls(case: Case, answer: Answer) -> Found:
 
 
 def _status(case: Case, answer: Answer) -> Found:
-    status = re.match(r"it answers (\d+)", answer.reason)
-    cause = _BY_STATUS.get(status[1]) if status else None
+    cause = _BY_STATUS.get(_status_of(answer))
     return None if cause is None else (cause, f"{case.endpoint}: {answer.reason.partition(' (')[0]}")
 
 
+def _status_of(answer: Answer) -> str:
+    status = re.match(r"it answers (\d+)", answer.reason)
+    return status[1] if status else ""
+
+
+_UNRESOLVED = re.compile(r"resol|Name or service|nodename")
+# What a collector answers that was reached; a proxy says other things of its own.
+_OF_COLLECTORS = frozenset({"400", "401", "404", "405", "413", "415", "429"})
 _BY_STATUS = {
     **dict.fromkeys(("401", "403", "407"), UNAUTHORIZED),
     **dict.fromkeys(("404", "405"), NOT_FOUND),

@@ -15,6 +15,8 @@ _OURS = "fleet-telemetry"
 _VENDORS = ("openai", "anthropic", "litellm", "google-genai", "mistralai")
 _OLD = 365
 _OUR_FILES = re.compile(r"^telemetry/[^,]*\.py", re.MULTILINE)
+# As metadata has it. Their libraries are common, and older ones do no harm to what is measured.
+_OF_TOOLS = re.compile(r"extra == ['\"](testing|watch)['\"]")
 
 SHADOWED = Cause(
     "package-shadowed",
@@ -73,12 +75,12 @@ def _conflicts() -> Iterator[tuple[str, str]]:
 
 
 def _requirements() -> set[str]:
-    """Those of this distribution and of its extras; of an extra, the libraries that hooks are for."""
+    """Those of this distribution and of its extras, but for extras that a service runs nothing of."""
     try:
         wanted = distribution(_OURS).requires or []
     except PackageNotFoundError:  # a checkout
         return set()
-    return {each.partition(";")[0].strip() for each in wanted}
+    return {each.partition(";")[0].strip() for each in wanted if not _OF_TOOLS.search(each)}
 
 
 def _prices(today: date) -> Iterator[Finding]:

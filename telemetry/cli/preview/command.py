@@ -6,13 +6,19 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 
 from telemetry import extras
-from telemetry.cli.command import DONE, Command, refuse, say, seconds
+from telemetry.cli.command import DONE, Command, prometheus_url, refuse, say, seconds
 
 _MAX_PORT = 65535
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--prometheus", default="http://127.0.0.1:9090", metavar="URL", help="%(default)s by default")
+    parser.add_argument(
+        "--prometheus",
+        type=prometheus_url,
+        default="http://127.0.0.1:9090",
+        metavar="URL",
+        help="%(default)s by default; may hold user:password@",
+    )
     parser.add_argument(
         "--dashboards",
         type=Path,
@@ -44,16 +50,15 @@ def _run(given: Namespace) -> int:
     from telemetry.cli.preview.server import Server
     from telemetry.cli.preview.site import Site, chart_library
 
-    if not given.prometheus.startswith(("http://", "https://")):
-        return refuse(f"--prometheus={given.prometheus!r} is no address: write it as http://127.0.0.1:9090")
+    upstream = Upstream(given.prometheus)
     try:
         site = Site(load(given.dashboards), chart_library(), given.scrape_interval)
-        server = Server(given.host, given.port, site, Upstream(given.prometheus))
+        server = Server(given.host, given.port, site, upstream)
     except (extras.MissingExtraError, DashboardError) as error:
         return refuse(str(error))
     except OSError as error:
         return refuse(f"{given.host}:{given.port} cannot be listened at: {error.strerror}; --port takes another")
-    say(f"Dashboards of {given.prometheus}: {server.url} (Ctrl+C ends it)")
+    say(f"Dashboards of {upstream.shown}: {server.url} (Ctrl+C ends it)")
     server.serve()
     return DONE
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import http.client
 import re
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode
 
 from telemetry.cli import web
+from telemetry.settings.destination import without_credentials
 from telemetry.shipped import Choices
 
 PATIENCE = 30.0
@@ -40,9 +41,8 @@ class Upstream:
 
     @property
     def shown(self) -> str:
-        """Its address for people, without a password."""
-        parts = urlsplit(self.url)
-        return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
+        """Its address for people, without credentials."""
+        return without_credentials(self.url)
 
 
 def _without_anchors(query: str) -> str:

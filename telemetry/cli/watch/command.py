@@ -8,7 +8,7 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from telemetry import extras
-from telemetry.cli.command import DONE, Command, refuse, seconds
+from telemetry.cli.command import DONE, Command, prometheus_url, refuse, seconds
 
 if TYPE_CHECKING:
     from telemetry.cli.page import Sample
@@ -20,7 +20,9 @@ def _add_arguments(parser: ArgumentParser) -> None:
     where.add_argument(
         "--collector", default="", metavar="URL", help="by default the host of the OTLP endpoint, else 127.0.0.1"
     )
-    where.add_argument("--prometheus", default="", metavar="URL", help="http://127.0.0.1:9090: shows alerts, too")
+    where.add_argument(
+        "--prometheus", type=prometheus_url, default="", metavar="URL", help="http://127.0.0.1:9090: shows alerts, too"
+    )
     parser.add_argument("--environment", default="", metavar="NAME", help="only this environment")
     parser.add_argument("--interval", type=seconds, default=2.0, metavar="SECONDS", help="between reads, 2 by default")
     parser.add_argument("--once", action="store_true", help="print one moment and end; so without a terminal")
@@ -53,18 +55,18 @@ def _source(given: Namespace) -> Source:
     Raises:
         AddressError: If an address is none.
     """
-    from telemetry.cli.collector_address import AddressError, pages_of
+    from telemetry.cli.collector_address import pages_of
     from telemetry.cli.prometheus_api import Prometheus
     from telemetry.cli.watch.sources import CollectorSource, PrometheusSource
+    from telemetry.settings.destination import Destination
 
     def is_chosen(sample: Sample) -> bool:
         return not given.environment or sample.labels.get("environment") == given.environment
 
     if not given.prometheus:
-        endpoint = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "").strip() or "127.0.0.1"
-        return CollectorSource(pages_of(given.collector or endpoint, os.environ), is_chosen)
-    if not given.prometheus.startswith(("http://", "https://")):
-        raise AddressError(f"--prometheus={given.prometheus!r} is no address: write it as http://127.0.0.1:9090")
+        named = Destination.from_environment()
+        collector = given.collector or (named.address if named.setting else "127.0.0.1")
+        return CollectorSource(pages_of(collector, os.environ), is_chosen)
     return PrometheusSource(Prometheus(given.prometheus), is_chosen)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import sys
 import termios
@@ -17,7 +18,9 @@ from rich.live import Live
 from telemetry.cli.watch.sources import Source
 from telemetry.cli.watch.view import picture
 
-_LEAVES = {"q", "Q", "\x04", ""}  # also Ctrl-D, and a terminal that has gone
+_LEAVES = frozenset(b"qQ\x03\x04")  # also Ctrl-C and Ctrl-D
+_NO_KEY = b"\x00"  # _POSIX_VDISABLE of Linux
+_AT_ONCE = 1024
 
 
 def run(source: Source, interval: float) -> None:
@@ -44,10 +47,13 @@ def _drawn(source: Source, console: Console) -> RenderableType:
 
 @contextmanager
 def _keys() -> Iterator[None]:
-    """Keys are read as they are pressed, without a line's end."""
+    """Keys are read as they are pressed, without a line's end; Ctrl-C is one, which interrupts no drawing."""
     before = termios.tcgetattr(sys.stdin)
     try:
         tty.setcbreak(sys.stdin)
+        keys = termios.tcgetattr(sys.stdin)
+        keys[-1][termios.VINTR] = _NO_KEY
+        termios.tcsetattr(sys.stdin, termios.TCSANOW, keys)
         yield
     finally:
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
@@ -58,6 +64,11 @@ def _left_within(seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while (left := deadline - time.monotonic()) > 0:
         ready, _, _ = select.select([sys.stdin], [], [], left)
-        if ready and sys.stdin.read(1) in _LEAVES:
+        if ready and _leaves(os.read(sys.stdin.fileno(), _AT_ONCE)):
             return True
     return False
+
+
+def _leaves(keys: bytes) -> bool:
+    """Whether one of them means to leave, or there are none, because the terminal has gone."""
+    return not keys or not _LEAVES.isdisjoint(keys)

@@ -20,10 +20,12 @@ class Peer:
     Attributes:
         answers: Status and body by the beginning of a path; the longest that fits.
         date: What it says for the time of its clock.
+        authorizations: Every one it was sent.
     """
 
     def __init__(self, real: str = "") -> None:
         self.answers: dict[str, tuple[int, str]] = {}
+        self.authorizations: set[str] = set()
         self._real = real
         peer = self
 
@@ -53,6 +55,8 @@ class Peer:
         self.answers[path] = (status, text)
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
+        if "Authorization" in request.headers:
+            self.authorizations.add(request.headers["Authorization"])
         body = request.rfile.read(int(request.headers.get("Content-Length") or 0))
         fitting = [path for path in self.answers if request.path.startswith(path)]
         if fitting:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 
+from support.ports import free_port
 from telemetry.catalogue import BUILT_IN
 from telemetry.cli.doctor.canary import NAME
 from tests.telemetry.cli.conftest import Doctor, Pages
+from tests.telemetry.cli.peers import Peer
 
 _MIB = 1 << 20
 
@@ -142,8 +146,50 @@ def test_address_that_is_none_cannot_be_run(bare: pytest.MonkeyPatch, capsys: py
     """An address that is none is refused with status 2 and a sentence that shows one."""
     from telemetry.cli.main import main
 
+    assert main(["doctor", "--collector", "http://[::1"]) == 2
+    assert "is no address of a collector" in capsys.readouterr().err
     bare.setenv("OTELCOL_TOTALS_PORT", "abc")
     assert main(["doctor", "--collector", "127.0.0.1"]) == 2
     assert "OTELCOL_TOTALS_PORT='abc' is not valid: set it to a port" in capsys.readouterr().err
-    assert main(["doctor", "--prometheus", "127.0.0.1:9090"]) == 2
-    assert "write it as http://127.0.0.1:9090" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["doctor", "watch", "preview"])
+def test_prometheus_that_is_no_address_cannot_be_asked(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every command that reads from Prometheus refuses an address that is none by the same sentence."""
+    from telemetry.cli.main import main
+
+    with pytest.raises(SystemExit, match="2"):
+        main([command, "--prometheus", "127.0.0.1:9090"])
+    assert "'127.0.0.1:9090' is no address: write it as http://127.0.0.1:9090" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["doctor", "--prometheus", "http://me:sEcReT@127.0.0.1:{closed}"],
+        ["doctor", "--prometheus", "{peer}"],
+        ["doctor", "--prometheus", "me:sEcReT@127.0.0.1:9090"],
+        ["doctor", "--collector", "http://me:sEcReT@127.0.0.1"],
+        ["doctor", "--collector", "ftp://me:sEcReT@127.0.0.1"],
+        ["watch", "--once", "--interval", "0.01", "--prometheus", "http://me:sEcReT@127.0.0.1:{closed}"],
+        ["watch", "--once", "--interval", "0.01", "--prometheus", "me:sEcReT@127.0.0.1:9090"],
+        ["preview", "--prometheus", "me:sEcReT@127.0.0.1:9090"],
+        ["watch", "--once", "--interval", "0.01", "--collector", "ftp://me:sEcReT@127.0.0.1"],
+    ],
+)
+def test_credentials_are_used_and_not_shown(
+    pages: Pages, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    """Credentials of an address go to its server, and into no line, whatever comes of it."""
+    from telemetry.cli.main import main
+
+    peer = Peer()
+    address = peer.url.replace("//", "//me:sEcReT@")
+    with suppress(SystemExit):
+        main([argument.format(closed=free_port(), peer=address) for argument in arguments])
+    shown = capsys.readouterr()
+    assert shown.out + shown.err
+    assert "sEcReT" not in shown.out + shown.err
+    assert peer.authorizations <= {"Basic bWU6c0VjUmVU"}
+    assert bool(peer.authorizations) == ("{peer}" in arguments)
+    peer.close()

@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -112,6 +113,32 @@ def test_answer_of_the_peer_is_the_first_finding(service: Patch, doctor: Doctor,
     peer.close()
 
 
+def test_answer_through_a_proxy_is_the_collectors(service: Patch, doctor: Doctor) -> None:
+    """A proxy that reaches the collector, which then lets nobody in, is not what is wrong; nor is a name only it knows."""
+    proxy = Peer()
+    proxy.says("", 401)
+    proxy.says("", 401, path="http://")
+    service.setenv("HTTP_PROXY", proxy.url)
+    service.setenv(_ENDPOINT, "http://collector.invalid:4318")
+    assert doctor().first == "export-unauthorized"
+    proxy.says("", 503)
+    proxy.says("", 503, path="http://")
+    assert doctor().first == "proxy-between"
+    proxy.close()
+
+
+@pytest.mark.parametrize(("listens_at", "asked_at"), [("::1", "[::1]"), ("::", "[::1]")])
+def test_endpoint_of_ipv6_is_asked(service: Patch, doctor: Doctor, listens_at: str, asked_at: str) -> None:
+    """An endpoint that listens on IPv6 is asked there; one that nobody serves is named by an address that is one."""
+    service.setenv("OTEL_METRICS_EXPORTER", "prometheus")
+    service.setenv("OTEL_EXPORTER_PROMETHEUS_HOST", listens_at)
+    service.setenv("OTEL_EXPORTER_PROMETHEUS_PORT", str(free_port()))
+    told = doctor()
+    assert told.first == "endpoint-gone"
+    assert f"http://{asked_at}:" in told.findings[0]["problem"]
+    assert "ValueError" not in told.findings[0]["problem"]
+
+
 def test_peer_that_never_answers_is_the_first_finding(service: Patch, doctor: Doctor) -> None:
     """A listener that gives no answer is not taken for one that is gone."""
     with listening() as url:
@@ -209,6 +236,14 @@ def test_version_out_of_range_is_the_first_finding(service: Patch, doctor: Docto
     told = doctor()
     assert told.first == "version-out-of-range"
     assert "fastapi>=99" in told.findings[0]["problem"]
+
+
+def test_libraries_of_tools_are_no_finding(service: Patch, tmp_path: Path) -> None:
+    """What the extras for tests and for a terminal want is not asked of a service, which may have older ones."""
+    wanted = ["opentelemetry-api<2,>=1.38", "rich>=13; extra == 'watch'", "pytest>=8; extra == 'testing'"]
+    wanted.append("celery>=5.4; extra == 'celery'")
+    service.setattr(versions, "distribution", lambda name: SimpleNamespace(requires=wanted))
+    assert versions._requirements() == {"opentelemetry-api<2,>=1.38", "celery>=5.4"}
 
 
 def test_old_prices_are_the_first_finding(service: Patch, doctor: Doctor) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import subprocess
 import sys
+import termios
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from rich.console import Console
 from support.collector import Collector
 from support.ports import closed_url
 from support.waiting import eventually
+from telemetry.cli import watch
 from telemetry.cli.collector_address import pages_of
 from telemetry.cli.main import main
 from telemetry.cli.page import parse
@@ -182,6 +185,7 @@ def test_quiet_fleet_has_a_picture() -> None:
 
 def test_missing_library_is_a_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Without the extra it says what to install."""
+    monkeypatch.delattr(watch, "screen", raising=False)
     monkeypatch.delitem(sys.modules, "telemetry.cli.watch.screen", raising=False)
     monkeypatch.delitem(sys.modules, "telemetry.cli.watch.view", raising=False)
     monkeypatch.setitem(sys.modules, "rich.console", None)
@@ -189,12 +193,19 @@ def test_missing_library_is_a_sentence(monkeypatch: pytest.MonkeyPatch, capsys: 
     assert "pip install 'fleet-telemetry[watch]'" in capsys.readouterr().err
 
 
-def test_key_leaves_and_the_terminal_is_as_before(collector: Collector, pages: Pages) -> None:
-    """In a terminal it draws until `q`, ends with 0, and gives the screen and the keys back."""
+def _in_front() -> None:
+    """The terminal of standard input is that of this process, as a shell makes it, so that its Ctrl-C comes here."""
+    os.setsid()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+@pytest.mark.parametrize("keys", [b"q", b"\x1b[Aq", b"\x03"])
+def test_key_leaves_and_the_terminal_is_as_before(collector: Collector, pages: Pages, keys: bytes) -> None:
+    """In a terminal it draws until `q`, also after an arrow key, or Ctrl-C, ends with 0, and gives screen and keys back."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "telemetry", "watch", "--collector", "127.0.0.1", "--interval", "0.2"]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80", "LINES": "24", "TERM": "xterm-256color"}
-    process = subprocess.Popen(command, env=env, stdin=theirs, stdout=theirs, stderr=theirs)
+    process = subprocess.Popen(command, env=env, stdin=theirs, stdout=theirs, stderr=theirs, preexec_fn=_in_front)  # noqa: PLW1509
     os.close(theirs)
     said: list[bytes] = []
 
@@ -204,7 +215,7 @@ def test_key_leaves_and_the_terminal_is_as_before(collector: Collector, pages: P
 
     try:
         assert eventually(lambda: shows("QUEUES"), 60)
-        os.write(ours, b"q")
+        os.write(ours, keys)
         assert eventually(lambda: shows("\x1b[?1049l"), 20)
         assert process.wait(20) == 0
     finally:
