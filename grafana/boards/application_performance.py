@@ -150,9 +150,7 @@ def _http() -> tuple[Panel, ...]:
             "reqps",
             "Where the traffic goes. `unmatched` are paths the application does not have.",
             {"{{method}} {{endpoint}} · {{environment}}": rate(http.REQUESTS, "method", "endpoint", where=_ENDPOINT)},
-            calcs=("lastNotNull",),  # names are long
-            width=12,
-            height=11,
+            width=24,  # names are long
         ),
         line(
             "Response time by endpoint, P95",
@@ -164,8 +162,7 @@ def _http() -> tuple[Panel, ...]:
                 )
             },
             alerts=("HighResponseTime",),
-            width=12,
-            height=11,
+            width=24,
         ),
         line(
             "In progress by endpoint",

@@ -259,7 +259,6 @@ def _waiting() -> tuple[Panel, ...]:
                 "{{queue}} · {{environment}}": f"{rate(celery.SUBMITTED, 'queue')} / {promql.on()} group_left () "
                 f"({rate(celery.SUBMITTED)} > 0)"
             },
-            stacked=True,
             width=12,
             up_to=1,
         ),

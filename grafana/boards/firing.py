@@ -29,7 +29,7 @@ def firing(width: int = 8) -> Panel:
         "Alerts firing",
         COUNT,
         "Of all environments. Which they are, and their runbooks, says the dashboard Telemetry Health.",
-        {f"{severity} {{{{environment}}}} {{{{service_namespace}}}}": _number_of(severity) for severity in _COLOURS},
+        {severity: _number_of(severity) for severity in _COLOURS},
         width=width,
     )
     for letter, colour in zip("ABC", _COLOURS.values(), strict=True):
@@ -57,7 +57,7 @@ def firing_by_name(width: int) -> Panel:
 
 
 def _number_of(severity: str) -> str:
-    return f'count {by()} (ALERTS{{alertstate="firing", severity="{severity}"}}) or on () vector(0)'
+    return f'count(ALERTS{{alertstate="firing", severity="{severity}"}}) or vector(0)'
 
 
 def _from_one_on(colour: str) -> DynamicConfigValue:

@@ -156,26 +156,23 @@ def _collector() -> tuple[Panel, ...]:
         line(
             "Time of a commit",
             "s",
-            "Until a group of exports is durable. Growing: a slow disk. Failing: senders wait, numbers lag.",
-            {
-                "p99 · {{instance}}": f"histogram_quantile(0.99, {_COMMIT}) >= 0",
-                "failing · {{instance}}": "sum by (instance) "
-                "(rate(fleet_totals_failed_commits_total[$__rate_interval]))",
-            },
-            alerts=("CollectorCannotStore",),
-            units={"B": PER_SECOND},
+            "Until a group of exports is durable, in 99 of 100 cases. Growing: a slow disk.",
+            {"{{instance}}": f"histogram_quantile(0.99, {_COMMIT}) >= 0"},
         ),
         line(
-            "Exports that came again, or never",
+            "Exports that came again, never, or could not be stored",
             PER_SECOND,
-            "Those that came again are counted once: answers get lost. Those that never came are lost counts.",
+            "Those that came again are counted once: answers get lost. Those that never came are lost counts. While"
+            " commits fail, senders keep what they have: the disk is full or broken.",
             {
+                "commits that fail · {{instance}}": "sum by (instance) "
+                "(rate(fleet_totals_failed_commits_total[$__rate_interval]))",
                 "again · {{instance}}": "sum by (instance) "
                 "(rate(fleet_totals_duplicate_exports_total[$__rate_interval]))",
                 "never · {{instance}}": "sum by (instance) "
                 "(rate(fleet_totals_missing_exports_total[$__rate_interval]))",
             },
-            alerts=("CollectorMissesExports",),
+            alerts=("CollectorMissesExports", "CollectorCannotStore"),
         ),
         line(
             "Memory of the collector",
