@@ -6,11 +6,12 @@ from app.catalogue import business, storage
 from grafana.boards import promql
 from grafana.boards.board import Board, Row
 from grafana.boards.firing import firing
-from grafana.boards.panels import COUNT, GREY, ORANGE, PER_SECOND, RED, Panel, bars, line, number
+from grafana.boards.panels import PER_SECOND, Panel, bars, line, number
 from grafana.boards.promql import RATE, fact, happened, increase, level, or_none, or_zero, quantile, rate, ratio, share
 from grafana.boards.variables import choice
 from grafana.rules import slo
 from telemetry.catalogue import database, errors, http, llm
+from telemetry.looks import COUNT, GREY, ORANGE, RED
 
 _ENDPOINT = ('endpoint=~"$endpoint"',)
 _MODEL = ('model=~"$model"',)

@@ -13,17 +13,14 @@ from grafana_foundation_sdk.models import common as look
 from grafana_foundation_sdk.models import dashboard as model
 
 from grafana.boards.variables import SOURCE, runbook
+from telemetry.looks import BLUE, CALCS, COUNT, GREEN, NEUTRAL, NOTHING, SORTED_BY
 
 Queries = Mapping[str, str]
 Steps = Sequence[tuple[float, str]]
 Builder = timeseries.Panel | stat.Panel | bargauge.Panel
 P = TypeVar("P", timeseries.Panel, stat.Panel, bargauge.Panel)
 
-GREEN, ORANGE, RED, BLUE, GREY = "green", "orange", "red", "blue", "gray"
-NEUTRAL = "text"  # the colour of writing: neither good nor bad
-COUNT = "locale"  # 128,354
 PER_SECOND = "count:/s"  # short, so that a legend has room for names
-NOTHING = "\N{EN DASH}"
 _LEAST_AXIS = {
     COUNT: 1,
     PER_SECOND: 0.1,
@@ -82,7 +79,7 @@ def line(
     stacked: bool = False,
     colours: Mapping[str, str] | None = None,
     up_to: float = 0,
-    calcs: Sequence[str] = ("lastNotNull", "max"),
+    calcs: Sequence[str] = CALCS,
     step: str = "",
     width: int = 8,
     height: int = _HEIGHT,
@@ -227,7 +224,7 @@ def _axis(unit: str) -> float:
 def _legend(calcs: Sequence[str]) -> common.VizLegendOptions:
     """A table, the largest value of now on top: what does not fit is the least."""
     table = common.VizLegendOptions().display_mode(look.LegendDisplayMode.TABLE).calcs(list(calcs))
-    return table.show_legend(True).placement(look.LegendPlacement.BOTTOM).sort_by("Last *").sort_desc(True)
+    return table.show_legend(True).placement(look.LegendPlacement.BOTTOM).sort_by(SORTED_BY).sort_desc(True)
 
 
 def _tooltip() -> common.VizTooltipOptions:

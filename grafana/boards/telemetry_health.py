@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from grafana.boards.board import Board, Row
 from grafana.boards.firing import firing, firing_by_name
-from grafana.boards.panels import COUNT, GREEN, ORANGE, PER_SECOND, RED, Panel, bars, line, number
+from grafana.boards.panels import PER_SECOND, Panel, bars, line, number
 from grafana.boards.promql import by, happened, increase, or_none, rate, select
 from telemetry.catalogue import CounterSpec, celery, http, llm, telemetry
 from telemetry.catalogue.telemetry import MetricLabels
+from telemetry.looks import COUNT, GREEN, ORANGE, RED
 from telemetry.shipped import ANCHORED
 
 _JOBS = 'job=~"otel-collector|fastapi-queue-system.*"'

@@ -13,8 +13,8 @@ from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana.boards.__main__ import BOARDS, BOUNDED, FOLDER, render
-from grafana.boards.panels import BLUE, COUNT, NEUTRAL
 from grafana.rules import slo
+from telemetry.looks import BLUE, COUNT, NEUTRAL
 from telemetry.shipped import ANCHORED, RUNBOOKS
 from tests.grafana import expressions
 from tests.grafana.expressions import ROOT
