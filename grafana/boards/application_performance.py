@@ -304,6 +304,7 @@ def _storage() -> tuple[Panel, ...]:
             "Bytes users keep. Grows only: agree on a retention before it costs.",
             {"{{plan}} · {{environment}}": fact(storage.QUOTA_USED, "plan")},
             stacked=True,
+            width=12,
         ),
         bars(
             "Largest users of storage",
@@ -314,19 +315,21 @@ def _storage() -> tuple[Panel, ...]:
                     f"topk {promql.by()} (10, {fact(storage.QUOTA_USED, 'user_id', 'plan')})"
                 )
             },
+            width=12,  # ids are long
         ),
         line(
             "Bytes moved",
             "binBps",
             "To and from the object store, by operation and bucket.",
             {"{{operation}} {{bucket}} · {{environment}}": rate(storage.BYTES_TRANSFERRED, "operation", "bucket")},
+            width=12,
         ),
         line(
             "Storage operations",
             PER_SECOND,
             "Successful operations by kind and bucket; failures are among the errors of component `storage`.",
             {"{{operation}} {{bucket}} · {{environment}}": rate(storage.OPERATIONS, "operation", "bucket")},
-            width=24,
+            width=12,
         ),
     )
 

@@ -161,16 +161,16 @@ def _collector() -> tuple[Panel, ...]:
             {"{{instance}}": f"histogram_quantile(0.99, {_COMMIT}) >= 0"},
         ),
         line(
-            "Exports that came again, never, or could not be stored",
+            "Exports repeated, missing or not stored",
             PER_SECOND,
-            "Those that came again are counted once: answers get lost. Those that never came are lost counts. While"
-            " commits fail, senders keep what they have: the disk is full or broken.",
+            "Repeated ones are counted once: answers get lost. Missing ones are lost counts. While none can be stored,"
+            " senders keep what they have: the disk is full or broken.",
             {
-                "commits that fail · {{instance}}": "sum by (instance) "
+                "not stored · {{instance}}": "sum by (instance) "
                 "(rate(fleet_totals_failed_commits_total[$__rate_interval]))",
-                "again · {{instance}}": "sum by (instance) "
+                "repeated · {{instance}}": "sum by (instance) "
                 "(rate(fleet_totals_duplicate_exports_total[$__rate_interval]))",
-                "never · {{instance}}": "sum by (instance) "
+                "missing · {{instance}}": "sum by (instance) "
                 "(rate(fleet_totals_missing_exports_total[$__rate_interval]))",
             },
             alerts=("CollectorMissesExports", "CollectorCannotStore"),
