@@ -129,6 +129,10 @@ test-weaver: install  ## let OpenTelemetry's weaver check the catalogue as seman
 	@if command -v $(WEAVER) >/dev/null; then $(WEAVER) registry check -r .fleet/registry; \
 	else echo "There is no $(WEAVER) here: not run. Build it from its source, and say where it is: WEAVER=/path/of/weaver"; fi
 
+docs: install  ## build the documentation's site into build/docs, whose index.html opens from a file
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict --clean
+	@echo "Open build/docs/index.html"
+
 test-slow: install  ## tests too long for every change, and those that need RabbitMQ or PostgreSQL
 	$(PYTHON) -m pytest -m "slow or brokers or postgres"
 
