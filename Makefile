@@ -181,6 +181,9 @@ bench: install  ## cost of a request, an event, a query, of series and of the co
 bench-fleet: install  ## start-up time of the fleet and memory per process
 	$(PYTHON) -m benchmarks.fleet
 
+release: install  ## wheel, sdist, collectors, contexts of images, bills of materials and checksums of HEAD, the same bytes each time (10 minutes)
+	deploy/release/build.sh
+
 collector-wheels: install  ## the built collector as wheels for Linux on x86_64 and aarch64, in dist/ (5 minutes each)
 	collector/wheel/build.sh
 
@@ -190,4 +193,6 @@ EXTRAS := $(addprefix --extra ,celery fastapi grpc llm objectives preview promet
 lock:  ## resolve the dependencies anew
 	uv pip compile pyproject.toml --group dev $(EXTRAS) --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-annotate --no-header -q -o requirements.lock
+	uv pip compile --group release --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-annotate --no-header -q -o deploy/release/sbom.lock
 	cd collector && go run go.opentelemetry.io/collector/cmd/builder@v$$(sed -n 's/^  version: //p' builder.yaml) --config=builder.yaml --skip-compilation
