@@ -3,7 +3,7 @@
 * Files of the repository that pages link to become pages or files of the site, below ``repository/``.
 * Names of pages in code spans become links.
 * Runbooks, and pages that the navigation of ``mkdocs.yml`` does not name, are added to it.
-* Lists are read as GitHub does.
+* Flowcharts are drawn, and lists are read, as GitHub does.
 """
 
 from __future__ import annotations
@@ -20,9 +20,12 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files, InclusionLevel
 from mkdocs.structure.pages import Page
 
+from docs.site.drawing import drawn
+
 PREFIX = "repository"
 _LINK = re.compile(r"(\]\()([^)#:\s]+)(?=[)#])")
 _PAGE_NAME = re.compile(r"(?<![\[`])`(?:docs/)?([a-z0-9/-]+\.md)`(?!`)")
+_FLOWCHART = re.compile(r"^```mermaid\nflowchart TD\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FENCE = re.compile(r"(^ *```.*?^ *```)", re.MULTILINE | re.DOTALL)
 
 
@@ -78,7 +81,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
             return match[0]
         return f"[{match[0]}]({_relative(match[1], page.file.src_uri)})"
 
-    parts = _FENCE.split(markdown)
+    parts = _FENCE.split(_FLOWCHART.sub(lambda match: drawn(match[1]), markdown))
     parts[::2] = [_PAGE_NAME.sub(named, _LINK.sub(moved, part)) for part in parts[::2]]
     return "".join(parts)
 
