@@ -44,7 +44,7 @@ contexts() {
 }
 
 collector() {
-    PYTHON=$PYTHON PROGRAMS=$OUT "$WORK/source/collector/wheel/build.sh" "$OUT"
+    env PYTHON="$PYTHON" PROGRAMS="$OUT" "$WORK/source/collector/wheel/build.sh" "$OUT"
 }
 
 # One list a lock, and one a program: Go's linker has written into it what it is made of.
