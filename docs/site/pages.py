@@ -47,9 +47,8 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     pages = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.md"))
     runbooks = [page for page in pages if page.startswith("runbooks/")]
     _part(nav, "Runbooks").extend(runbooks)
-    guides = _part(nav, "How-to guides")
-    _part(guides, "More").extend(page for page in pages if page not in {*named, *runbooks})
-    guides[:] = [part for part in guides if part != {"More": []}]
+    rest = (page for page in pages if page not in {*named, *runbooks})
+    _part(_part(nav, "How-to guides"), "Run it").extend(rest)
     return config
 
 
