@@ -1,4 +1,6 @@
-"""Writes the configuration files that `compose.yaml` mounts, from the templates of the fleet on one machine.
+"""Writes configuration files of fleets elsewhere, from those of the fleet here.
+
+`compose.yaml` mounts them, and agents of Prometheus scrape by one.
 
 ``--check`` only compares.
 
@@ -16,6 +18,7 @@ from deploy.place import Place
 from deploy.settings import ROOT, FleetSettings
 
 FOLDER = ROOT / "deploy" / "compose"
+AGENT = ROOT / "deploy" / "remote-write"
 HOME = Path("/fleet")
 """Where containers have the files of this repository that they mount."""
 DNS = "127.0.0.11"
@@ -78,7 +81,14 @@ def files() -> dict[Path, str]:
     names = ("nginx.conf", "prometheus.yml", "redis.conf")
     rendered = {name: templates.get_template(f"{name}.j2").render(context) for name in names}
     rendered["alertmanager.yml"] = alert_routes.configuration("", 1)
-    return {FOLDER / name: text for name, text in rendered.items()}
+    return {**{FOLDER / name: text for name, text in rendered.items()}, AGENT / "scrape.yml": _jobs()}
+
+
+def _jobs() -> str:
+    """The jobs that users copy, alone: an agent of Prometheus has no rules."""
+    text = (ROOT / "grafana" / "prometheus-scrape-config.yml").read_text()
+    head = "# What agents scrape; edit grafana/prometheus-scrape-config.yml, and run `make generate`.\n"
+    return head + text[text.index("scrape_configs:") :]
 
 
 def main(check: bool) -> int:
@@ -88,7 +98,7 @@ def main(check: bool) -> int:
         for path, text in files().items():
             path.write_text(text)
     elif stale:
-        print(f"not up to date in {FOLDER.relative_to(ROOT)}: {', '.join(stale)}; run `make generate`", file=sys.stderr)
+        print(f"not up to date in deploy/: {', '.join(stale)}; run `make generate`", file=sys.stderr)
     return 1 if check and stale else 0
 
 
