@@ -8,6 +8,7 @@ import re
 import shutil
 import stat
 import subprocess
+import sys
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -302,6 +303,23 @@ def test_files_are_the_fleets_templates() -> None:
     assert yaml.safe_load((containers.FOLDER / "prometheus.yml").read_text())["global"]["scrape_interval"] == interval
     routes = yaml.safe_load((containers.FOLDER / "alertmanager.yml").read_text())
     assert routes["route"] == yaml.safe_load(alert_routes.SOURCE.read_text())["route"]
+
+
+def test_prometheus_takes_its_file(tmp_path: Path) -> None:
+    """Prometheus takes the configuration with the rules where the container has them."""
+    (tmp_path / "conf").mkdir()
+    shutil.copytree(ROOT / "grafana" / "alerts", tmp_path / "conf" / "alerts")
+    file = tmp_path / "prometheus.yml"
+    file.write_text((containers.FOLDER / "prometheus.yml").read_text().replace("/fleet/", f"{tmp_path}/"))
+    done = subprocess.run(
+        [Path(sys.executable).parent / "promtool", "check", "config", file],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"{len(list((tmp_path / 'conf' / 'alerts').iterdir()))} rule files found" in done.stdout
 
 
 def test_nginx_takes_its_file(tmp_path: Path) -> None:

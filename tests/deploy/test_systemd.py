@@ -115,6 +115,25 @@ def test_boxes_outlive_their_process(name: str) -> None:
     assert found["ExecStopPost"][0].startswith(f"-{PYTHON} -m telemetry deliver")
 
 
+def test_installing_is_as_documented(tmp_path: Path) -> None:
+    """What docs/deploy.md has people copy is there, and lies where the units look for it."""
+    page = (ROOT / "docs" / "deploy.md").read_text()
+    block = next(block for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) if "/etc/systemd/system" in block)
+    copies = [line for line in block.splitlines() if not line.startswith("systemctl")]
+    (tmp_path / "etc" / "systemd" / "system").mkdir(parents=True)
+    (tmp_path / "usr" / "local" / "bin").mkdir(parents=True)
+    script = re.sub(r"(?<=\s)/(?=etc/|usr/)", f"{tmp_path}/", "\n".join(copies))
+    subprocess.run(["/bin/sh", "-ec", script], cwd=ROOT, check=True, timeout=60)
+    assert {file.stem for file in (tmp_path / "etc" / "systemd" / "system").iterdir()} == set(UNITS)
+    started = set(re.findall(r"[a-z-]+@?(?=[\d ]|$)", block.splitlines()[-1].partition("--now ")[2]))
+    assert started == set(UNITS)
+    for name in UNITS:
+        for value in (*unit(name)["EnvironmentFile"], *shlex.split(unit(name)["ExecStart"][0])):
+            path = value.rpartition("=")[2]
+            if path.startswith(("/etc", "/usr")):
+                assert (tmp_path / path[1:]).exists(), path
+
+
 @pytest.fixture
 def sink() -> Iterator[OtlpSink]:
     """Whom processes export to."""
