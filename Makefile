@@ -110,6 +110,9 @@ celery-page: install  ## measure what becomes of tasks, and write the table of d
 	CELERY_ROWS=docs/celery $(PYTHON) -m pytest tests/telemetry/celery/test_outcomes.py
 	$(PYTHON) -m docs.generate
 
+rehearse: install  ## start the services of compose.yaml in namespaces, kill some, compare counts (needs root, Go, PostgreSQL)
+	$(PYTHON) -m deploy.rehearsal
+
 test-litellm: install  ## calls that LiteLLM makes, in an environment that has it
 	tests/versions/environment.sh litellm requirements.lock tests/versions/litellm.txt
 	$(APART) .fleet/litellm/bin/python -m pytest tests/telemetry/llm/test_litellm.py

@@ -20,13 +20,14 @@ import yaml
 
 from app.settings import Settings
 from deploy import alert_routes, containers, grafana, processes
+from deploy.rehearsal import composed
 from deploy.settings import ROOT, FleetSettings
 from support.processes import program
 from telemetry.settings.variables import OWN, STANDARD
 
 DEPLOY = ROOT / "deploy"
 FILE = DEPLOY / "compose.yaml"
-COMPOSED = Path(__file__).parent / "composed"
+COMPOSED = DEPLOY / "rehearsal" / "composed"
 NAMES = ("POSTGRES_PASSWORD", "ADMIN_TOKEN", "FLOWER_PASSWORD", "GRAFANA_PASSWORD", "SIMULATED_LLM_API_KEY")
 SECRETS = {name: f"secret-of-{name.lower()}" for name in NAMES}
 OURS = "fleet-telemetry:local"
@@ -337,6 +338,21 @@ def test_nginx_takes_its_file(tmp_path: Path) -> None:
         timeout=30,
     )
     assert done.returncode == 0, done.stderr
+
+
+@go
+def test_rehearsal_has_every_container() -> None:
+    """`make rehearse` starts each replica, after all that it needs, and lets it know its neighbours alone."""
+    everybody = composed.containers(_fleet())
+    names = [one.service for one in everybody]
+    assert (names.count("app"), names.count("worker"), names.count("nginx")) == (3, 4, 1)
+    for number, one in enumerate(everybody):
+        assert set(one.spec.get("depends_on") or {}) <= set(names[:number])
+    addresses = [address for one in everybody for address in one.addresses.values()]
+    assert len(set(addresses)) == len(addresses)
+    front = composed.hosts(next(one for one in everybody if one.service == "nginx"), everybody)
+    assert front.count(" app\n") == 3
+    assert " redis\n" not in front
 
 
 @go
