@@ -93,7 +93,7 @@ test-versions: test-celery-versions test-newest  ## both ends of every range of 
 	@set -e; for python in $(PYTHONS); do \
 		name=python-$$python; echo $$name; \
 		PYTHON=$$python tests/versions/environment.sh $$name requirements.lock || { echo "no Python $$python here: not run"; continue; }; \
-		$(APART) .fleet/$$name/bin/python -m pytest -m "$(HOOKS)" $(TESTS_OF_HOOKS); \
+		$(APART) .fleet/$$name/bin/python -m pytest -m "$(HOOKS)" $(TESTS_OF_HOOKS) tests/telemetry/box tests/telemetry/pipeline; \
 	done
 
 test-newest: install  ## the hooks on the newest published versions of all they hook into: which assumption broke, and their tests

@@ -45,6 +45,7 @@ class Console:
 
     def start(self) -> None:
         """Print from now on."""
+        self._observation.start()
         self._thread.start()
 
     def force_flush(self, timeout: float) -> bool:
@@ -68,6 +69,7 @@ class Console:
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join(_share_of(timeout))
+        self._observation.close()
 
     def leave(self) -> None:
         """Print for the last time: what this process counted, no other one prints."""

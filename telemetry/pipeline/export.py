@@ -93,6 +93,7 @@ class PeriodicExport:
 
     def start(self) -> None:
         """Start the export thread."""
+        self._observation.start()
         self._thread.start()
 
     def force_flush(self, timeout: float = 10.0) -> bool:
@@ -149,6 +150,7 @@ class PeriodicExport:
         else:  # it could not be started, or it was killed
             self._export_for_the_last_time()
         self._delivery.close()
+        self._observation.close()
         self._thread_ends(closing)
         self._report_undelivered("the exit")
 
@@ -169,6 +171,7 @@ class PeriodicExport:
         self._wake.set()
         self._thread_ends(LEAVING)
         self._delivery.close()
+        self._observation.close()
         self._thread_ends(CLOSING)
 
     def after_fork_in_child(self) -> None:

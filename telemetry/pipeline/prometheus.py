@@ -94,6 +94,7 @@ class PrometheusEndpoint:
 
     def start(self) -> None:
         """Listen, where no other process of the host does, and look after the boxes from now on."""
+        self._observation.start()
         self._listen()
         self._publish()
         self._thread.start()
@@ -109,12 +110,14 @@ class PrometheusEndpoint:
         return True
 
     def shutdown(self, timeout: float) -> None:
-        """Close the endpoint; another process of the host opens it again."""
+        """Ask the application for the last time and close the endpoint; another process of the host opens it again."""
+        self._observation.observe(min(timeout / 2, LONGEST_OBSERVATION))
         self.leave()
 
     def leave(self) -> None:
         """Close the endpoint; another process of the host opens it again."""
         self._stopped.set()
+        self._observation.close()
         server, self._server = self._server, None
         if server is not None:
             server.shutdown()

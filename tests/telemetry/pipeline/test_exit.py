@@ -8,7 +8,8 @@ from unittest.mock import Mock
 
 import pytest
 
-from support.ports import closed_url
+from support import exposition
+from support.ports import closed_url, free_port
 from support.waiting import eventually
 from telemetry.box.dead import dead_boxes
 from telemetry.pipeline.otlp import amounts_of
@@ -228,6 +229,35 @@ def test_hanging_callback_holds_nothing_up(sink: OtlpSink, place: dict[str, str]
     finished = run(code, sink.url, OTEL_METRIC_EXPORT_INTERVAL="60000", OTEL_EXPORTER_OTLP_TIMEOUT="1", **place)
     assert sink.total("messages_sent_total") == 3
     assert finished.errors.count("a callback that a collection asks has not answered") == 1
+
+
+OBSERVED = """
+from opentelemetry.metrics import Observation, get_meter
+seen = []
+get_meter("own").create_observable_counter("jobs_total", [lambda options: [Observation(len(seen))]])
+t.force_flush(); seen += [1, 2, 3]
+def starts_no_thread(thread):
+    raise RuntimeError("can't create new thread at interpreter shutdown")
+import atexit, threading  # what Python 3.12 and later do for every exit handler
+atexit.register(lambda: setattr(threading.Thread, "start", starts_no_thread))
+"""
+
+
+def test_what_is_observed_at_the_end_arrives(sink: OtlpSink) -> None:
+    """What an observable counter counted since the last export arrives where an ending interpreter starts no thread."""
+    run(OBSERVED, sink.url, OTEL_METRIC_EXPORT_INTERVAL="60000")
+    assert sink.total("jobs_total") == 3
+
+
+def test_what_is_observed_at_the_end_is_on_the_endpoint(place: dict[str, str]) -> None:
+    """The Prometheus endpoint of a host shows what an observable counter counted since it was asked last."""
+    port = free_port()
+    own = {"OTEL_METRICS_EXPORTER": "prometheus", "OTEL_EXPORTER_PROMETHEUS_PORT": str(port), **place}
+    run(OBSERVED, "", OTEL_METRIC_EXPORT_INTERVAL="60000", **own)
+    with started("say('up'); sys.stdin.read()", "", **own) as process:
+        assert line(process) == "up"
+        samples = exposition.scrape(f"http://localhost:{port}/metrics")
+    assert [value for (name, _), value in samples.items() if name == "jobs_total"] == [3]
 
 
 def test_second_shutdown_does_nothing(sink: OtlpSink) -> None:
