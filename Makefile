@@ -141,6 +141,7 @@ check: install  ## format, lint, types, import rules, generated files, configura
 	$(PYTHON) -m docs.pictures
 	$(PYTHON) -m grafana.boards --check
 	$(PYTHON) -m grafana.rules --check
+	$(PYTHON) -m deploy.cluster --check
 	$(or $(OTELCOL),.venv/bin/otelcol) validate --config otel-collector.yaml
 	$(if $(OTELCOL),,.venv/bin/otelcol validate --config otel-collector.durable.yaml)
 	cd collector && files=$$(gofmt -l .) && if [ -n "$$files" ]; then echo "not formatted: $$files; run gofmt -w" >&2; exit 1; fi
@@ -155,6 +156,7 @@ format: install  ## format the code
 
 generate: dashboards  ## write everything that is generated: dashboards, rules, parts of the documentation
 	$(PYTHON) -m docs.generate
+	$(PYTHON) -m deploy.cluster
 
 dashboards: install  ## write grafana/dashboards/*.json and the generated rules of grafana
 	$(PYTHON) -m grafana.boards
