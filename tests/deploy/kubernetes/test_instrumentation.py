@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,10 +14,14 @@ from pathlib import Path
 import httpx
 import pytest
 import yaml
+from opentelemetry.environment_variables import OTEL_LOGS_EXPORTER, OTEL_TRACES_EXPORTER
+from opentelemetry.instrumentation.environment_variables import OTEL_PYTHON_CONFIGURATOR, OTEL_PYTHON_DISTRO
 
 from deploy.settings import ROOT
 from support.ports import free_port
 from support.waiting import eventually
+from telemetry.settings.settings import Settings
+from telemetry.settings.variables import OWN, STANDARD
 from tests.support.otlp_sink import OtlpSink
 
 FOLDER = ROOT / "deploy" / "kubernetes"
@@ -134,8 +139,6 @@ def test_image_has_what_the_operator_copies() -> None:
 
 def test_context_has_what_the_wheel_takes() -> None:
     """Docker sends every file that the wheel is made of: what pyproject.toml includes is not ignored."""
-    import tomllib
-
     allowed = [
         line[1:]
         for line in (FOLDER / "instrumentation.Dockerfile.dockerignore").read_text().splitlines()
@@ -144,3 +147,21 @@ def test_context_has_what_the_wheel_takes() -> None:
     target = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
     for source in (*target["force-include"], *target["packages"], "README.md", "LICENSE", "requirements.lock"):
         assert any(Path(source).match(pattern) or source.startswith(f"{pattern}/") for pattern in allowed), source
+
+
+def test_variables_are_known() -> None:
+    """What the `Instrumentation` sets is read by somebody, our distribution is what it names, and telemetry has nothing to say against it."""
+    spec = yaml.safe_load((FOLDER / "components" / "operator" / "instrumentation.yaml").read_text())["spec"]
+    found = {entry["name"]: entry["value"] for entry in spec["python"]["env"]}
+    ours = {name for variable in (*STANDARD, *OWN) for name in (variable.name, variable.wins)}
+    assert found.keys() - ours == {
+        OTEL_TRACES_EXPORTER,
+        OTEL_LOGS_EXPORTER,
+        OTEL_PYTHON_DISTRO,
+        OTEL_PYTHON_CONFIGURATOR,
+    }
+    points = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
+    assert found[OTEL_PYTHON_DISTRO] in points["opentelemetry_distro"]
+    assert found[OTEL_PYTHON_CONFIGURATOR] in points["opentelemetry_configurator"]
+    assert found["TELEMETRY_STATE_DIR"].startswith(f"{MOUNT}/")
+    assert not Settings.from_environment(env=found).problems

@@ -15,6 +15,7 @@ from app.routes import health
 from app.settings import Settings
 from deploy import cluster, processes
 from deploy.settings import ROOT, FleetSettings
+from telemetry.box import directory
 from telemetry.catalogue import BUILT_IN
 from telemetry.settings.variables import OWN, STANDARD
 from tests.deploy.kubernetes.cluster import DOCUMENTED, OVERLAYS, Workload, build, clusters, copied, everywhere
@@ -296,6 +297,14 @@ def test_box_outlives_its_container(overlay: str) -> None:
             mounted = next(m["mountPath"] for m in container["volumeMounts"] if m["name"] == "boxes")
             assert state.parent == Path(mounted)
         assert "python -m telemetry deliver" in main["lifecycle"]["preStop"]["exec"]["command"][-1]
+
+
+def test_box_needs_a_folder_of_its_own(tmp_path: Path) -> None:
+    """A volume as Kubernetes makes it, open to its group, is no state directory; the folder that is set is one, and is made."""
+    tmp_path.chmod(0o2777)
+    with pytest.raises(directory.UnusableError, match="others can read it"):
+        directory.make_usable(tmp_path)
+    directory.make_usable(tmp_path / "boxes")
 
 
 @pytest.mark.parametrize("overlay", FLEET)
