@@ -145,6 +145,7 @@ check: install  ## format, lint, types, import rules, generated files, configura
 	$(PYTHON) -m grafana.boards --check
 	$(PYTHON) -m grafana.rules --check
 	$(PYTHON) -m deploy.containers --check
+	$(PYTHON) -m deploy.cluster --check
 	$(or $(OTELCOL),.venv/bin/otelcol) validate --config otel-collector.yaml
 	$(if $(OTELCOL),,.venv/bin/otelcol validate --config otel-collector.durable.yaml)
 	cd collector && files=$$(gofmt -l .) && if [ -n "$$files" ]; then echo "not formatted: $$files; run gofmt -w" >&2; exit 1; fi
@@ -157,9 +158,10 @@ format: install  ## format the code
 	.venv/bin/ruff check --fix .
 	gofmt -w collector
 
-generate: dashboards  ## write everything that is generated: dashboards, rules, parts of the documentation, files of containers
+generate: dashboards  ## write everything that is generated: dashboards, rules, parts of the documentation, files of containers and of Kubernetes
 	$(PYTHON) -m docs.generate
 	$(PYTHON) -m deploy.containers
+	$(PYTHON) -m deploy.cluster
 
 dashboards: install  ## write grafana/dashboards/*.json and the generated rules of grafana
 	$(PYTHON) -m grafana.boards
