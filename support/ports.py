@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
+
+_FIRST, _LAST = 20_000, 32_000  # below the range from which clients get theirs
+_given: set[int] = set()
 
 
 def is_free(port: int, host: str = "127.0.0.1") -> bool:
@@ -18,18 +22,28 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
         return True
 
 
+def _share() -> tuple[int, int]:
+    """The ports of this process: where pytest shares tests out, none takes a port that another one is about to open."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    size = (_LAST - _FIRST) // workers
+    return _FIRST + number * size, _FIRST + (number + 1) * size
+
+
 def free_ports(count: int) -> list[int]:
-    """Consecutive ports that a server can open now, outside the range from which clients get theirs.
+    """Consecutive ports that a server can open now and that were not given before, below the range of clients.
 
     Raises:
         OSError: If none are found.
     """
+    least, most = _share()
     for _ in range(200):
-        first = random.randrange(20_000, 32_000 - count)  # no secret
+        first = random.randrange(least, most - count)  # no secret
         ports = list(range(first, first + count))
-        if all(is_free(port) for port in ports):
+        if _given.isdisjoint(ports) and all(is_free(port) for port in ports):
+            _given.update(ports)
             return ports
-    raise OSError(f"no {count} consecutive free ports between 20000 and 32000")
+    raise OSError(f"no {count} consecutive free ports between {least} and {most}")
 
 
 def free_port() -> int:

@@ -53,6 +53,12 @@ def _boxes_of_this_session() -> Iterator[None]:
     shutil.rmtree(directory)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _patient_servers() -> None:
+    """A machine under load is no reason for uvicorn to kill a worker, and the requests that it is about to answer."""
+    os.environ["UVICORN_TIMEOUT_WORKER_HEALTHCHECK"] = "60"
+
+
 @pytest.fixture(autouse=True)
 def _strict(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(guard.RAISE_VARIABLE, "1")

@@ -100,7 +100,6 @@ def started(
         "OTEL_RESOURCE_ATTRIBUTES": f"deployment.environment.name={environment}",
         "OTEL_METRIC_EXPORT_INTERVAL": "500",
         "TELEMETRY_STATE_DIR": str(folder / "state"),
-        "UVICORN_TIMEOUT_WORKER_HEALTHCHECK": "60",  # a machine under load is no reason to start workers anew
     }
     needed = {name: value.format(**words) for name, value in launcher.variables.items()}
     given = {**inherited(), **own_variables, **needed, **(variables or {})}

@@ -134,12 +134,20 @@ def test_every_library_of_the_shop(
             ("submissions", "celery_tasks_submitted_total", ("task_name", "queue"), {("billing.bill", "billing"): 7}),
             ("calls to a model", "llm_requests_total", ("provider", "model"), {("openai", "gpt-4o-mini"): 4}),
         ):
-            found = example.counted(metric, *labels)
-            of_interest = Counter({key: found[key] for key in found if "other" not in key and key[0] != "DDL"})
+            of_interest = eventually(
+                lambda metric=metric, labels=labels: _named(example.counted(metric, *labels)),
+                20,
+                wanted=lambda found, wanted=wanted: found == Counter(wanted),
+            )
             assert of_interest == Counter(wanted), example.said()
             keep("shop", SHOP.title, form, what, Counter(wanted), of_interest)
-        assert example.counted("llm_request_duration_seconds").total() == 4
-        assert example.counted("llm_tokens_used_total", "type")["completion",] > 0
+        assert eventually(lambda: example.counted("llm_request_duration_seconds").total() == 4, 20)
+        assert eventually(lambda: example.counted("llm_tokens_used_total", "type")["completion",] > 0, 20)
+
+
+def _named(counted: Counts) -> Counts:
+    """Without what the database does to begin with."""
+    return Counter({key: count for key, count in counted.items() if "other" not in key and key[0] != "DDL"})
 
 
 @pytest.mark.parametrize(

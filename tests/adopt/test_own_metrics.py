@@ -55,8 +55,12 @@ def test_named_module_is_found_under_an_agent(installed: Installed, tmp_path: Pa
         assert eventually(lambda: web.is_ok(url), 60), log.read_text()
         for _ in range(9):
             assert web.is_ok(url)
-        assert eventually(lambda: sink.total("own_bought_total", kind="a") >= 10), log.read_text()
-        assert sink.total("own_bought_total", kind="a") == sink.total("http_requests_total", endpoint="/buy")
+
+        def counted() -> tuple[float, float]:
+            return sink.total("own_bought_total", kind="a"), sink.total("http_requests_total", endpoint="/buy")
+
+        own, requests = eventually(counted, wanted=lambda both: both[0] == both[1] >= 10)
+        assert own == requests >= 10, log.read_text()
         assert "own_things" not in log.read_text()
     finally:
         os.killpg(process.pid, signal.SIGTERM)

@@ -152,7 +152,7 @@ def environment(
         "ANTHROPIC_API_KEY": "sk-ant-test",
         "ADMIN_TOKEN": ADMIN["X-Admin-Token"],
         "TASK_RETRY_BACKOFF_SECONDS": "0.01",
-        "LLM_TIMEOUT_SECONDS": "2",
+        "LLM_TIMEOUT_SECONDS": "20",
         "FACTS_INTERVAL_SECONDS": "600",
     }
     for name, value in (settings | (dict(mark.kwargs) if mark else {})).items():

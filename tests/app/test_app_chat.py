@@ -141,7 +141,7 @@ async def test_broken_stream_says_so(client: httpx.AsyncClient, vendor: Vendor, 
 
 async def test_client_leaving_stops_stream(client: httpx.AsyncClient, backend: FastAPI, vendor: Vendor) -> None:
     """A client that goes away in the middle ends the vendor's stream, and the reply is kept as failed."""
-    vendor.word_delay = 0.3
+    vendor.word_delay = 1.0
     conversation = (await _send(client))["conversation"]["id"]
     path = f"{CONVERSATIONS}/{conversation}"
     await _leave_after_first_piece(backend, f"{path}/messages/stream", {"message": "a b c d e f g h"})
@@ -181,7 +181,7 @@ async def _leave_after_first_piece(backend: FastAPI, path: str, body: dict[str, 
         "client": ("127.0.0.1", 123),
         "server": ("test", 80),
     }
-    await asyncio.wait_for(backend(scope, receive, send), 5)
+    await asyncio.wait_for(backend(scope, receive, send), 20)
 
 
 async def test_lists_own_conversations(client: httpx.AsyncClient, new_user: Callable[[str], Any]) -> None:

@@ -64,7 +64,8 @@ def prometheus(fleet: Fleet) -> Callable[[str], list[dict[str, object]]]:
     """Runs a query on the fleet's Prometheus; a query it refuses fails the test."""
 
     def query(expression: str) -> list[dict[str, object]]:
-        answer = httpx.get(fleet.settings.url("PROMETHEUS_PORT", "/api/v1/query"), params={"query": expression})
+        url = fleet.settings.url("PROMETHEUS_PORT", "/api/v1/query")
+        answer = httpx.get(url, params={"query": expression}, timeout=30)
         body = answer.json()
         assert body["status"] == "success", f"{expression}: {body}"
         result: list[dict[str, object]] = body["data"]["result"]

@@ -47,7 +47,7 @@ class Sender:
         resource: Mapping[str, str] | None = None,
     ) -> None:
         self._url = f"{receiver.endpoint}/v1/metrics"
-        self._http = httpx.Client(verify=False, trust_env=False)
+        self._http = httpx.Client(verify=False, trust_env=False, timeout=30)
         self._resource = {"service.name": "test", "service.instance.id": instance, **(resource or {})}
         self._numbered = numbered
         self.sequence = 0

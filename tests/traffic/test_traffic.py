@@ -98,7 +98,7 @@ def test_short_run_does_everything(door: Door, tmp_path: Path) -> None:
     """Even a run of one second does everything once, and provokes what a backend must refuse."""
     started = time.monotonic()
     truth = truth_of(door, tmp_path / "truth.json", "--seconds", "1")
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 60
     assert {line["action"] for line in truth["actions"]} == {action.__name__ for action in ACTIONS}
     statuses = {line["status"] for line in truth["requests"]}
     assert statuses >= {"200", "201", "202", "204", "401", "404", "405", "413", "422", "429", "left"}

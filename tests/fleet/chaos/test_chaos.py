@@ -55,7 +55,7 @@ class Scale:
     calm: float
 
 
-SHORT = Scale(40, 150, 0.8, 12)
+SHORT = Scale(40, 300, 0.8, 12)
 LONG = Scale(int(os.environ.get("CHAOS_KILLS", "1000")), 3600, 1.0, 45)
 
 

@@ -39,7 +39,7 @@ class Broker:
         """Start, and wait until it listens."""
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._directory), "--save", ""]
         self._process = subprocess.Popen([program(Path("redis-server")), *options], stdout=subprocess.DEVNULL)
-        assert eventually(lambda: is_open(self.port), 10)
+        assert eventually(lambda: is_open(self.port))
 
     def stop(self) -> None:
         """End it; every connection breaks."""
@@ -96,9 +96,8 @@ class Fleet:
         command += ["-c", "2", *options]
         process = self._start(name, command, env)
         if wait:
-            assert eventually(lambda: f"{name}@test ready" in self.log(name).read_text(), 40), self.log(
-                name
-            ).read_text()
+            log = self.log(name)
+            assert eventually(lambda: f"{name}@test ready" in log.read_text(), 80), log.read_text()
         return process
 
     def start_publisher(self, name: str = "publisher", **env: str) -> Process:
@@ -128,7 +127,7 @@ class Fleet:
         """What a process wrote."""
         return self._logs / f"{name}.log"
 
-    def end(self, process: Process, seconds: float = 40) -> int:
+    def end(self, process: Process, seconds: float = 80) -> int:
         """End a process normally; its exit code."""
         if process.stdin is not None:
             process.stdin.close()

@@ -49,7 +49,8 @@ def times(count: int, task: str, *args: Any, **options: Any) -> Callable[[Fleet]
 def revoke_waiting(fleet: Fleet) -> None:
     """Revoke a task that waits for its time."""
     result = fleet.send("revoked", countdown=3)
-    fleet.publisher.control.revoke(result.id)
+    revoke = fleet.publisher.control.revoke  # a worker that is ready may not listen to commands yet
+    assert eventually(lambda: revoke(result.id, destination=["w1@test"], reply=True))
 
 
 def terminate_running(fleet: Fleet) -> None:
@@ -57,7 +58,7 @@ def terminate_running(fleet: Fleet) -> None:
     identity = str(uuid.uuid4())
     fleet.send("terminated", task_id=identity)
     assert eventually(lambda: fleet.flag(f"started:{identity}"))
-    fleet.publisher.control.revoke(identity, terminate=True, signal="SIGKILL")
+    fleet.publisher.control.revoke(identity, terminate=True, signal="SIGKILL")  # what runs a task listens to commands
 
 
 def canvas(fleet: Fleet) -> None:

@@ -17,6 +17,7 @@ from telemetry.instrumentation.celery.beat import MeasuredSchedule
 from tests.telemetry.celery.fleet import TASKS, Broker, Fleet, running
 
 OFTEN = {"often": {"task": f"{TASKS}.succeed", "schedule": 0.2}}
+SENDING = "Sending due task"
 
 
 @pytest.fixture
@@ -26,14 +27,21 @@ def scheduled(broker: Broker, tmp_path: Path) -> Iterator[Fleet]:
         yield fleet
 
 
+def _said(fleet: Fleet, process: str, words: str) -> int:
+    """How often a process has said something in its log."""
+    return fleet.log(process).read_text().count(words)
+
+
 def test_scheduled_tasks_are_submissions(scheduled: Fleet) -> None:
     """Every task that beat published before it was stopped is submitted, timed and completed once."""
     scheduled.start_worker()
     beat = scheduled.start_beat()
     assert eventually(lambda: scheduled.counted(f"{TASKS}.succeed").get("completed", 0) >= 5)
     assert eventually(lambda: scheduled.sink.fact("celery_beat_overdue_seconds") is not None)
+    # SIGTERM ends it wherever it is: when all that it has announced has run, it is not in the middle of a publication.
+    assert eventually(lambda: _said(scheduled, "beat", SENDING) == _said(scheduled, "w1", "succeeded in"))
     scheduled.end(beat)
-    published = scheduled.log("beat").read_text().count("Sending due task")
+    published = _said(scheduled, "beat", SENDING)
     truth = {"submitted": published, "completed": published}
     assert eventually(lambda: scheduled.counted(f"{TASKS}.succeed") == truth), (truth, scheduled.counted("succeed"))
     assert scheduled.sink.total("celery_beat_lag_seconds", task_name=f"{TASKS}.succeed") == published
@@ -44,7 +52,7 @@ def test_embedded_beat_is_counted(scheduled: Fleet) -> None:
     worker = scheduled.start_worker("-B", "-s", str(scheduled.schedule_file))
     assert eventually(lambda: scheduled.counted(f"{TASKS}.succeed").get("completed", 0) >= 5)
     scheduled.end(worker)
-    published = scheduled.log("w1").read_text().count("Sending due task")
+    published = _said(scheduled, "w1", SENDING)
     counted = scheduled.counted(f"{TASKS}.succeed")
     sent = counted["completed"] + scheduled.broker.client.llen("celery")
     # The worker kills its beat: the last task may be announced and not sent, or sent and not counted.
@@ -61,7 +69,11 @@ def test_late_publications_are_seen(scheduled: Fleet) -> None:
     assert not eventually(lambda: beat.poll() is not None, 2)
     beat.send_signal(signal.SIGCONT)
     late = BEAT_LAG.buckets.index(1.0) + 1
-    assert eventually(lambda: any(sum(b[late:]) for (name, _), b in scheduled.sink.buckets.items() if "lag" in name))
+
+    def lags() -> list[list[int]]:
+        return [buckets for (name, _), buckets in list(scheduled.sink.buckets.items()) if "lag" in name]
+
+    assert eventually(lambda: any(sum(buckets[late:]) for buckets in lags()))
 
 
 def test_stuck_schedule_is_overdue() -> None:
@@ -76,7 +88,7 @@ def test_stuck_schedule_is_overdue() -> None:
         assert eventually(lambda: (captured.value("celery_beat_overdue_seconds") or 0) > 0.5)
         scheduler.tick()
         assert captured.total("celery_beat_lag_seconds", task_name=f"{TASKS}.succeed") == 1
-        assert captured.value("celery_beat_overdue_seconds") < 0.3
+        assert captured.value("celery_beat_overdue_seconds") < 0.5
         measured.close()
         scheduler.apply_async(next(iter(scheduler.schedule.values())))
         assert captured.value("celery_beat_overdue_seconds") is None

@@ -76,10 +76,14 @@ def test_idle_child_has_no_thread_of_ours(fleet: Fleet) -> None:
     assert [name for name in fleet.send("threads_of_child").get(20) if "telemetry" in name] == []
     fleet.send("measured").get(20)
     threads = [name for name in fleet.send("threads_of_child").get(20) if "telemetry" in name]
-    assert [name for name in threads if name != "telemetry-prices"] == ["telemetry-export"]
+    assert [name for name in threads if name != "telemetry-prices"] == ["telemetry-export", "telemetry-observe"]
     assert eventually(lambda: len(fleet.sink.instances) == 2)
-    sizes = [value for (_, (metric, _)), value in fleet.sink.levels.items() if metric == "celery_worker_pool_size"]
-    assert sizes == [1]  # of the worker alone
+
+    def sizes() -> list[float]:
+        levels = list(fleet.sink.levels.items())
+        return [value for (_, (metric, _)), value in levels if metric == "celery_worker_pool_size"]
+
+    assert eventually(sizes) == [1]  # of the worker alone
 
 
 def lost(fleet: Fleet, ended_by: str) -> float:

@@ -10,7 +10,7 @@ import pytest
 
 from support.waiting import eventually
 from telemetry import instrument_celery
-from tests.telemetry.celery.fleet import Broker, Fleet, running
+from tests.telemetry.celery.fleet import Broker, Fleet, Process, running
 
 PRIORITIES = (0, 1, 3, 4, 6, 9)
 
@@ -93,12 +93,15 @@ def test_one_reports_and_another_takes_over(fleet: Fleet) -> None:
         (key,) = fleet.broker.client.keys("*telemetry:celery:*lease") or [b""]
         return fleet.broker.client.get(key) or b""
 
-    leading = next(p for p in publishers if f"-{p.pid}-" in leader().decode())
-    fleet.kill(leading)
-    (other,) = [p for p in publishers if p is not leading]
-    assert eventually(lambda: f"-{other.pid}-" in leader().decode(), 10)
+    def leading() -> list[Process]:
+        return [publisher for publisher in publishers if f"-{publisher.pid}-" in leader().decode()]
+
+    (first,) = eventually(leading)
+    fleet.kill(first)
+    (other,) = [publisher for publisher in publishers if publisher is not first]
+    assert eventually(lambda: leading() == [other], 15)
     fleet.send("succeed")
-    assert eventually(lambda: fleet.queue_length("celery") == 1, 10)
+    assert eventually(lambda: fleet.queue_length("celery") == 1, 15)
 
 
 @pytest.mark.slow

@@ -77,7 +77,7 @@ def test_namespaces_keep_services_apart(services: dict[str, Fleet], tmp_path: Pa
             assert collector.settles_at("celery_active_workers", 1, 20.0, hostname="w@test", **whose) == 1
             assert collector.settles_at("celery_worker_pool_size", 2, 20.0, hostname="w@test", **whose) == 2
             assert collector.settles_at("celery_queue_length", waiting, 20.0, queue="celery", **whose) == waiting
-        assert len(_fingerprints(collector)) == len(SERVICES)
+        assert eventually(lambda: len(_fingerprints(collector)) == len(SERVICES))
         assert {labels.get("service_namespace") for labels in _fingerprints(collector)} == set(SERVICES)
     assert _warned(services) == [False, False]
 

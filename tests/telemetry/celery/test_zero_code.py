@@ -50,7 +50,7 @@ def test_unchanged_application_is_measured(fleet: Fleet, installed: str, tmp_pat
     ]
     with log.open("wb") as output, subprocess.Popen(command, env=variables, stdout=output, stderr=output) as worker:
         try:
-            assert eventually(lambda: "plain@test ready" in log.read_text(), 40), log.read_text()
+            assert eventually(lambda: "plain@test ready" in log.read_text(), 80), log.read_text()
             subprocess.run([COMMAND, sys.executable, "-c", PUBLISH], env=variables, check=True)
             counts = {"submitted": 9, "completed": 7, "failed": 2}
             assert eventually(
@@ -58,7 +58,7 @@ def test_unchanged_application_is_measured(fleet: Fleet, installed: str, tmp_pat
                     {kind: fleet.sink.total(f"celery_tasks_{kind}_total", queue="plain") for kind in counts} == counts
                 )
             ), log.read_text()
-            assert fleet.sink.total("celery_task_duration_seconds") == 9
+            assert eventually(lambda: fleet.sink.total("celery_task_duration_seconds") == 9)
             assert eventually(lambda: fleet.active_workers(hostname="plain@test") == 1)
             assert eventually(lambda: fleet.queue_length("plain") == 0)
         finally:

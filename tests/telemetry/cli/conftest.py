@@ -61,6 +61,8 @@ def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
         started(_REPORTS, running.endpoint, TELEMETRY_STATE_DIR=str(state)) as process,
     ):
         assert line(process) == "ready"
+        assert running.settles_at("http_requests_total", 7) == 7
+        assert eventually(lambda: running.samples("LEVELS"))
         yield running
 
 
@@ -127,7 +129,7 @@ def service(bare: pytest.MonkeyPatch, collector: Collector) -> pytest.MonkeyPatc
 @pytest.fixture
 def most_seconds() -> float:
     """How long an examination may take."""
-    return 10.0
+    return 30.0
 
 
 @pytest.fixture

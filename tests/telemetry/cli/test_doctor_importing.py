@@ -91,7 +91,7 @@ def test_import_that_takes_long_is_told_in_time(module: Path, doctor: Doctor) ->
     module.write_text("while True: pass")
     began = time.monotonic()
     told = doctor("own:app", "--import-seconds", "2")
-    assert (told.first, time.monotonic() - began < 10) == ("app-import-slow", True), told.findings
+    assert (told.first, time.monotonic() - began < 30) == ("app-import-slow", True), told.findings
     assert "takes longer than 2 s" in told.findings[0]["problem"]
 
 

@@ -35,7 +35,7 @@ def test_healthy_service_is_silent(service: Patch, doctor: Doctor) -> None:
 def test_nothing_is_left_behind(service: Patch, doctor: Doctor, collector: Collector) -> None:
     """What the doctor has sent is gone from the collector's pages when it ends, and was never among the totals."""
     assert doctor().findings == []
-    assert eventually(lambda: not collector.series(NAME), 5)
+    assert eventually(lambda: not collector.series(NAME), 10)
 
 
 @pytest.mark.slow

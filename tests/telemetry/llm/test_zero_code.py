@@ -110,7 +110,7 @@ def client(kind: Callable[..., Any], vendor: RunningVendor) -> Any:
 def assert_one(captured: testing.Captured, provider: str, model: str, *, priced: bool = True) -> None:
     """One call was counted, with its tokens."""
     of_call = {"provider": provider, "model": model}
-    assert eventually(lambda: captured.total("llm_requests_total", **of_call), 5) == 1
+    assert eventually(lambda: captured.total("llm_requests_total", **of_call)) == 1
     assert captured.total("llm_requests_total") == 1
     assert captured.total("llm_request_duration_seconds", **of_call) == 1
     assert not priced or captured.total("llm_tokens_used_total", **of_call) > 0

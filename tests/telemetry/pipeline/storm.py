@@ -6,6 +6,7 @@ has a series of its own, so that each is judged by itself.
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import signal
@@ -129,9 +130,10 @@ def storm(directory: Path, state: Path, kills: int, seed: int) -> Report:
     settings = Settings(exporters=("otlp",), export_interval=0.05, export_timeout=0.3, state_dir=state)
     sink.fate = lambda: _fate(draw)
     report = Report()
+    ended, living = os.pipe()
     try:
         _live_and_die(report, kills, seed, settings, truth, draw)
-        _until_all_are_dead(settings)
+        _until_all_are_dead(ended, living)
         sink.fate = lambda: "take"
         deadline = time.monotonic() + 60
         while _left(state) and time.monotonic() < deadline:
@@ -155,16 +157,29 @@ def _fate(draw: random.Random) -> Fate:
     return "take" if dice < 0.7 else "refuse" if dice < 0.82 else "lose" if dice < 0.92 else "hang"
 
 
+class _Life:
+    """How long a process may live: some from their start, most from when they begin to count, however slow the machine is."""
+
+    def __init__(self, begins: Path, draw: random.Random) -> None:
+        self._begins, self._seconds = begins, 0.02 + draw.random() * LONGEST_LIFE
+        self._ends = time.monotonic() + self._seconds if draw.random() < 0.2 else math.inf
+
+    def is_over(self) -> bool:
+        if self._ends == math.inf and self._begins.exists():
+            self._ends = time.monotonic() + self._seconds
+        return time.monotonic() >= self._ends
+
+
 def _live_and_die(report: Report, kills: int, seed: int, settings: Settings, truth: Path, draw: random.Random) -> None:
-    running: dict[int, float] = {}
+    running: dict[int, _Life] = {}
     number = 0
     while report.kills < kills or running:
         while len(running) < ALIVE and report.kills + len(running) < kills:
             number += 1
-            running[_spawned(number, seed, settings, truth)] = time.monotonic() + 0.02 + draw.random() * LONGEST_LIFE
-        for pid, when in list(running.items()):
+            running[_spawned(number, seed, settings, truth)] = _Life(truth / f"{number}-0.b", draw)
+        for pid, life in list(running.items()):
             ended, status = os.waitpid(pid, os.WNOHANG)
-            if not ended and time.monotonic() >= when:
+            if not ended and life.is_over():
                 os.kill(pid, signal.SIGKILL)
                 ended, status = os.waitpid(pid, 0)
             if ended:
@@ -174,9 +189,11 @@ def _live_and_die(report: Report, kills: int, seed: int, settings: Settings, tru
         time.sleep(0.003)
 
 
-def _until_all_are_dead(settings: Settings) -> None:
-    """Forked children of killed processes live up to their own end."""
-    time.sleep(LONGEST_LIFE + 0.3)
+def _until_all_are_dead(ended: int, living: int) -> None:
+    """Forked children of killed processes live up to their own end: until then they have the pipe open for writing."""
+    os.close(living)
+    assert os.read(ended, 1) == b""
+    os.close(ended)
 
 
 def _sizes(truth: Path) -> Iterator[tuple[str, list[int]]]:

@@ -464,7 +464,7 @@ def test_child_ends_without_waiting(sink: OtlpSink) -> None:
     t.force_flush()
     """
     with started(code, sink.url, OTEL_METRIC_EXPORT_INTERVAL=LONG) as process:
-        assert float(line(process)) < 0.5
+        assert float(line(process)) < 2
         sink.hang_seconds = 0
         assert process.stdin is not None
         process.stdin.write("\n")

@@ -190,7 +190,11 @@ def test_exporters_agree_on_killed_processes(tmp_path: Path, sink: OtlpSink) -> 
         for total in (lambda: sink.total("messages_sent_total"), lambda: shown("messages_sent_total")):
             assert eventually(lambda total=total: total() == 21)
         assert eventually(lambda: len(list((tmp_path / "state").glob("*.box"))) == 1)  # that of the living
-        assert shown("http_request_duration_seconds_count") == sink.total("http_request_duration_seconds") == 21
+        for total in (
+            lambda: shown("http_request_duration_seconds_count"),
+            lambda: sink.total("http_request_duration_seconds"),
+        ):
+            assert eventually(lambda total=total: total() == 21)
         assert finish(living).status == 0
     with started("message(); say('up'); sys.stdin.read()", sink.url, **env) as later:
         assert line(later) == "up"
@@ -229,7 +233,7 @@ def test_output_that_nobody_reads_holds_up_no_exit(sink: OtlpSink) -> None:
         os.close(output)
         os.close(unread)
     assert (done.returncode, sink.total(REQUESTS)) == (0, 400), done.stderr
-    assert float(done.stderr.split()[-1]) < 3
+    assert float(done.stderr.split()[-1]) < 5
 
 
 def test_printing_holds_up_nobody_who_counts(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -130,7 +130,7 @@ def test_hanging_collector_is_left_in_time(sink: OtlpSink, monkeypatch: pytest.M
     sink.hang_seconds = 3.0
     started = time.monotonic()
     answer = _http(sink.url, monkeypatch).send(_data(), 0.3)
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < 2.5
     assert answer.outcome is Outcome.UNANSWERED
 
 
