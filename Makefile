@@ -110,6 +110,9 @@ celery-page: install  ## measure what becomes of tasks, and write the table of d
 	CELERY_ROWS=docs/celery $(PYTHON) -m pytest tests/telemetry/celery/test_outcomes.py
 	$(PYTHON) -m docs.generate
 
+rehearse: install  ## start the services of compose.yaml in namespaces, kill some, compare counts (needs root, Go, PostgreSQL)
+	$(PYTHON) -m deploy.rehearsal
+
 test-litellm: install  ## calls that LiteLLM makes, in an environment that has it
 	tests/versions/environment.sh litellm requirements.lock tests/versions/litellm.txt
 	$(APART) .fleet/litellm/bin/python -m pytest tests/telemetry/llm/test_litellm.py
@@ -129,6 +132,10 @@ test-weaver: install  ## let OpenTelemetry's weaver check the catalogue as seman
 	@if command -v $(WEAVER) >/dev/null; then $(WEAVER) registry check -r .fleet/registry; \
 	else echo "There is no $(WEAVER) here: not run. Build it from its source, and say where it is: WEAVER=/path/of/weaver"; fi
 
+docs: install  ## build the documentation's site into build/docs, whose index.html opens from a file
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict --clean
+	@echo "Open build/docs/index.html"
+
 test-slow: install  ## tests too long for every change, and those that need RabbitMQ or PostgreSQL
 	$(PYTHON) -m pytest -m "slow or brokers or postgres"
 
@@ -141,6 +148,8 @@ check: install  ## format, lint, types, import rules, generated files, configura
 	$(PYTHON) -m docs.pictures
 	$(PYTHON) -m grafana.boards --check
 	$(PYTHON) -m grafana.rules --check
+	$(PYTHON) -m deploy.containers --check
+	$(PYTHON) -m deploy.cluster --check
 	$(or $(OTELCOL),.venv/bin/otelcol) validate --config otel-collector.yaml
 	$(if $(OTELCOL),,.venv/bin/otelcol validate --config otel-collector.durable.yaml)
 	cd collector && files=$$(gofmt -l .) && if [ -n "$$files" ]; then echo "not formatted: $$files; run gofmt -w" >&2; exit 1; fi
@@ -153,8 +162,10 @@ format: install  ## format the code
 	.venv/bin/ruff check --fix .
 	gofmt -w collector
 
-generate: dashboards  ## write everything that is generated: dashboards, rules, parts of the documentation
+generate: dashboards  ## write everything that is generated: dashboards, rules, parts of the documentation, files of containers and of Kubernetes
 	$(PYTHON) -m docs.generate
+	$(PYTHON) -m deploy.containers
+	$(PYTHON) -m deploy.cluster
 
 dashboards: install  ## write grafana/dashboards/*.json and the generated rules of grafana
 	$(PYTHON) -m grafana.boards
@@ -177,13 +188,22 @@ bench: install  ## cost of a request, an event, a query, of series and of the co
 bench-fleet: install  ## start-up time of the fleet and memory per process
 	$(PYTHON) -m benchmarks.fleet
 
+release: install  ## wheel, sdist, collectors, contexts of images, bills of materials and checksums of HEAD, the same bytes each time (10 minutes)
+	deploy/release/build.sh
+
 collector-wheels: install  ## the built collector as wheels for Linux on x86_64 and aarch64, in dist/ (5 minutes each)
 	collector/wheel/build.sh
 
 # All but the collector's, which `make collector-wheels` builds.
 EXTRAS := $(addprefix --extra ,celery fastapi grpc llm objectives preview prometheus sqlalchemy)
+# What the image of app and worker has; its lock is a part of the other one.
+EXTRAS_OF_FLEET := $(addprefix --extra ,celery fastapi llm sqlalchemy)
 
 lock:  ## resolve the dependencies anew
 	uv pip compile pyproject.toml --group dev $(EXTRAS) --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-annotate --no-header -q -o requirements.lock
+	uv pip compile pyproject.toml --group fleet $(EXTRAS_OF_FLEET) --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-annotate --no-header -q -c requirements.lock -o requirements.fleet.lock
+	uv pip compile --group release --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-annotate --no-header -q -o deploy/release/sbom.lock
 	cd collector && go run go.opentelemetry.io/collector/cmd/builder@v$$(sed -n 's/^  version: //p' builder.yaml) --config=builder.yaml --skip-compilation

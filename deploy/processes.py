@@ -57,7 +57,7 @@ def all_processes(settings: FleetSettings, secrets: Mapping[str, str]) -> list[P
 
 def application_environment(settings: FleetSettings, secrets: Mapping[str, str]) -> dict[str, str]:
     """What app and worker read: addresses, keys and the standard OpenTelemetry variables."""
-    redis = f"redis://127.0.0.1:{settings.redis_port}"
+    redis = f"redis://{settings.host_of('REDIS_PORT')}:{settings.redis_port}"
     return {
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",

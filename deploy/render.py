@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import jinja2
 
-from deploy import alert_routes, alert_rules, grafana
+from deploy import alert_routes, alert_rules, grafana, place
 from deploy.front_page import links
 from deploy.processes import Process
 from deploy.settings import ROOT, FleetSettings
@@ -31,11 +31,12 @@ _FILES = {
 
 def render(settings: FleetSettings, processes: Sequence[Process]) -> dict[Path, str]:
     """Return every configuration file of the fleet with its text."""
-    templates = _templates()
+    templates = made_templates()
     choices = Choices(settings.url("NGINX_PORT", "/runbooks"), prometheus_program.version(program(settings.prometheus)))
     rules = alert_rules.files(settings.alert_speed, settings.scrape_seconds, choices)
     context = {
         "settings": settings,
+        "place": place.here(settings),
         "processes": processes,
         "root": ROOT,
         "rules": rules,
@@ -82,7 +83,7 @@ def outdated(files: Mapping[Path, str]) -> list[str]:
     return [path.name for path, text in files.items() if not path.exists() or path.read_text() != text]
 
 
-def _templates() -> jinja2.Environment:
+def made_templates() -> jinja2.Environment:
     """The fleet's templates, with what their values need."""
     made = engine(Path(__file__).parent / "templates")
     made.filters["command"] = _command

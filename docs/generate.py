@@ -52,7 +52,6 @@ def code(path: str) -> str:
 
 
 GENERATED: dict[str, dict[str, Callable[[], str]]] = {
-    "README.md": {"metrics": lambda: overview(FLEET.documented)},
     "docs/accuracy.md": {
         "measured": accuracy.measured,
         "results": accuracy.results,
@@ -63,6 +62,7 @@ GENERATED: dict[str, dict[str, Callable[[], str]]] = {
     "docs/celery.md": {"outcomes": outcomes},
     "docs/doctor.md": {"checks": doctor.known},
     "docs/metrics.md": {
+        "metrics": lambda: overview(FLEET.documented),
         "documented": lambda: sections(FLEET.documented),
         "additional": lambda: sections(spec for spec in FLEET.specs if not spec.documented),
     },

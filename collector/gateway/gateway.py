@@ -6,7 +6,7 @@ import getpass
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -34,6 +34,22 @@ class Collector:
     name: str
     address: str
     drained: bool = False
+
+
+def configuration(directory: Path, listen: str, user: str = "") -> str:
+    """NGINX's configuration.
+
+    Args:
+        directory: Where its files are, among them what ``upstream`` says.
+        listen: ``host:port`` the senders know.
+        user: Who its workers are, where root starts it.
+    """
+    return _TEMPLATES.get_template("nginx.conf.j2").render(directory=directory, listen=listen, user=user)
+
+
+def upstream(collectors: Sequence[Collector]) -> str:
+    """The part of NGINX's configuration that says which collectors get exports."""
+    return _TEMPLATES.get_template("upstream.conf.j2").render(collectors=collectors)
 
 
 class Gateway:
@@ -68,8 +84,7 @@ class Gateway:
             raise GatewayError("no collector is given: name at least one, as in `--collector a=127.0.0.1:4328`")
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         user = getpass.getuser() if os.getuid() == 0 else ""
-        text = _TEMPLATES.get_template("nginx.conf.j2").render(directory=self._directory, listen=listen, user=user)
-        (self._directory / "nginx.conf").write_text(text)
+        (self._directory / "nginx.conf").write_text(configuration(self._directory, listen, user))
         self._write([Collector(name, address) for name, address in collectors.items()])
 
     def collectors(self) -> list[Collector]:
@@ -111,8 +126,7 @@ class Gateway:
         self._reload(seconds)
 
     def _write(self, collectors: list[Collector]) -> None:
-        text = _TEMPLATES.get_template("upstream.conf.j2").render(collectors=collectors)
-        (self._directory / "upstream.conf").write_text(text)
+        (self._directory / "upstream.conf").write_text(upstream(collectors))
         self._state.write_text(json.dumps([asdict(collector) for collector in collectors], indent=1) + "\n")
 
     def _reload(self, seconds: float) -> None:
