@@ -10,7 +10,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.catalogue import FLEET
-from deploy import grafana
+from deploy import grafana, web_pages
 from deploy.settings import FleetSettings
 
 
@@ -89,14 +89,7 @@ _NO_WEB_INTERFACE = (
 
 def has_web_interface(settings: FleetSettings) -> bool:
     """Whether this Prometheus has web pages; `go install` builds it without."""
-    for path in ("/query", "/graph"):
-        try:
-            with urllib.request.urlopen(settings.url("PROMETHEUS_PORT", path), timeout=5) as answer:
-                if b"<html" in answer.read(65_536).lower():
-                    return True
-        except OSError:
-            continue
-    return False
+    return web_pages.draws(settings.url("PROMETHEUS_PORT", "/"))
 
 
 def _families(url: str) -> dict[str, Metric]:

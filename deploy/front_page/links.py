@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
-import urllib.error
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
-from urllib.parse import urljoin
 
-from deploy import grafana
+from deploy import grafana, web_pages
 from deploy.settings import FleetSettings
 from telemetry.cli.preview.dashboards import load
-
-_PATIENCE = 3.0  # seconds
-_NOT_AUTHORIZED = 401
 
 
 @dataclass(frozen=True)
@@ -73,22 +66,4 @@ def shown(found: list[Link]) -> list[dict[str, Any]]:
 
 
 def _opens(link: Link) -> bool:
-    """Whether it answers; a program built without its pages may answer with one that is empty or says so."""
-    try:
-        page = _read(link.url)
-        return not link.without_pages or _has_its_script(link.url, page)
-    except urllib.error.HTTPError as error:
-        return error.code == _NOT_AUTHORIZED
-    except OSError:
-        return False
-
-
-def _has_its_script(url: str, page: str) -> bool:
-    found = re.search(r"""<script[^>]*\ssrc=["']([^"']+)""", page)
-    return found is not None and bool(_read(urljoin(url, found[1])))
-
-
-def _read(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=_PATIENCE) as answer:
-        said: bytes = answer.read(65_536)
-    return said.decode(errors="replace")
+    return web_pages.draws(link.url) if link.without_pages else web_pages.opens(link.url)

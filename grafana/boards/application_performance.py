@@ -6,11 +6,12 @@ from app.catalogue import business, storage
 from grafana.boards import promql
 from grafana.boards.board import Board, Row
 from grafana.boards.firing import firing
-from grafana.boards.panels import COUNT, GREY, ORANGE, PER_SECOND, RED, Panel, bars, line, number
+from grafana.boards.panels import PER_SECOND, Panel, bars, line, number
 from grafana.boards.promql import RATE, fact, happened, increase, level, or_none, or_zero, quantile, rate, ratio, share
 from grafana.boards.variables import choice
 from grafana.rules import slo
 from telemetry.catalogue import database, errors, http, llm
+from telemetry.looks import COUNT, GREY, ORANGE, RED
 
 _ENDPOINT = ('endpoint=~"$endpoint"',)
 _MODEL = ('model=~"$model"',)
@@ -150,9 +151,7 @@ def _http() -> tuple[Panel, ...]:
             "reqps",
             "Where the traffic goes. `unmatched` are paths the application does not have.",
             {"{{method}} {{endpoint}} · {{environment}}": rate(http.REQUESTS, "method", "endpoint", where=_ENDPOINT)},
-            calcs=("lastNotNull",),  # names are long
-            width=12,
-            height=11,
+            width=24,  # names are long
         ),
         line(
             "Response time by endpoint, P95",
@@ -164,8 +163,7 @@ def _http() -> tuple[Panel, ...]:
                 )
             },
             alerts=("HighResponseTime",),
-            width=12,
-            height=11,
+            width=24,
         ),
         line(
             "In progress by endpoint",
@@ -306,6 +304,7 @@ def _storage() -> tuple[Panel, ...]:
             "Bytes users keep. Grows only: agree on a retention before it costs.",
             {"{{plan}} · {{environment}}": fact(storage.QUOTA_USED, "plan")},
             stacked=True,
+            width=12,
         ),
         bars(
             "Largest users of storage",
@@ -316,19 +315,21 @@ def _storage() -> tuple[Panel, ...]:
                     f"topk {promql.by()} (10, {fact(storage.QUOTA_USED, 'user_id', 'plan')})"
                 )
             },
+            width=12,  # ids are long
         ),
         line(
             "Bytes moved",
             "binBps",
             "To and from the object store, by operation and bucket.",
             {"{{operation}} {{bucket}} · {{environment}}": rate(storage.BYTES_TRANSFERRED, "operation", "bucket")},
+            width=12,
         ),
         line(
             "Storage operations",
             PER_SECOND,
             "Successful operations by kind and bucket; failures are among the errors of component `storage`.",
             {"{{operation}} {{bucket}} · {{environment}}": rate(storage.OPERATIONS, "operation", "bucket")},
-            width=24,
+            width=12,
         ),
     )
 

@@ -7,10 +7,11 @@ from typing import Any
 from grafana.boards import promql
 from grafana.boards.board import Board, Row
 from grafana.boards.firing import firing
-from grafana.boards.panels import COUNT, GREEN, ORANGE, PER_SECOND, RED, Panel, bars, line, number
+from grafana.boards.panels import PER_SECOND, Panel, bars, line, number
 from grafana.boards.promql import RATE, fact, happened, increase, level, or_none, or_zero, quantile, rate, ratio, share
 from grafana.boards.variables import choice
 from telemetry.catalogue import CounterSpec, celery
+from telemetry.looks import COUNT, GREEN, ORANGE, RED
 
 _QUEUE = ('queue=~"$queue"',)
 
@@ -259,7 +260,6 @@ def _waiting() -> tuple[Panel, ...]:
                 "{{queue}} · {{environment}}": f"{rate(celery.SUBMITTED, 'queue')} / {promql.on()} group_left () "
                 f"({rate(celery.SUBMITTED)} > 0)"
             },
-            stacked=True,
             width=12,
             up_to=1,
         ),

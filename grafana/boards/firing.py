@@ -10,17 +10,12 @@ from typing import Any
 
 from grafana_foundation_sdk.models.dashboard import DynamicConfigValue
 
-from grafana.boards.panels import BLUE, COUNT, GREEN, ORANGE, RED, Panel, bars, linking, number
+from grafana.boards.panels import Panel, bars, linking, number
 from grafana.boards.promql import by
 from grafana.boards.variables import runbook
+from telemetry.looks import BLUE, COUNT, FIRING, GREEN, ORANGE, RED, or_no_alert, ranked
 
 _COLOURS = {"critical": RED, "warning": ORANGE, "info": BLUE}
-_RANKED = (
-    '3 * ALERTS{alertstate="firing", severity="critical"}'
-    ' or 2 * ALERTS{alertstate="firing", severity="warning"}'
-    ' or 1 * ALERTS{alertstate="firing"}'
-)
-_TEXTS = {3: ("critical", RED), 2: ("warning", ORANGE), 1: ("info", BLUE), 0: ("0", GREEN)}
 
 
 def firing(width: int = 8) -> Panel:
@@ -29,7 +24,7 @@ def firing(width: int = 8) -> Panel:
         "Alerts firing",
         COUNT,
         "Of all environments. Which they are, and their runbooks, says the dashboard Telemetry Health.",
-        {f"{severity} {{{{environment}}}} {{{{service_namespace}}}}": _number_of(severity) for severity in _COLOURS},
+        {severity: _number_of(severity) for severity in _COLOURS},
         width=width,
     )
     for letter, colour in zip("ABC", _COLOURS.values(), strict=True):
@@ -39,25 +34,22 @@ def firing(width: int = 8) -> Panel:
 
 def firing_by_name(width: int) -> Panel:
     """Each alert that fires; a click leads to its runbook."""
-    expression = f"max {by('alertname')} ({_RANKED})"
+    expression = f"max {by('alertname')} ({ranked()})"
     panel = bars(
         "Alerts firing, by name",
         "none",
         "Of all environments, the most severe first. A click on one leads to its runbook.",
-        {
-            "{{alertname}} {{environment}} {{service_namespace}}": f"{expression} or on () "
-            'label_replace(vector(0), "alertname", "none", "", "")'
-        },
+        {"{{alertname}} {{environment}} {{service_namespace}}": or_no_alert(expression)},
         base=GREEN,
         steps=((1, BLUE), (2, ORANGE), (3, RED)),
-        texts=_TEXTS,
+        texts=FIRING,
         width=width,
     )
     return linking(replace(panel, drawn=panel.drawn.max(3)), "Runbook", runbook("${__field.labels.alertname}"))
 
 
 def _number_of(severity: str) -> str:
-    return f'count {by()} (ALERTS{{alertstate="firing", severity="{severity}"}}) or on () vector(0)'
+    return f'count(ALERTS{{alertstate="firing", severity="{severity}"}}) or vector(0)'
 
 
 def _from_one_on(colour: str) -> DynamicConfigValue:

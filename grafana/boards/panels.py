@@ -13,17 +13,14 @@ from grafana_foundation_sdk.models import common as look
 from grafana_foundation_sdk.models import dashboard as model
 
 from grafana.boards.variables import SOURCE, runbook
+from telemetry.looks import BLUE, CALCS, COUNT, GREEN, NEUTRAL, NOTHING, SORTED_BY
 
 Queries = Mapping[str, str]
 Steps = Sequence[tuple[float, str]]
 Builder = timeseries.Panel | stat.Panel | bargauge.Panel
 P = TypeVar("P", timeseries.Panel, stat.Panel, bargauge.Panel)
 
-GREEN, ORANGE, RED, BLUE, GREY = "green", "orange", "red", "blue", "gray"
-NEUTRAL = "text"  # the colour of writing: neither good nor bad
-COUNT = "locale"  # 128,354
 PER_SECOND = "count:/s"  # short, so that a legend has room for names
-NOTHING = "\N{EN DASH}"
 _LEAST_AXIS = {
     COUNT: 1,
     PER_SECOND: 0.1,
@@ -34,8 +31,11 @@ _LEAST_AXIS = {
     "bytes": 1024,
     "binBps": 1,
 }
+# Grafana measures an axis a pixel too narrow for these; with _LEAST_AXIS no label is longer than "0.025 req/s".
+_AXIS_PIXELS = {PER_SECOND: 60, "mps": 72, "reqps": 80}
 _POINTS = 300  # of each panel: a number and a chart of one name then use windows of one length
-_BAR = 50  # pixels, from which on Grafana writes the name above the bar, where it is not cut
+_BAR = 44  # pixels: Grafana writes the name above a bar of more than 40, where it is not cut
+_HEIGHT = 10  # rows of 38 pixels: six bars, or a chart and four lines of its legend
 
 
 @dataclass(frozen=True)
@@ -78,12 +78,11 @@ def line(
     steps: Steps = (),
     stacked: bool = False,
     colours: Mapping[str, str] | None = None,
-    units: Mapping[str, str] | None = None,
     up_to: float = 0,
-    calcs: Sequence[str] = ("lastNotNull", "max"),
+    calcs: Sequence[str] = CALCS,
     step: str = "",
     width: int = 8,
-    height: int = 9,
+    height: int = _HEIGHT,
 ) -> Panel:
     """Values over time.
 
@@ -96,7 +95,6 @@ def line(
         steps: From which value on which colour, drawn as lines.
         stacked: Whether the values add up.
         colours: Colour by a query's letter, for series that mean the same whatever else is drawn.
-        units: Unit by a query's letter, of what is measured otherwise; it has an axis of its own.
         up_to: What the axis shows at least; by default what a 0 throughout is well seen below.
         calcs: What the legend says of each series.
         step: The shortest between two points; four of them are the shortest ``$__rate_interval``.
@@ -113,15 +111,8 @@ def line(
         panel.thresholds_style(common.GraphThresholdsStyleConfig().mode(look.GraphTresholdsStyleMode.DASHED))
     for letter, colour in (colours or {}).items():
         panel.override_by_query(letter, [_property("color", {"mode": "fixed", "fixedColor": colour})])
-    for letter, other in (units or {}).items():
-        panel.override_by_query(
-            letter,
-            [
-                _property("unit", other),
-                _property("custom.axisPlacement", "right"),
-                _property("custom.axisSoftMax", _axis(other)),
-            ],
-        )
+    if unit in _AXIS_PIXELS:
+        panel.axis_width(_AXIS_PIXELS[unit])
     least = up_to or _axis(unit)
     if least:
         panel.axis_soft_max(least)
@@ -182,7 +173,7 @@ def bars(
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"])).display_name("${__series.name}")
     panel.orientation(look.VizOrientation.HORIZONTAL).display_mode(look.BarGaugeDisplayMode.BASIC)
     panel.text(common.VizTextDisplayOptions().title_size(14).value_size(20))  # not as large as a lone bar lets it be
-    return Panel(panel.min(0).min_viz_height(_BAR), width, 9)
+    return Panel(panel.min(0).min_viz_height(_BAR), width, _HEIGHT)
 
 
 def linking(panel: Panel, title: str, url: str) -> Panel:
@@ -233,7 +224,7 @@ def _axis(unit: str) -> float:
 def _legend(calcs: Sequence[str]) -> common.VizLegendOptions:
     """A table, the largest value of now on top: what does not fit is the least."""
     table = common.VizLegendOptions().display_mode(look.LegendDisplayMode.TABLE).calcs(list(calcs))
-    return table.show_legend(True).placement(look.LegendPlacement.BOTTOM).sort_by("Last *").sort_desc(True)
+    return table.show_legend(True).placement(look.LegendPlacement.BOTTOM).sort_by(SORTED_BY).sort_desc(True)
 
 
 def _tooltip() -> common.VizTooltipOptions:

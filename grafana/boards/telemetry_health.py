@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from grafana.boards.board import Board, Row
 from grafana.boards.firing import firing, firing_by_name
-from grafana.boards.panels import COUNT, GREEN, ORANGE, PER_SECOND, RED, Panel, bars, line, number
+from grafana.boards.panels import PER_SECOND, Panel, bars, line, number
 from grafana.boards.promql import by, happened, increase, or_none, rate, select
 from telemetry.catalogue import CounterSpec, celery, http, llm, telemetry
 from telemetry.catalogue.telemetry import MetricLabels
+from telemetry.looks import COUNT, GREEN, ORANGE, RED
 from telemetry.shipped import ANCHORED
 
 _JOBS = 'job=~"otel-collector|fastapi-queue-system.*"'
@@ -156,26 +157,23 @@ def _collector() -> tuple[Panel, ...]:
         line(
             "Time of a commit",
             "s",
-            "Until a group of exports is durable. Growing: a slow disk. Failing: senders wait, numbers lag.",
-            {
-                "p99 · {{instance}}": f"histogram_quantile(0.99, {_COMMIT}) >= 0",
-                "failing · {{instance}}": "sum by (instance) "
-                "(rate(fleet_totals_failed_commits_total[$__rate_interval]))",
-            },
-            alerts=("CollectorCannotStore",),
-            units={"B": PER_SECOND},
+            "Until a group of exports is durable, in 99 of 100 cases. Growing: a slow disk.",
+            {"{{instance}}": f"histogram_quantile(0.99, {_COMMIT}) >= 0"},
         ),
         line(
-            "Exports that came again, or never",
+            "Exports repeated, missing or not stored",
             PER_SECOND,
-            "Those that came again are counted once: answers get lost. Those that never came are lost counts.",
+            "Repeated ones are counted once: answers get lost. Missing ones are lost counts. While none can be stored,"
+            " senders keep what they have: the disk is full or broken.",
             {
-                "again · {{instance}}": "sum by (instance) "
+                "not stored · {{instance}}": "sum by (instance) "
+                "(rate(fleet_totals_failed_commits_total[$__rate_interval]))",
+                "repeated · {{instance}}": "sum by (instance) "
                 "(rate(fleet_totals_duplicate_exports_total[$__rate_interval]))",
-                "never · {{instance}}": "sum by (instance) "
+                "missing · {{instance}}": "sum by (instance) "
                 "(rate(fleet_totals_missing_exports_total[$__rate_interval]))",
             },
-            alerts=("CollectorMissesExports",),
+            alerts=("CollectorMissesExports", "CollectorCannotStore"),
         ),
         line(
             "Memory of the collector",

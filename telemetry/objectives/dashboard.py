@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from telemetry.looks import (
+    CALCS,
+    COUNT,
+    FIRING,
+    GREEN,
+    NEUTRAL,
+    NOTHING,
+    ORANGE,
+    RED,
+    SORTED_BY,
+    or_no_alert,
+    ranked,
+)
 from telemetry.objectives.declared import Objective
+from telemetry.objectives.indicators import WHOSE
 from telemetry.objectives.rules import FAST, SPEEDS, bad_share
 
 Model = dict[str, Any]
@@ -14,8 +28,8 @@ _SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 _INPUT = "DS_PROMETHEUS"
 _CHOSEN = '{environment=~"$environment", service_namespace=~"$service_namespace"}'
 _WHOSE = "{{environment}} {{service_namespace}}"
-_GREEN, _ORANGE, _RED = "green", "orange", "red"
-_HEIGHT = 8
+_HEIGHT = 9
+_FIRING_HEIGHT = 4
 _SHOWN_WINDOWS = ("5m", "1h", "6h")
 _LEAST_GRAFANA = "10.1.0"
 
@@ -29,7 +43,8 @@ def dashboard(objectives: Sequence[Objective], uid: str, title: str, runbooks: s
         title: For people.
         runbooks: Where runbooks are: an address without the page.
     """
-    panels = [panel for number, objective in enumerate(objectives) for panel in _row(number, objective, runbooks)]
+    rows = (panel for number, objective in enumerate(objectives) for panel in _row(number, objective, runbooks))
+    panels = [_firing(objectives, runbooks), *rows]
     return {
         "__inputs": [
             {
@@ -88,7 +103,7 @@ def _variable(name: str, label: str) -> Model:
 
 
 def _row(number: int, objective: Objective, runbooks: str) -> Iterator[Model]:
-    top = number * (_HEIGHT + 1)
+    top = _FIRING_HEIGHT + number * (_HEIGHT + 1)
     links = [
         {
             "title": f"Runbook: {speed.name(objective)}",
@@ -109,6 +124,26 @@ def _at(left: int, top: int, width: int, height: int) -> Model:
     return {"x": left, "y": top, "w": width, "h": height}
 
 
+def _firing(objectives: Sequence[Objective], runbooks: str) -> Model:
+    """Which alerts of these objectives fire; a click on one leads to its runbook."""
+    names = "|".join(speed.name(objective) for objective in objectives for speed in SPEEDS)
+    ours = ranked(f'alertname=~"{names}"')
+    fire = f"max by (alertname, {', '.join(WHOSE)}) ({ours})"
+    panel = _stat(
+        "Alerts firing",
+        "Those of these objectives, of all environments. A click on one leads to its runbook.",
+        or_no_alert(fire),
+        "none",
+        {None: GREEN, 1: ORANGE},
+        legend=f"{{{{alertname}}}} {_WHOSE}",
+        texts=FIRING,
+        decimals=0,
+    )
+    runbook = {"title": "Runbook", "url": f"{runbooks}/${{__field.labels.alertname}}.md", "targetBlank": True}
+    panel["fieldConfig"]["defaults"]["links"] = [runbook]
+    return {**panel, "gridPos": _at(0, 0, 24, _FIRING_HEIGHT)}
+
+
 def _left(objective: Objective) -> Model:
     def total(what: str) -> str:
         return f"sum_over_time({objective.series(what)}{_CHOSEN}[{objective.window}d])"
@@ -120,7 +155,7 @@ def _left(objective: Objective) -> Model:
         "the objective is missed: hold back what is risky until it is kept again.",
         f"1 - {share} / {objective.allowed:.6g}",
         "percentunit",
-        {None: _RED, 0: _ORANGE, 0.25: _GREEN},
+        {None: RED, 0: ORANGE, 0.25: GREEN},
         decimals=0,
     )
 
@@ -132,7 +167,7 @@ def _now(objective: Objective) -> Model:
         f"Share of bad events. {objective.allowed:.4%} are allowed.",
         f"{bad_share(objective, '1h')}{_CHOSEN}",
         "percentunit",
-        {None: _GREEN, objective.allowed: _ORANGE, too_fast: _RED},
+        {None: GREEN, objective.allowed: ORANGE, too_fast: RED},
     )
 
 
@@ -141,8 +176,8 @@ def _events(objective: Objective) -> Model:
         "Events within an hour",
         f"Good and bad together. Fewer than {objective.least_events} raise no alert.",
         f"{objective.series('events1h')}{_CHOSEN}",
-        "short",
-        {None: "text"},
+        COUNT,
+        {None: NEUTRAL},
         decimals=0,
     )
 
@@ -160,7 +195,9 @@ def _burning(objective: Objective) -> Model:
                 "displayMode": "table",
                 "placement": "bottom",
                 "showLegend": True,
-                "calcs": ["lastNotNull", "max"],
+                "calcs": list(CALCS),
+                "sortBy": SORTED_BY,
+                "sortDesc": True,
             },
             "tooltip": {"mode": "multi", "sort": "desc"},
         },
@@ -168,9 +205,13 @@ def _burning(objective: Objective) -> Model:
             "defaults": {
                 "unit": "percentunit",
                 "min": 0,
-                "noValue": "no data",
-                "thresholds": _thresholds({None: _GREEN, objective.allowed: _RED}),
-                "custom": {"fillOpacity": 5, "thresholdsStyle": {"mode": "line"}},
+                "noValue": NOTHING,
+                "thresholds": _thresholds({None: GREEN, objective.allowed: RED}),
+                "custom": {
+                    "fillOpacity": 5,
+                    "thresholdsStyle": {"mode": "dashed"},
+                    "axisSoftMax": 2 * objective.allowed,
+                },
             },
             "overrides": [],
         },
@@ -178,14 +219,22 @@ def _burning(objective: Objective) -> Model:
 
 
 def _stat(
-    title: str, description: str, query: str, unit: str, steps: Mapping[float | None, str], *, decimals: int = 2
+    title: str,
+    description: str,
+    query: str,
+    unit: str,
+    steps: Mapping[float | None, str],
+    *,
+    legend: str = _WHOSE,
+    texts: Mapping[int, tuple[str, str]] | None = None,
+    decimals: int = 2,
 ) -> Model:
     return {
         "type": "stat",
         "title": title,
         "description": description,
         "datasource": _SOURCE,
-        "targets": [{**target, "instant": True, "range": False} for target in _targets({_WHOSE: query})],
+        "targets": [{**target, "instant": True, "range": False} for target in _targets({legend: query})],
         "options": {
             "reduceOptions": {"calcs": ["lastNotNull"]},
             "graphMode": "none",
@@ -196,12 +245,24 @@ def _stat(
             "defaults": {
                 "unit": unit,
                 "decimals": decimals,
-                "noValue": "no data",
+                "noValue": NOTHING,
+                "mappings": _mappings(texts or {}),
                 "thresholds": _thresholds(steps),
             },
             "overrides": [],
         },
     }
+
+
+def _mappings(texts: Mapping[int, tuple[str, str]]) -> list[Model]:
+    """No value is neither good nor bad: without this Grafana draws it in the colour of a value below all steps."""
+    nothing = {"text": NOTHING, "color": NEUTRAL, "index": 0}
+    written = {
+        str(value): {"text": text, "color": color, "index": index}
+        for index, (value, (text, color)) in enumerate(texts.items(), 1)
+    }
+    special = {"type": "special", "options": {"match": "null+nan", "result": nothing}}
+    return [special, *([{"type": "value", "options": written}] if written else [])]
 
 
 def _thresholds(steps: Mapping[float | None, str]) -> Model:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from grafana.boards.panels import COUNT
 from grafana.boards.variables import WHOSE_LEGEND
+from telemetry.looks import COUNT
 from telemetry.testing.files import Expression, filled_in, rules
 
 ROOT = Path(__file__).parents[2]

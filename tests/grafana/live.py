@@ -30,6 +30,10 @@ from tests.grafana.expressions import GRAFANA, RULE_FILES
 
 PLANS = ("free", "pro", "enterprise")
 OTHERS = ("dev", "stage")
+# What ``act`` does: by plan, and by queue.
+MESSAGES = {"free": 2 + 2, "pro": 5 + 2, "enterprise": 7 + 2}
+TASKS = {"low": 1 + IMAGES_ALLOWED + 2, "medium": 2 + 2 + 1 + 2, "high": 3 + 1 + 2}
+IMAGES = 1 + IMAGES_ALLOWED
 WINDOW = "10m"  # longer than the fleet has run
 WINDOW_SECONDS = 600
 _STAGES = ("redis", "collector", "simulated-llm", "app", "workers", "beat", "alertmanager", "prometheus", "nginx")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from telemetry.shipped import RUNBOOKS
+from telemetry.shipped import ANCHORED, RUNBOOKS
 from tests.grafana import expressions
 from tests.grafana.expressions import ROOT, RULE_FILES
 from tests.grafana.scenarios import PROD, ROUTE, SCENARIOS, TASK, Scenario, Series, minutes, of
@@ -241,6 +241,16 @@ def test_alert_has_a_runbook(name: str) -> None:
     assert "\n## Do\n" in text
     for link in re.findall(r"\]\((\w+\.md)\)", text):
         assert (page.parent / link).exists(), link
+
+
+def test_alerts_count_whole_events() -> None:
+    """What alerts count is whole, not extrapolated from where samples happen to lie; the guide's cost stays word for word."""
+    guide = {rule["alert"] for rule in expressions.rules(GUIDE) if "increase(" in rule["expr"]}
+    alerts = [rule for path in WITH_ALERTS for rule in expressions.rules(path) if "alert" in rule]
+    assert guide == {"HighLLMCost"}
+    for rule in alerts:
+        counted = rule["expr"].count("increase(")
+        assert rule["expr"].count(ANCHORED) == (0 if rule["alert"] in guide else counted), rule["alert"]
 
 
 def test_guide_contract_is_kept() -> None:

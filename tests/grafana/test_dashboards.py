@@ -13,8 +13,8 @@ from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana.boards.__main__ import BOARDS, BOUNDED, FOLDER, render
-from grafana.boards.panels import BLUE, COUNT, NEUTRAL
 from grafana.rules import slo
+from telemetry.looks import BLUE, COUNT, NEUTRAL
 from telemetry.shipped import ANCHORED, RUNBOOKS
 from tests.grafana import expressions
 from tests.grafana.expressions import ROOT
@@ -276,8 +276,26 @@ def test_bars_are_a_list_by_size(panel: expressions.Panel) -> None:
     assert all(re.match(r"(?s)sort_desc\(.+\)$", query) for query in panel.queries)
     assert all(re.search(r"> 0|topk|ALERTS", query) for query in panel.queries)
     assert panel.model["fieldConfig"]["defaults"]["displayName"] == "${__series.name}"
-    assert panel.model["options"]["minVizHeight"] == 50  # from which on Grafana writes the name above the bar
+    assert panel.model["options"]["minVizHeight"] > 40  # from which on Grafana writes the name above the bar
     assert panel.model["options"]["maxVizHeight"] < 80
+
+
+@pytest.mark.parametrize("panel", _of_kind("bargauge"), ids=lambda panel: panel.name)
+def test_bars_have_room_for_six(panel: expressions.Panel) -> None:
+    """The least height of six bars and what is between them is no more than a panel has for them."""
+    of_panel = panel.model["gridPos"]["h"] * 38 - 8
+    heading_and_padding, between = 50, 10
+    assert 6 * panel.model["options"]["minVizHeight"] + 5 * between <= of_panel - heading_and_padding
+
+
+@pytest.mark.parametrize("panel", _of_kind("timeseries"), ids=lambda panel: panel.name)
+def test_charts_have_one_scale(panel: expressions.Panel) -> None:
+    """A chart has one axis, and shares of several environments are not added up to more than all."""
+    defaults = panel.model["fieldConfig"]["defaults"]
+    set_by = [each["id"] for override in panel.model["fieldConfig"]["overrides"] for each in override["properties"]]
+    assert [name for name in set_by if name in {"unit", "custom.axisPlacement"}] == []
+    is_stacked = defaults["custom"].get("stacking", {}).get("mode", "none") != "none"
+    assert not (is_stacked and defaults["unit"] == "percentunit")
 
 
 @pytest.mark.parametrize("panel", _of_kind("timeseries"), ids=lambda panel: panel.name)

@@ -15,10 +15,9 @@ from playwright.sync_api import Browser
 from app.catalogue import FLEET
 from deploy import report
 from deploy.fleet import Fleet
-from tests.fleet.actions import IMAGES_ALLOWED
 from tests.grafana import expressions
 from tests.grafana.another_environment import EACH, READING, label_sets
-from tests.grafana.live import PLANS, WINDOW_SECONDS, Prometheus
+from tests.grafana.live import IMAGES, MESSAGES, PLANS, TASKS, WINDOW_SECONDS, Prometheus
 from tests.support.browser import Looked, chromium, looking
 
 WIDTHS = (1280, 1600)
@@ -164,17 +163,15 @@ def test_values_are_what_was_done(
     browser: Browser, fleet: Fleet, prometheus: Prometheus, truth: dict[str, Any]
 ) -> None:
     """Numbers read off the panels are the test's own actions, whole numbers to the last digit."""
-    messages = {"free": 2 + 2, "pro": 5 + 2, "enterprise": 7 + 2}
-    tasks = {"low": 1 + IMAGES_ALLOWED + 2, "medium": 2 + 2 + 1 + 2, "high": 3 + 1 + 2}
     with _dashboard(browser, fleet, prometheus, APPLICATION, environment="prod") as looked:
-        assert {plan: _sum(looked, "Messages in the time range", plan) for plan in messages} == messages
-        assert _sum(looked, "Images generated") == 1 + IMAGES_ALLOWED
+        assert {plan: _sum(looked, "Messages in the time range", plan) for plan in MESSAGES} == MESSAGES
+        assert _sum(looked, "Images generated") == IMAGES
         assert _sum(looked, "LLM tokens by model") == sum(row["count"] for row in truth["ledger"]["tokens"])
     with _dashboard(browser, fleet, prometheus, CELERY, environment="prod") as looked:
         assert (_sum(looked, "Active workers"), _sum(looked, "Tasks waiting")) == (2, 0)
         assert _sum(looked, "Exceptions of failed tasks") == len(PLANS)
-        by_queue = {queue: _sum(looked, "Priority distribution by message priority", queue) for queue in tasks}
-        assert by_queue == tasks
+        by_queue = {queue: _sum(looked, "Priority distribution by message priority", queue) for queue in TASKS}
+        assert by_queue == TASKS
 
 
 def test_values_of_another_environment(browser: Browser, fleet: Fleet, prometheus: Prometheus) -> None:

@@ -16,6 +16,7 @@ from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from telemetry.cli.main import main
+from telemetry.looks import COUNT, NEUTRAL, NOTHING
 from telemetry.shipped import write_files
 from telemetry.testing.files import check_files
 from tests.grafana.expressions import GRAFANA, ROOT, rules
@@ -235,6 +236,29 @@ def test_dashboard_is_grafanas(made: Made) -> None:
     assert len(cells) == len(set(cells))
     assert all("id" not in variable for variable in board["templating"]["list"])
     assert all(target["refId"] for panel in board["panels"] for target in panel.get("targets", ()))
+
+
+def test_dashboard_looks_like_the_others(made: Made) -> None:
+    """No value is neutral, legends have the largest on top, counts are whole, and it opens with the alerts that fire, each a way to its runbook."""
+    board = json.loads((made[0] / "grafana" / "dashboards" / "mine.json").read_text())
+    panels = [panel for panel in board["panels"] if panel["type"] != "row"]
+    assert {panel["fieldConfig"]["defaults"]["noValue"] for panel in panels} == {NOTHING}
+    for panel in panels:
+        defaults, options = panel["fieldConfig"]["defaults"], panel["options"]
+        if panel["type"] == "timeseries":
+            assert (options["legend"]["sortBy"], options["legend"]["sortDesc"]) == ("Last *", True)
+            assert defaults["custom"]["axisSoftMax"] > defaults["thresholds"]["steps"][-1]["value"]
+        else:
+            assert defaults["mappings"][0]["options"]["result"] == {"text": NOTHING, "color": NEUTRAL, "index": 0}
+    assert {panel["fieldConfig"]["defaults"]["unit"] for panel in panels if panel["title"].startswith("Events")} == {
+        COUNT
+    }
+    firing = panels[0]
+    alerts = [rule["alert"] for rule in rules(made[1]) if "alert" in rule]
+    assert (firing["title"], firing["gridPos"]["y"]) == ("Alerts firing", 0)
+    assert all(alert in firing["targets"][0]["expr"] for alert in alerts)
+    link = firing["fieldConfig"]["defaults"]["links"][0]["url"]
+    assert link == "https://example.org/r/${__field.labels.alertname}.md"
 
 
 def _contains(whole: Any, part: Any) -> bool:

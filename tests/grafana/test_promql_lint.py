@@ -39,8 +39,11 @@ def test_rule_is_sound(expression: Expression) -> None:
 
 @pytest.mark.parametrize("expression", list(expressions.of_dashboards()), ids=_id)
 def test_panel_is_sound(expression: Expression) -> None:
-    """As for rules, and no panel shows a counter's running total, which restarts make meaningless."""
-    linter = Linter(known())
+    """As for rules, and no panel shows a counter's running total, which restarts make meaningless.
+
+    How many alerts fire is said of all environments: one without an alert has none to be named by.
+    """
+    linter = Linter(known(), may_drop_environment=expression.text.startswith("count(ALERTS{"))
     result = linter.read(expression.text)
     assert linter.problems == []
     assert not result.raw_counter, expression.text

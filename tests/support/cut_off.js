@@ -4,7 +4,7 @@
   const clips = (style) => style.overflowX !== "visible" || style.overflowY !== "visible";
   const scrolls = (element, style) => ["auto", "scroll"].includes(style.overflowY) && element.scrollHeight > element.clientHeight;
   const clipper = (element) => {
-    for (let up = element.parentElement; up; up = up.parentElement) {
+    for (let up = element; up; up = up.parentElement) {
       const style = getComputedStyle(up);
       if (clips(style)) return [up, scrolls(up, style)];
     }
@@ -25,7 +25,7 @@
       const isHigh = !isScrolled && (text.top < room.top - 1 || text.bottom > room.bottom + 1);
       const panel = root.getBoundingClientRect();
       const isOutside = text.right > panel.right + 1 || text.left < panel.left - 1;
-      if (isWide || isHigh || isOutside) found.push(`${root.dataset.title ?? within}: ${node.textContent.trim()}`);
+      if (isWide || isHigh || isOutside) found.push(`${root.dataset.title ?? root.querySelector("h2, h6")?.innerText ?? within}: ${node.textContent.trim()}`);
     }
   }
   return found;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,10 @@ from tests.support.browser import Looked, looking
 
 _READ = (Path(__file__).parent / "panels.js").read_text()
 _FOLDED = ".dashboard-row--collapsed .dashboard-row__title"
+_PANEL = "data-testid^='data-testid Panel header '"
+PANELS = f"section:has([{_PANEL}]), section[{_PANEL}]"
+"""Every panel, before version 10 and since."""
+_WHOLE = re.compile(r"\d{1,3}(,\d{3})*")
 _NOTHING = {"no data", "\N{EN DASH}"}
 _TALL = 6000  # pixels; Grafana draws a panel once it is in sight
 
@@ -39,6 +44,13 @@ class Shown:
     def is_drawn(self) -> bool:
         """Whether there is something to read off it."""
         return not self.warnings and bool({line.lower() for line in self.lines} - _NOTHING)
+
+    def sum(self, starts: str = "") -> int:
+        """What its whole numbers add up to; those of series whose names, which stand before their numbers, start so."""
+        named = zip(("", *self.lines), self.lines, strict=False)
+        found = [(name, number) for name, number in named if _WHOLE.fullmatch(number) and name.startswith(starts)]
+        assert found, f"no whole number of {starts!r} in {self.lines}"
+        return sum(int(number.replace(",", "")) for _, number in found)
 
 
 @contextmanager

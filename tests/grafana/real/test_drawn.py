@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
+from grafana.rules import slo
+from telemetry.objectives.written import files
 from tests.grafana import expressions
-from tests.grafana.live import WINDOW, Prometheus
-from tests.grafana.real.pages import dashboard, shown
+from tests.grafana.live import IMAGES, MESSAGES, PLANS, TASKS, WINDOW, Prometheus
+from tests.grafana.real.pages import PANELS, dashboard, shown
 from tests.grafana.real.server import Server
 
 pytestmark = [pytest.mark.grafana, pytest.mark.timeout(600)]
@@ -45,11 +48,11 @@ def _has_data(panel: expressions.Panel, prometheus: Prometheus) -> bool:
 def test_dashboard_is_drawn(
     board: str, way: str, width: int, server: Server, prometheus: Prometheus, browser: Browser, pictures: Path
 ) -> None:
-    """Every panel draws what Prometheus has, without a warning of its own or an error in the console."""
+    """Every panel draws what Prometheus has, legibly, without a warning of its own or an error in the console."""
     assert prometheus.at is not None
     with dashboard(browser, address(server, board, way), prometheus.at, width) as looked:
         looked.page.screenshot(path=pictures / f"{board}-{way}-{width}.png")
-        seen = shown(looked)
+        seen, cut_off = shown(looked), looked.cut_off(PANELS)
     expected = {panel.title: panel for panel in expressions.panels() if panel.board == board}
     assert set(seen) == set(expected)
     assert {title: panel.lines for title, panel in seen.items() if panel.warnings} == {}
@@ -57,7 +60,24 @@ def test_dashboard_is_drawn(
     assert {title: seen[title].lines for title in full if not seen[title].is_drawn} == {}
     lines = {title for title in full if _is_line(expected[title])}
     assert {title for title in lines if not seen[title].charts} == set()
-    assert looked.complaints == []
+    assert (cut_off, looked.complaints) == ([], [])
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_objectives_are_drawn(
+    width: int, server: Server, prometheus: Prometheus, browser: Browser, pictures: Path
+) -> None:
+    """The dashboard that is made of objectives is drawn legibly, too, without a complaint."""
+    assert prometheus.at is not None
+    written = files(slo.OBJECTIVES, slo.SOURCE)
+    body = json.loads(next(text for name, text in written.items() if name.endswith(".json")))
+    with dashboard(browser, server.imported(body), prometheus.at, width) as looked:
+        looked.page.screenshot(path=pictures / f"objectives-{width}.png")
+        seen, cut_off = shown(looked), looked.cut_off(PANELS)
+    assert set(seen) == {panel["title"] for panel in body["panels"] if panel["type"] != "row"}
+    assert {title: panel.lines for title, panel in seen.items() if panel.warnings} == {}
+    assert seen["Share of bad events"].charts
+    assert (cut_off, looked.complaints) == ([], [])
 
 
 @pytest.mark.parametrize("board", BOARDS)
@@ -71,6 +91,24 @@ def test_counts_are_whole(board: str, server: Server, prometheus: Prometheus, br
         expected = Counter(f"{value:,.0f}" for samples in prometheus.panel(panel) for _, value in samples)
         read = Counter(line for line in seen[panel.title].lines if re.fullmatch(r"[\d.,]+( ?[KM])?", line))
         assert read == expected, panel.name
+
+
+def test_values_are_what_was_done(
+    server: Server, prometheus: Prometheus, browser: Browser, truth: dict[str, Any]
+) -> None:
+    """Numbers read off Grafana's panels are the test's own actions, whole numbers to the last digit."""
+    assert prometheus.at is not None
+    read = {}
+    for board in ("application-performance", "celery-monitoring"):
+        opened = dashboard(browser, address(server, board, "provisioned"), prometheus.at, 1600, environment="prod")
+        with opened as looked:
+            read |= shown(looked)
+    assert {plan: read["Messages in the time range"].sum(plan) for plan in MESSAGES} == MESSAGES
+    assert {queue: read["Priority distribution by message priority"].sum(queue) for queue in TASKS} == TASKS
+    assert read["Images generated"].sum() == IMAGES
+    assert read["LLM tokens by model"].sum() == sum(row["count"] for row in truth["ledger"]["tokens"])
+    assert read["Exceptions of failed tasks"].sum() == len(PLANS)
+    assert (read["Active workers"].sum(), read["Tasks waiting"].sum()) == (2, 0)
 
 
 def test_provisioning_is_complete(server: Server) -> None:

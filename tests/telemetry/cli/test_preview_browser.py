@@ -344,11 +344,13 @@ def test_prometheus_down_is_said(opened: Opened) -> None:
 
 
 def test_cut_off_text_is_noticed(browser: Browser) -> None:
-    """What the tests of pages ask, whether a text is cut off, notices texts that are too wide, too high or outside."""
+    """What the tests of pages ask, whether a text is cut off, notices texts that are too wide, too high, dotted or outside."""
     clip, texts = "overflow: hidden; width: 40px; height: 20px; white-space: nowrap", ("far too long a text", "fits")
     boxes = [f'<div class="box" data-title="{text}" style="{clip}"><span>{text}</span></div>' for text in texts]
     low = f'<div class="box" data-title="low" style="{clip}"><p style="margin: 15px 0">low</p></div>'
+    dotted = f'<div class="box"><h2 style="{clip}; text-overflow: ellipsis">dotted as it is too long</h2></div>'
     scrolled = '<div class="box" style="overflow: auto; height: 20px"><p>scrolled</p><p>to</p></div>'
     with looking(browser, "about:blank") as looked:
-        looked.page.set_content("".join([*boxes, low, scrolled]))
-        assert [found.partition(":")[0] for found in looked.cut_off(".box")] == ["far too long a text", "low"]
+        looked.page.set_content("".join([*boxes, low, dotted, scrolled]))
+        noticed = [found.partition(":")[0] for found in looked.cut_off(".box")]
+        assert noticed == ["far too long a text", "low", "dotted as it is too long"]
