@@ -56,7 +56,7 @@ def test_tasks_are_exact(actions: ChatClient, endpoint: Endpoint) -> None:
     assert endpoint.total("celery_tasks_failed_total") == 0
 
 
-def _settles_at(endpoint: Endpoint, truth: float, metric: str, **labels: str) -> None:
+def _settles_at(endpoint: Endpoint, truth: float, metric: str, /, **labels: str) -> None:
     """Every process exports by itself: what one of them has counted says nothing about another."""
     counted = eventually(lambda: endpoint.total(metric, **labels), wanted=lambda value: math.isclose(value, truth))
     assert math.isclose(counted, truth), (metric, labels, counted)
