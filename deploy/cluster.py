@@ -18,6 +18,7 @@ import yaml
 
 from collector.gateway import gateway
 from deploy.settings import ROOT, FleetSettings
+from support.generated import settle
 
 FOLDER = ROOT / "deploy" / "kubernetes"
 COLLECTORS = 3
@@ -80,15 +81,7 @@ def _manifests(source: str, *manifests: dict[str, Any]) -> str:
 
 def main(check: bool) -> int:
     """Write, or compare, every generated file."""
-    wanted = files()
-    stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
-    if check and stale:
-        names = ", ".join(str(path.relative_to(ROOT)) for path in stale)
-        sys.stderr.write(f"not up to date: {names}; run `make generate`\n")
-        return 1
-    for path in stale:
-        path.write_text(wanted[path])
-    return 0
+    return settle(files(), check=check, remedy="make generate")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from pathlib import Path
 from deploy import alert_routes, alert_rules, render
 from deploy.place import Place
 from deploy.settings import ROOT, FleetSettings
+from support.generated import settle
 
 FOLDER = ROOT / "deploy" / "compose"
 AGENT = ROOT / "deploy" / "remote-write"
@@ -93,13 +94,7 @@ def _jobs() -> str:
 
 def main(check: bool) -> int:
     """Write, or compare, every file."""
-    stale = render.outdated(files())
-    if not check:
-        for path, text in files().items():
-            path.write_text(text)
-    elif stale:
-        print(f"not up to date in deploy/: {', '.join(stale)}; run `make generate`", file=sys.stderr)
-    return 1 if check and stale else 0
+    return settle(files(), check=check, remedy="make generate")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from deploy import collector_program, credentials, ports, render
 from deploy.manager import Manager, State
 from deploy.processes import PYTHON, Process, all_processes, application_environment
 from deploy.settings import ROOT, FleetSettings
+from support.generated import outdated
 from support.ports import is_free
 from support.processes import children, program
 
@@ -142,9 +143,8 @@ class Fleet:
     def _prepare(self, processes: list[Process]) -> None:
         files = render.render(self.settings, self.processes())
         if self._manager.running():
-            changed = render.outdated(files)
-            if changed:
-                names = ", ".join(changed)
+            names = ", ".join(path.name for path in outdated(files))
+            if names:
                 self._say(f"Settings have changed since the fleet started ({names}): `make restart` applies them.")
             return
         self._check_programs(processes)

@@ -78,11 +78,6 @@ def write(files: Mapping[Path, str]) -> None:
         path.write_text(text)
 
 
-def outdated(files: Mapping[Path, str]) -> list[str]:
-    """Names of the files that are not on disk as they would be written now."""
-    return [path.name for path, text in files.items() if not path.exists() or path.read_text() != text]
-
-
 def made_templates() -> jinja2.Environment:
     """The fleet's templates, with what their values need."""
     made = engine(Path(__file__).parent / "templates")

@@ -22,6 +22,7 @@ from docs.performance import PARTS
 from docs.variables import variables, without_effect
 from grafana.rules import reference as alerts
 from grafana.rules.compatibility import PEERS
+from support.generated import settle
 from telemetry.catalogue.reference import overview, sections
 from telemetry.cli.collector_config import LISTS, NAME
 from telemetry.instrumentation.bridge import RULES, Rule
@@ -102,20 +103,15 @@ def fill(text: str, marker: str, content: str, suffix: str = ".md") -> str:
 
 def main(check: bool) -> int:
     """Write, or compare, every generated part."""
-    stale = []
-    for name, parts in GENERATED.items():
-        path = ROOT / name
-        old = path.read_text()
-        new = old
-        for marker, content in parts.items():
-            new = fill(new, marker, content(), path.suffix)
-        if new != old:
-            stale.append(name)
-            if not check:
-                path.write_text(new)
-    if check and stale:
-        sys.stderr.write(f"not up to date: {', '.join(stale)}; run `make generate`\n")
-    return 1 if check and stale else 0
+    return settle({ROOT / name: _filled(ROOT / name) for name in GENERATED}, check=check, remedy="make generate")
+
+
+def _filled(path: Path) -> str:
+    """A file with every part of it made anew."""
+    text = path.read_text()
+    for marker, content in GENERATED[path.relative_to(ROOT).as_posix()].items():
+        text = fill(text, marker, content(), path.suffix)
+    return text
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from grafana_foundation_sdk.models.dashboard import VariableHide
 from grafana.boards import application_performance, celery_monitoring, telemetry_health
 from grafana.boards.board import Board, dashboard
 from grafana.boards.variables import INPUTS
+from support.generated import settle
 
 FOLDER = Path(__file__).parent.parent / "dashboards"
 BOARDS: tuple[Board, ...] = (celery_monitoring.BOARD, application_performance.BOARD, telemetry_health.BOARD)
@@ -51,19 +52,8 @@ def _kinds(panels: list[dict[str, Any]]) -> list[str]:
 def main(check: bool) -> int:
     """Write, or compare, every dashboard."""
     files = {FOLDER / f"{board.uid}.json": render(board) for board in BOARDS}
-    stale = [path for path, text in files.items() if not path.exists() or path.read_text() != text]
-    stale += [path for path in FOLDER.glob("*.json") if path not in files]
-    if check:
-        if stale:
-            names = ", ".join(sorted(path.name for path in stale))
-            sys.stderr.write(f"not up to date in grafana/dashboards: {names}; run `make dashboards`\n")
-        return 1 if stale else 0
-    for path in stale:
-        if path in files:
-            path.write_text(files[path])
-        else:
-            path.unlink()
-    return 0
+    strays = [path for path in FOLDER.glob("*.json") if path not in files]
+    return settle(files, strays, check=check, remedy="make dashboards")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from grafana.rules import compatibility, fleet, slo
+from support.generated import settle
 from telemetry.objectives import written
 
 FOLDER = Path(__file__).parent.parent
@@ -62,16 +63,7 @@ def _rendered(content: dict[str, Any], head: str = "") -> str:
 
 def main(check: bool) -> int:
     """Write, or compare, the generated rule files."""
-    wanted = files()
-    stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
-    if check and stale:
-        names = ", ".join(str(path.relative_to(ROOT)) for path in stale)
-        sys.stderr.write(f"not up to date: {names}; run `make dashboards`\n")
-        return 1
-    for path in stale:
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(wanted[path])
-    return 0
+    return settle(files(), check=check, remedy="make dashboards")
 
 
 if __name__ == "__main__":
