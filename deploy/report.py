@@ -82,8 +82,8 @@ def addresses(settings: FleetSettings, flower_user: str, has_web_interface: bool
 
 
 _NO_WEB_INTERFACE = (
-    "This Prometheus has no web pages, only its API. It is built with them where Node.js 20 or newer with npm is; other ways: an\n"
-    "official release of Prometheus 3 (PROMETHEUS=/path make restart), Debian's 2.42 (PROMETHEUS=/usr/bin/prometheus make restart)."
+    "This Prometheus has no web pages, only its API: it is built with them where Node.js 20 or newer with npm is.\n"
+    "Or name an official release of it (PROMETHEUS=/path make restart)."
 )
 
 
