@@ -107,7 +107,7 @@ func (w *lossyWay) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 		out.WriteHeader(status)
 		return
 	}
-	if status == http.StatusOK {
+	if err == nil && status/100 == 2 {
 		w.lost.Add(1)
 	}
 	panic(http.ErrAbortHandler) // the connection ends without an answer
