@@ -25,13 +25,17 @@ func post(url string, body []byte) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	answer, err := client.Do(r)
+	return answered(client.Do(r))
+}
+
+// answered is the status of an answer that was read to its end.
+func answered(r *http.Response, err error) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer answer.Body.Close()
-	_, err = io.Copy(io.Discard, answer.Body)
-	return answer.StatusCode, err
+	defer r.Body.Close()
+	_, err = io.Copy(io.Discard, r.Body)
+	return r.StatusCode, err
 }
 
 func newPost(url string, body []byte) (*http.Request, error) {

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
-	"io"
 	mathrand "math/rand"
 	"net/http"
 	"time"
@@ -96,11 +95,5 @@ func (s *sender) post(body []byte) (int, error) {
 	if s.fleet.options.numbered {
 		r.Header.Set("Telemetry-Sender-Id", s.name)
 	}
-	answer, err := s.http.Do(r)
-	if err != nil {
-		return 0, err
-	}
-	defer answer.Body.Close()
-	_, err = io.Copy(io.Discard, answer.Body)
-	return answer.StatusCode, err
+	return answered(s.http.Do(r))
 }

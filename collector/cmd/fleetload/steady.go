@@ -1,13 +1,16 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -65,24 +68,37 @@ func runFleet(o *options) (any, bool) {
 	return result, result.Wrong == 0
 }
 
-// runElsewhere sends by way of a proxy that may lose answers, is idle in the middle if so told, and sends on.
+// runElsewhere sends for its time or until it is told to end, is idle in the middle if so told, and goes on for as long again. Answers are
+// lost only if so told.
 func runElsewhere(o *options) any {
-	way := newLossyWay(o.url, o.lose, o.seed)
-	defer way.close()
-	f := newFleet(o, way.url(""))
-	stop := f.start()
-	time.Sleep(o.seconds)
+	target, lost := o.url, func() int64 { return 0 }
+	if o.lose > 0 {
+		way := newLossyWay(o.url, o.lose, o.seed)
+		defer way.close()
+		target, lost = way.url(""), way.lost.Load
+	}
+	told, forget := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer forget()
+	f := newFleet(o, target)
+	stop, begun := f.start(), time.Now()
+	rest(told, o.seconds)
 	if o.idle > 0 {
 		f.paused.Store(true)
-		fmt.Fprintln(os.Stderr, "idle")
-		time.Sleep(o.idle)
+		rest(told, o.idle)
 		f.paused.Store(false)
-		time.Sleep(o.seconds)
+		rest(told, o.seconds)
 	}
 	stop()
-	result := f.result(f.truth(), (o.seconds).Seconds())
-	result.Truth, result.Lives, result.Lost = f.truth(), f.lives.Load(), way.lost.Load()
+	result := f.result(f.truth(), time.Since(begun).Seconds())
+	result.Truth, result.Lives, result.Lost = f.truth(), f.lives.Load(), lost()
 	return result
+}
+
+func rest(told context.Context, during time.Duration) {
+	select {
+	case <-told.Done():
+	case <-time.After(during):
+	}
 }
 
 func (f *fleet) result(events int64, seconds float64) *steady {
