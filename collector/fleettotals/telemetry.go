@@ -45,6 +45,7 @@ var gauges = []observation{
 	{"unknown_names", "Metrics that are not known.", one(func(t *totals) int64 { used, _ := t.budget.Names(); return int64(used) })},
 	{"unknown_names_budget", "Metrics that are not known that there may be.", one(func(t *totals) int64 { _, limit := t.budget.Names(); return int64(limit) })},
 	{"senders", "Senders that are remembered.", one(func(t *totals) int64 { return int64(len(t.senders.entries)) })},
+	{"exemplars", "Exemplars that are kept.", one(func(t *totals) int64 { return int64(t.linked.kept) })},
 	{"streams", "Cumulative streams that are remembered.", one(func(t *totals) int64 { return int64(len(t.streams.entries)) })},
 }
 
