@@ -151,11 +151,14 @@ check: install  ## format, lint, types, import rules, generated files, configura
 	$(PYTHON) -m deploy.containers --check
 	$(PYTHON) -m deploy.cluster --check
 	$(or $(OTELCOL),.venv/bin/otelcol) validate --config otel-collector.yaml
+	$(or $(OTELCOL),.venv/bin/otelcol) validate --config otel-collector.yaml --config otel-collector.secure.yaml
 	$(if $(OTELCOL),,.venv/bin/otelcol validate --config otel-collector.durable.yaml)
+	$(if $(OTELCOL),,.venv/bin/otelcol validate --config otel-collector.durable.yaml --config otel-collector.durable.secure.yaml)
 	cd collector && files=$$(gofmt -l .) && if [ -n "$$files" ]; then echo "not formatted: $$files; run gofmt -w" >&2; exit 1; fi
 	cd collector && go vet ./...
 	.venv/bin/promtool check rules grafana/alerts/*.yaml grafana/compatibility/*.yaml docs/guide-alerts.yaml
-	.venv/bin/promtool check config grafana/prometheus-scrape-config*.yml
+	.venv/bin/promtool check config $(filter-out %.secure.yml,$(wildcard grafana/prometheus-scrape-config*.yml))
+	.venv/bin/promtool check config --syntax-only grafana/prometheus-scrape-config.secure.yml
 
 format: install  ## format the code
 	.venv/bin/ruff format .

@@ -170,6 +170,7 @@ class FleetSettings:
         "Grafana's program or address, docker, podman, or none; default: the one on PATH, else the preview",
         _plain,
     )
+    trace_url: str = _setting("TRACE_URL", "", "what Grafana puts a trace id behind, to link to its trace", _plain)
     redis_server: Path = _setting("REDIS_SERVER", Path("redis-server"), "Redis' program", _program_or_missing)
     nginx: Path = _setting("NGINX", Path("nginx"), "NGINX's program", _program_or_missing)
 

@@ -6,6 +6,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
+	"github.com/fleet-telemetry/collector/internal/exemplars"
 	"github.com/fleet-telemetry/collector/internal/labels"
 	"github.com/fleet-telemetry/collector/internal/pagename"
 )
@@ -78,6 +79,7 @@ func (p *page) takeHistograms(name, help string, points pmetric.HistogramDataPoi
 		if s := p.seriesOf(f, dp.Attributes(), "le", dp.Flags()); s != nil {
 			s.value, s.start = dp.Sum(), int64(dp.StartTimestamp())
 			s.setBuckets(f, dp)
+			p.setLinks(s, dp.Exemplars())
 		}
 	}
 }
@@ -105,6 +107,19 @@ func (s *series) setBuckets(f *family, dp pmetric.HistogramDataPoint) {
 	for i := range counts.Len() {
 		s.hist.counts[i] = counts.At(i)
 	}
+}
+
+// setLinks shows the newest exemplar of each bucket.
+func (p *page) setLinks(s *series, reported pmetric.ExemplarSlice) {
+	p.links -= len(s.links)
+	s.links = s.links[:0]
+	if reported.Len() == 0 || p.links >= maxExemplars {
+		return
+	}
+	for _, link := range exemplars.Append(nil, reported, math.MaxInt64) {
+		s.links = s.links.Keep(link, s.hist.bounds)
+	}
+	p.links += len(s.links)
 }
 
 func sameBounds(known []float64, bounds pcommon.Float64Slice) bool {

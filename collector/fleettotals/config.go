@@ -39,6 +39,8 @@ type Config struct {
 	MaxSenders int           `mapstructure:"max_senders"`
 	MaxStreams int           `mapstructure:"max_streams"`
 	MaxAge     time.Duration `mapstructure:"max_age"`
+	// MaxExemplars bounds the exemplars that are kept, the newest of each bucket; beyond it they are collected anew. 0 keeps none.
+	MaxExemplars int `mapstructure:"max_exemplars"`
 	// EmitInterval is how long a changed series may wait before it is handed on; it is durable by then.
 	EmitInterval time.Duration `mapstructure:"emit_interval"`
 }
@@ -62,6 +64,7 @@ func defaultConfig() component.Config {
 		MaxBuckets:     64,
 		MaxLabels:      32, MaxLabelBytes: 1024,
 		MaxSenders: 100_000, MaxStreams: 100_000, MaxAge: 7 * 24 * time.Hour,
+		MaxExemplars: 20_000,
 		EmitInterval: 200 * time.Millisecond,
 	}
 }
@@ -79,6 +82,9 @@ func (c *Config) Validate() error {
 		if value < 1 {
 			problems = append(problems, fmt.Errorf("%s: %d is not positive: set it to 1 or more", name, value))
 		}
+	}
+	if c.MaxExemplars < 0 {
+		problems = append(problems, fmt.Errorf("max_exemplars: %d is negative: set it to 0 for none, or to 1 or more", c.MaxExemplars))
 	}
 	for _, label := range c.ResourceLabels {
 		problems = append(problems, label.Check())

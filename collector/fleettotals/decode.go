@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
+	"github.com/fleet-telemetry/collector/internal/exemplars"
 	"github.com/fleet-telemetry/collector/internal/labels"
 	"github.com/fleet-telemetry/collector/internal/pagename"
 )
@@ -30,16 +31,17 @@ type source struct {
 	scope, version string
 	part           *part
 	nameHash       uint64
+	now            int64 // unix nanoseconds
 }
 
 // decode reads a request; levels and gauges in it are another pipeline's.
-func decode(config *Config, md pmetric.Metrics) *export {
+func decode(config *Config, md pmetric.Metrics, now int64) *export {
 	e := exports.Get().(*export)
 	e.reset(config)
 	for _, rm := range md.ResourceMetrics().All() {
 		p := part{values: labels.AppendResource(nil, config.ResourceLabels, rm.Resource().Attributes()), points: span{from: len(e.points)}}
 		e.readSender(&p, rm.Resource().Attributes())
-		from := source{resource: rm.Resource().Attributes(), part: &p}
+		from := source{resource: rm.Resource().Attributes(), part: &p, now: now}
 		for _, sm := range rm.ScopeMetrics().All() {
 			from.scope, from.version = sm.Scope().Name(), sm.Scope().Version()
 			for _, m := range sm.Metrics().All() {
@@ -136,6 +138,9 @@ func (e *export) readHistogram(from *source, dp pmetric.HistogramDataPoint, cumu
 		e.dropped[dropBuckets]++
 		return
 	}
+	p.links.from = len(e.links)
+	e.links = exemplars.Append(e.links, dp.Exemplars(), from.now)
+	p.links.to = len(e.links)
 	e.finish(from, &p, dp.Attributes(), "le")
 }
 

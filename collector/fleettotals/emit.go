@@ -117,6 +117,7 @@ func (r *renderer) add(s *series) {
 		dp.BucketCounts().FromRaw(s.counts)
 		dp.SetCount(s.total)
 		dp.SetSum(s.sum)
+		s.links.Put(dp.Exemplars())
 		putLabels(dp.Attributes(), s)
 		return
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/fleet-telemetry/collector/internal/budget"
+	"github.com/fleet-telemetry/collector/internal/exemplars"
 	"github.com/fleet-telemetry/collector/internal/labels"
 	"github.com/fleet-telemetry/collector/internal/pagename"
 )
@@ -42,6 +43,7 @@ type series struct {
 	total  uint64 // of all counts
 	bounds []float64
 	counts []uint64
+	links  exemplars.Set // none of them is durable
 
 	open, closing int32 // 1 + place among the group's changes
 	durable       bool

@@ -108,6 +108,7 @@ func (t *totals) takePoint(e *export, p *part, pt *point, now int64) bool {
 		e.dropped[dropOverflow]++
 		return changed
 	}
+	t.linked.keep(s, e.linksOf(pt))
 	t.open.tally.points++
 	if folded {
 		t.open.tally.fold(s.metric.name, 1)

@@ -159,7 +159,7 @@ class PrometheusEndpoint:
         self._publish()
         with self._reading:
             boxes = self._source.boxes()
-            own = [Standing(box.process, list(box.standing(Role.TOTALS))) for box in boxes]
+            own = [Standing(box.process, list(box.standing(Role.TOTALS)), exemplars=box.exemplars()) for box in boxes]
             own[0].page = list(self._rows())
             host = [*self._host.read([box.path for box in boxes if box.path]), *own]
             return list(families(map(_without_own_rows, host)))

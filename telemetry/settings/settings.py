@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from telemetry.box.directory import default_directory
+from telemetry.metrics.exemplars import ExemplarFilter
 from telemetry.settings import buckets, llm_prices, variables
 from telemetry.settings import unknown as names
 from telemetry.settings.destination import Destination
@@ -53,6 +54,8 @@ class Settings:
             ``TELEMETRY_PROMETHEUS_CLIENT``.
         pass_uncatalogued: Let what instrumentors of OpenTelemetry measure leave the process under its own names, too,
             ``TELEMETRY_PASS_UNCATALOGUED``. What an application measures itself always does.
+        exemplar_filter: Which values of histograms name the span in which they were recorded,
+            ``OTEL_METRICS_EXEMPLAR_FILTER``: ``always_off``, ``trace_based`` (sampled spans) or ``always_on``.
         state_dir: Where counts are kept that outlive their process, ``TELEMETRY_STATE_DIR``: a directory of this user
             alone, best in memory; ``box_directory`` when it is not set.
         state_max_age: Seconds after which what a dead process counted is not delivered any more,
@@ -81,6 +84,7 @@ class Settings:
     catalogue: tuple[str, ...] = ()
     prometheus_client: bool = False
     pass_uncatalogued: bool = False
+    exemplar_filter: ExemplarFilter = variables.EXEMPLARS.default
     state_dir: Path | None = None
     state_max_age: float = variables.STATE_MAX_AGE.default
     service_namespace: str = ""
@@ -171,6 +175,7 @@ def _read(reader: Reader, service_name: str | None) -> Settings:
         catalogue=read(variables.CATALOGUE),
         prometheus_client=read(variables.PROMETHEUS_CLIENT),
         pass_uncatalogued=read(variables.PASS_UNCATALOGUED),
+        exemplar_filter=read(variables.EXEMPLARS),
         state_dir=read(variables.STATE_DIR),
         state_max_age=read(variables.STATE_MAX_AGE),
         llm_prices=read(variables.LLM_PRICES),
@@ -183,7 +188,6 @@ def _read(reader: Reader, service_name: str | None) -> Settings:
 _WITHOUT_EFFECT: tuple[Variable[Any], ...] = (
     variables.TEMPORALITY,
     variables.AGGREGATION,
-    variables.EXEMPLARS,
     variables.CONFIG_FILE,
     variables.EXPERIMENTAL_CONFIG_FILE,
 )

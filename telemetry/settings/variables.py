@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from telemetry.metrics.exemplars import ExemplarFilter
 from telemetry.settings import buckets, exclusions, llm_prices, values
 from telemetry.settings.values import Exporter
 
@@ -23,7 +24,6 @@ _FIXED_CELLS = (
     "buckets are those of the catalogue or of TELEMETRY_HISTOGRAM_BUCKETS, the same in the whole fleet, which "
     "dashboards and alerts rely on"
 )
-_NO_EXEMPLARS = "no exemplars are recorded"
 _NO_FILE = "a configuration file is not read: set the variables of docs/settings.md"
 
 
@@ -202,13 +202,15 @@ AGGREGATION = Variable(
     "explicit_bucket_histogram",
     ignored={"base2_exponential_bucket_histogram": _FIXED_CELLS},
 )
-EXEMPLARS = Variable(
+EXEMPLARS: Variable[ExemplarFilter] = Variable(
     "OTEL_METRICS_EXEMPLAR_FILTER",
-    "`always_off` is what holds.",
+    "Which values of histograms leave with a link to the trace in which they were recorded: `trace_based` those of "
+    "sampled spans, `always_on` those of any span, `always_off` none. The SDK's default is `trace_based`; here a "
+    "service pays for links only where somebody asked for them ([exemplars.md](exemplars.md)).",
     "always_off",
-    values.one_of("always_off", "always_on", "trace_based"),
-    "always_off",
-    ignored={"always_on": _NO_EXEMPLARS, "trace_based": _NO_EXEMPLARS},
+    values.exemplar_filter,
+    "always_off, trace_based or always_on",
+    shown="`always_off`",
 )
 PROMETHEUS_HOST = Variable(
     "OTEL_EXPORTER_PROMETHEUS_HOST", "Where the endpoint of `prometheus` listens.", "localhost", str, "a host"
@@ -277,6 +279,15 @@ STATE_DIR: Variable[Path | None] = Variable(
     values.absolute,
     "an absolute path",
     shown="`/dev/shm/telemetry-<uid>`",
+)
+TOKEN_FILE: Variable[Path | None] = Variable(
+    "TELEMETRY_OTLP_TOKEN_FILE",
+    "A file with the bearer token that goes with each export, `authorization: Bearer …`. It is read for each, so that "
+    "a token can be renewed without a restart; [security.md](security.md).",
+    None,
+    values.absolute,
+    "an absolute path",
+    shown="none",
 )
 STATE_MAX_AGE = Variable(
     "TELEMETRY_STATE_MAX_AGE",
@@ -381,6 +392,7 @@ OWN: tuple[Variable[Any], ...] = (
     STATE_DIR,
     STATE_MAX_AGE,
     EXIT_DEADLINE,
+    TOKEN_FILE,
     EXCLUDED_PATHS,
     HISTOGRAM_BUCKETS,
     LLM_PRICES,

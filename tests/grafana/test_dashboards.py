@@ -300,6 +300,14 @@ def test_charts_have_one_scale(panel: expressions.Panel) -> None:
 
 
 @pytest.mark.parametrize("panel", _of_kind("timeseries"), ids=lambda panel: panel.name)
+def test_durations_lead_to_traces(panel: expressions.Panel) -> None:
+    """A chart asks for exemplars, which lead to traces, if it shows durations of distributions, and only then."""
+    is_of_seconds = panel.model["fieldConfig"]["defaults"]["unit"] == "s"
+    for target in panel.model["targets"]:
+        assert target.get("exemplar", False) == (is_of_seconds and "histogram_quantile(" in target["expr"])
+
+
+@pytest.mark.parametrize("panel", _of_kind("timeseries"), ids=lambda panel: panel.name)
 def test_charts_can_be_read(panel: expressions.Panel) -> None:
     """A legend has room for the common three lines, the largest of now on top; a 0 throughout has an axis that says so."""
     legend = panel.model["options"]["legend"]

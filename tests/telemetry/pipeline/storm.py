@@ -13,6 +13,7 @@ import signal
 import threading
 import time
 import traceback
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from pathlib import Path
 import telemetry
 from telemetry import Settings
 from telemetry.deliver import deliver
+from tests.support import spans
 from tests.support.killing import kill_at_a_point
 from tests.support.otlp_sink import Fate, OtlpSink
 
@@ -38,6 +40,7 @@ class Report:
         events: How many were made.
         in_flight: Writers that were killed in the middle of an event.
         wrong: What is counted and should not be.
+        exemplars: How many came.
         duplicates: Exports that came again.
         left: Files that were left behind when everybody was dead.
     """
@@ -48,6 +51,7 @@ class Report:
     events: int = 0
     in_flight: int = 0
     wrong: list[str] = field(default_factory=list)
+    exemplars: int = 0
     duplicates: int = 0
     left: int = 0
 
@@ -68,6 +72,11 @@ class Note:
         os.write(self._files[2], b"x")
 
 
+def _trace_of(who: str) -> int:
+    """By which an exemplar says whose it is."""
+    return zlib.crc32(who.encode()) + 1
+
+
 def _record_for_ever(truth: Path, who: str, draw: random.Random) -> None:
     note = Note(truth, who)
     meter = telemetry.get().meter_provider.get_meter("storm")
@@ -79,7 +88,8 @@ def _record_for_ever(truth: Path, who: str, draw: random.Random) -> None:
         note.before()
         counter.add(1, {"who": who})
         note.between()
-        histogram.record(number % 4, {"who": who})
+        with spans.current(trace_id=_trace_of(who), span_id=number + 1, sampled=number % 2 == 0):
+            histogram.record(number % 4, {"who": who})
         note.after()
         number += 1
         if number % 50 == 0:
@@ -127,7 +137,9 @@ def storm(directory: Path, state: Path, kills: int, seed: int) -> Report:
     draw = random.Random(seed)
     sink = OtlpSink()
     os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = sink.url
-    settings = Settings(exporters=("otlp",), export_interval=0.05, export_timeout=0.3, state_dir=state)
+    settings = Settings(
+        exporters=("otlp",), export_interval=0.05, export_timeout=0.3, state_dir=state, exemplar_filter="trace_based"
+    )
     sink.fate = lambda: _fate(draw)
     report = Report()
     ended, living = os.pipe()
@@ -213,5 +225,10 @@ def _judge(report: Report, sink: OtlpSink, truth: Path) -> None:
             report.wrong.append(f"{who}: {counted} counted, {between} to {before} made")
         if not after <= recorded <= between:
             report.wrong.append(f"{who}: {recorded} recorded, {after} to {between} made")
+    for (_, labels), exemplar in sink.exemplars:
+        whose = _trace_of(dict(labels)["who"])
+        report.exemplars += 1
+        if int.from_bytes(exemplar.trace_id) != whose or exemplar.as_double != (exemplar.span_id[-1] - 1) % 4:
+            report.wrong.append(f"an exemplar of {labels} is another's")
     if sink.missing:
         report.wrong.append(f"{sink.missing} exports are missing")
