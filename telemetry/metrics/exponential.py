@@ -43,7 +43,8 @@ def are_bounds(bounds: Sequence[float]) -> bool:
 
 def positive(counts: Sequence[int]) -> Positive:
     """The buckets of cells but for the first, which counts zeros; those at both ends that are empty are left out."""
-    used = [cell for cell, count in enumerate(counts) if count and cell]
-    if not used:
+    used = bytes(map(bool, counts))
+    first, last = used.find(1, 1), used.rfind(1, 1)
+    if first < 0:
         return Positive(0, [])
-    return Positive(_LEAST_INDEX + used[0] - 1, list(counts[used[0] : used[-1] + 1]))
+    return Positive(_LEAST_INDEX + first - 1, list(counts[first : last + 1]))

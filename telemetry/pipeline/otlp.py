@@ -145,7 +145,7 @@ def _point(
     if moved.entry.identity.kind is not Kind.HISTOGRAM:
         return NumberDataPoint(attributes, began, ended, moved.amounts[0])
     *buckets, total = moved.amounts
-    counts = [int(bucket) for bucket in buckets]
+    counts = list(map(int, buckets))
     bounds, links = moved.entry.identity.bounds, [_exemplar(exemplar) for exemplar in exemplars]
     if exponential.are_bounds(bounds):
         return _exponential(attributes, began, ended, counts, total, links)
