@@ -279,6 +279,15 @@ STATE_DIR: Variable[Path | None] = Variable(
     "an absolute path",
     shown="`/dev/shm/telemetry-<uid>`",
 )
+TOKEN_FILE: Variable[Path | None] = Variable(
+    "TELEMETRY_OTLP_TOKEN_FILE",
+    "A file with the bearer token that goes with each export, `authorization: Bearer …`. It is read for each, so that "
+    "a token can be renewed without a restart; [security.md](security.md).",
+    None,
+    values.absolute,
+    "an absolute path",
+    shown="none",
+)
 STATE_MAX_AGE = Variable(
     "TELEMETRY_STATE_MAX_AGE",
     "Seconds after which what a dead process counted is old news, and dropped.",
@@ -382,6 +391,7 @@ OWN: tuple[Variable[Any], ...] = (
     STATE_DIR,
     STATE_MAX_AGE,
     EXIT_DEADLINE,
+    TOKEN_FILE,
     EXCLUDED_PATHS,
     HISTOGRAM_BUCKETS,
     LLM_PRICES,

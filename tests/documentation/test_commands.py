@@ -70,6 +70,7 @@ HERE: dict[str, Run] = {
     "docs/own-metrics.md#1": Run(
         ("examples/own_metrics",), "export OTELCOL_STATE_DIR=$PWD/state; mkdir state", COLLECTOR
     ),
+    "docs/security.md#1": Run(leaves="secrets/scrape-tokens"),
     "docs/servers.md#1": Run(OWN, serves=SERVES_OWN, alternatives=2),
     "docs/services.md#1": Run(),
     "examples/plain/README.md#1": Run(OWN, serves=SERVES_OWN),
@@ -87,6 +88,8 @@ ELSEWHERE: dict[str, Elsewhere] = {
     "docs/deploy.md#1": Elsewhere("needs a container engine", proof="tests/deploy/test_compose.py"),
     "docs/deploy.md#2": Elsewhere("installs units of systemd", proof="tests/deploy/test_systemd.py"),
     "docs/deploy.md#3": Elsewhere("writes below /var/lib, to a receiver", proof="tests/deploy/test_remote_write.py"),
+    "docs/security.md#2": Elsewhere("serves on every address", proof="tests/deploy/test_access.py"),
+    "docs/security.md#3": Elsewhere("sets variables", proof="tests/deploy/test_access.py"),
     "docs/kubernetes.md#1": Elsewhere("needs a cluster", proof="tests/deploy/kubernetes"),
     "docs/kubernetes.md#2": Elsewhere("needs a cluster", proof="tests/deploy/kubernetes"),
     "docs/doctor.md#1": Elsewhere("says what is wrong with a fleet", proof="tests/adopt/test_doctor.py"),

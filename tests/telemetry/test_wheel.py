@@ -253,6 +253,23 @@ def test_collector_needs_a_state_directory(with_collector: Environment) -> None:
     assert done.stdout == "state= --config=/own.yaml\n"
 
 
+def test_collector_is_run_secured(with_collector: Environment, tmp_path: Path) -> None:
+    """`--secure` lays the shipped configuration over the other one, once the files of its secrets are there; each that is not is named."""
+    done = with_collector.run(
+        "fleet-telemetry", "collector", "--secure", OTELCOL_STATE_DIR="/s", OTELCOL_TLS_CERT="/no"
+    )
+    assert done.returncode == 2
+    assert "OTELCOL_TLS_CERT=/no cannot be read: set it to the file of the collector's certificate" in done.stderr
+    assert "OTELCOL_TOKENS=/etc/otelcol/tokens (its default) cannot be read" in done.stderr
+    assert "CLIENT_CA" not in done.stderr
+    (tmp_path / "secret").touch(mode=0o600)
+    names = ("TLS_CERT", "TLS_KEY", "TOKENS", "SCRAPE_TOKENS", "TLS_CLIENT_CA", "STATE_DIR")
+    variables = {f"OTELCOL_{name}": str(tmp_path / "secret") for name in names}
+    done = with_collector.run("fleet-telemetry", "collector", "--secure", **variables)
+    first, second = re.findall(r"--config=\S+/(\S+)", done.stdout)
+    assert (first, second) == ("otel-collector.durable.yaml", "otel-collector.durable.secure.yaml"), done.stderr
+
+
 def test_collector_is_of_the_same_version(metadata: Message) -> None:
     """A release pins the collector whose components its configuration names."""
     own = tomllib.loads((COLLECTOR / "pyproject.toml").read_text())["project"]["version"]

@@ -1,7 +1,7 @@
 """An export of one made-up level, sent as a process of the service sends its own, looked for where it should be seen.
 
-A level, because a total would stay. It is taken back when it has been looked for; where that does not arrive, and over
-gRPC, the collector forgets a level by itself 60 seconds after its last report. No metric of the catalogue is touched.
+A level, because a total would stay. It is taken back when it has been looked for; where that does not arrive, the
+collector forgets a level by itself 60 seconds after its last report. No metric of the catalogue is touched.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from telemetry.cli.doctor.later import Later
 from telemetry.cli.doctor.server import PrometheusServer
 from telemetry.cli.prometheus_api import PrometheusError
 from telemetry.pipeline.resource import build_resource
-from telemetry.pipeline.transport import Answer, HttpTransport, Outcome, Transport, build_transport
+from telemetry.pipeline.transport import Answer, OtlpTransport, Outcome, build_transport
 from telemetry.settings.settings import Settings
 
 NAME = "telemetry_doctor_canary"
@@ -82,16 +82,15 @@ def fly(settings: Settings, levels: str, prometheus: Later[PrometheusServer] | N
     return canary
 
 
-def _take_back(export: MetricsData, transport: Transport) -> None:
+def _take_back(export: MetricsData, transport: OtlpTransport) -> None:
     """Say that there is no value any more, which a collector's page forgets at once."""
     from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
     from opentelemetry.proto.metrics.v1.metrics_pb2 import DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK
 
-    if isinstance(transport, HttpTransport):
-        request = encode_metrics(export)
-        (point,) = request.resource_metrics[0].scope_metrics[0].metrics[0].sum.data_points
-        point.flags = DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK
-        transport.send_encoded(request, _SEND_SECONDS)
+    request = encode_metrics(export)
+    (point,) = request.resource_metrics[0].scope_metrics[0].metrics[0].sum.data_points
+    point.flags = DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK
+    transport.send_encoded(request, _SEND_SECONDS)
 
 
 def _looked_for(canary: Canary, probe: str, levels: str, prometheus: Later[PrometheusServer] | None) -> Canary:

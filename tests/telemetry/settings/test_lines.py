@@ -562,3 +562,30 @@ def _strict(place: Place) -> None:
     with pytest.raises(SettingsError, match=r"(?s)OTEL_METRICS_EXPORTER.*OTEL_METRIC_EXPORT_INTERVAL"):
         Settings.from_environment(env={**env, "TELEMETRY_STRICT": "true"})
     assert len(Settings.from_environment(env={**env, "TELEMETRY_STRICT": "false"}).problems) == 2
+
+
+@proves(variables.TOKEN_FILE)
+def _token_file(place: Place) -> None:
+    place.directory.mkdir(mode=0o700)
+    file = place.directory / "token"
+    file.write_text("first\n")
+    more = {"TELEMETRY_OTLP_TOKEN_FILE": str(file), "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Basic%20abc,x=1"}
+    with place.process(**more) as process:
+        chat.of(process).message_sent(plan="free")
+        assert process.force_flush(5.0)
+        assert (place.sink.headers["authorization"], place.sink.headers["x"]) == ("Bearer first", "1")
+        file.write_text("second")
+        chat.of(process).message_sent(plan="free")
+        assert process.force_flush(5.0)
+        assert place.sink.headers["authorization"] == "Bearer second"
+        for wrong in ("", "two\nlines", "\N{SNOWMAN}"):
+            file.write_text(wrong)
+            chat.of(process).message_sent(plan="free")
+            assert not process.force_flush(5.0)
+        file.write_text("third")
+        assert process.force_flush(5.0)
+    assert place.sink.total(MESSAGES) == 5
+    assert "TELEMETRY_OTLP_TOKEN_FILE gives the token" in place.ignored("OTEL_EXPORTER_OTLP_HEADERS")
+    assert "abc" not in place.ignored("OTEL_EXPORTER_OTLP_HEADERS")
+    place.exports(TELEMETRY_OTLP_TOKEN_FILE="relative")
+    assert "an absolute path" in place.problem("TELEMETRY_OTLP_TOKEN_FILE")
