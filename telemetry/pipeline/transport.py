@@ -275,8 +275,9 @@ def _exemplars(said: Any) -> Iterator[dict[str, Any]]:
     for of_resource in said.get("resourceMetrics", ()):
         for of_scope in of_resource.get("scopeMetrics", ()):
             for metric in of_scope.get("metrics", ()):
-                for point in metric.get("histogram", {}).get("dataPoints", ()):
-                    yield from point.get("exemplars", ())
+                for kind in ("histogram", "exponentialHistogram"):
+                    for point in metric.get(kind, {}).get("dataPoints", ()):
+                        yield from point.get("exemplars", ())
 
 
 def _plain(body: bytes) -> bytes:

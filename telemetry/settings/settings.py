@@ -11,6 +11,7 @@ from typing import Any
 
 from telemetry.box.directory import default_directory
 from telemetry.metrics.exemplars import ExemplarFilter
+from telemetry.metrics.views import HistogramAggregation
 from telemetry.settings import buckets, llm_prices, variables
 from telemetry.settings import unknown as names
 from telemetry.settings.destination import Destination
@@ -49,6 +50,9 @@ class Settings:
             expressions and methods, as ``exclusions.py`` has them.
         histogram_buckets: Upper bounds of histograms of the catalogue instead of its own, by name,
             ``TELEMETRY_HISTOGRAM_BUCKETS``: the same in the whole fleet, as ``buckets.py`` has it.
+        histogram_aggregation: What histograms are whose buckets nothing else says,
+            ``OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION``: ``explicit_bucket_histogram``, or
+            ``base2_exponential_bucket_histogram``, which Prometheus can keep as native histograms.
         catalogue: Dotted names of modules that declare metrics of the application's own, ``TELEMETRY_CATALOGUE``.
         prometheus_client: Let the metrics of the default registry of ``prometheus_client`` leave with ours,
             ``TELEMETRY_PROMETHEUS_CLIENT``.
@@ -81,6 +85,7 @@ class Settings:
     excluded_urls: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     excluded_paths: frozenset[str] = field(default_factory=frozenset)
     histogram_buckets: buckets.Buckets = field(default_factory=dict)
+    histogram_aggregation: HistogramAggregation = variables.AGGREGATION.default
     catalogue: tuple[str, ...] = ()
     prometheus_client: bool = False
     pass_uncatalogued: bool = False
@@ -172,6 +177,7 @@ def _read(reader: Reader, service_name: str | None) -> Settings:
         excluded_urls=_excluded_urls(reader),
         excluded_paths=read(variables.EXCLUDED_PATHS),
         histogram_buckets=read(variables.HISTOGRAM_BUCKETS),
+        histogram_aggregation=read(variables.AGGREGATION),
         catalogue=read(variables.CATALOGUE),
         prometheus_client=read(variables.PROMETHEUS_CLIENT),
         pass_uncatalogued=read(variables.PASS_UNCATALOGUED),
@@ -187,7 +193,6 @@ def _read(reader: Reader, service_name: str | None) -> Settings:
 
 _WITHOUT_EFFECT: tuple[Variable[Any], ...] = (
     variables.TEMPORALITY,
-    variables.AGGREGATION,
     variables.CONFIG_FILE,
     variables.EXPERIMENTAL_CONFIG_FILE,
 )

@@ -322,11 +322,10 @@ def _interval(place: Place) -> None:
         assert process.settings.export_interval == 15.0
 
 
-@proves(variables.TEMPORALITY, variables.AGGREGATION)
+@proves(variables.TEMPORALITY)
 def _not_honoured(place: Place) -> None:
     env = {
         "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "Cumulative",
-        "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION": "base2_exponential_bucket_histogram",
     }
     place.sink.judge = lambda request: 200 if "is_monotonic" not in str(request) or _is_delta(request) else 400
     place.exports(**env)
@@ -337,9 +336,20 @@ def _not_honoured(place: Place) -> None:
     assert all("set it to" in place.problem(name) for name in env)
     place.exports(
         OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE="delta",
-        OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION="explicit_bucket_histogram",
     )
     assert place.said[-1].problems == place.said[-1].ignored == ()
+
+
+@proves(variables.AGGREGATION)
+def _aggregation(place: Place) -> None:
+    name = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION"
+    place.exports(**{name: "explicit_bucket_histogram"})
+    place.exports(**{name: "sometimes"})
+    assert "exponential" not in str(place.sink.last)
+    assert "set it to explicit_bucket_histogram or base2_exponential" in place.problem(name)
+    place.exports(**{name: "BASE2_exponential_bucket_histogram"})
+    assert "exponential_histogram" in str(place.sink.last)
+    assert place.sink.total("http_request_duration_seconds") == 3
 
 
 @proves(variables.EXEMPLARS)
