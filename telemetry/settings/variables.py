@@ -116,7 +116,7 @@ METRICS_ENDPOINT = Variable(
 )
 PROTOCOL = _otlp(
     "PROTOCOL",
-    "`http/protobuf`, `http/json` or `grpc` (needs the package `opentelemetry-exporter-otlp-proto-grpc`).",
+    "`http/protobuf`, `http/json` or `grpc` (needs the package `grpcio`: `fleet-telemetry[grpc]`).",
     "http/protobuf",
     values.one_of("http/protobuf", "http/json", "grpc"),
     "http/protobuf, http/json or grpc",

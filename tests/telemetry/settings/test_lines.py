@@ -220,7 +220,7 @@ def _protocol(place: Place) -> None:
     assert place.exports(**wins).headers["content-type"] == "application/json"
     place.monkeypatch.setattr(destination, "_has_grpc", lambda: False)
     assert place.exports(OTEL_EXPORTER_OTLP_PROTOCOL="grpc").total(MESSAGES) == 4
-    assert "pip install opentelemetry-exporter-otlp-proto-grpc" in place.problem("OTEL_EXPORTER_OTLP_PROTOCOL")
+    assert "pip install grpcio" in place.problem("OTEL_EXPORTER_OTLP_PROTOCOL")
 
 
 @proves(variables.HEADERS)
