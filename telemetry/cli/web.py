@@ -90,7 +90,8 @@ class Access:
         Raises:
             OSError: If it cannot be read.
         """
-        return {"Authorization": f"Bearer {Path(self.token_file).read_text().strip()}"} if self.token_file else {}
+        words = Path(self.token_file).read_text().split() if self.token_file else []
+        return {"Authorization": f"Bearer {words[0]}"} if words else {}
 
 
 NO_ACCESS = Access()
