@@ -19,6 +19,8 @@ from telemetry.settings.destination import read as read_destination
 from telemetry.settings.exclusions import Exclusions, InvalidExclusionError
 from telemetry.settings.problems import Problem, SettingsError
 from telemetry.settings.reader import Reader
+from telemetry.settings.readers import EVERYBODY, Readers
+from telemetry.settings.readers import read as read_readers
 from telemetry.settings.values import Exporter
 from telemetry.settings.variables import Variable
 
@@ -42,6 +44,7 @@ class Settings:
         exit_deadline: Seconds the exit of a process may take for its last export, ``TELEMETRY_EXIT_DEADLINE``.
         prometheus_host: ``OTEL_EXPORTER_PROMETHEUS_HOST``.
         prometheus_port: ``OTEL_EXPORTER_PROMETHEUS_PORT``.
+        readers: Who may read that endpoint: ``TELEMETRY_PROMETHEUS_TLS_CERTIFICATE`` and so on.
         disabled_instrumentations: Which instrumentors are not loaded where nobody calls them,
             ``OTEL_PYTHON_DISABLED_INSTRUMENTATIONS``; ours are ``fleet_celery``, ``fleet_fastapi`` and so on.
         excluded_urls: What HTTP metrics of an application leave out, by the library it is made with (``fastapi``,
@@ -81,6 +84,7 @@ class Settings:
     exit_deadline: float = variables.EXIT_DEADLINE.default
     prometheus_host: str = variables.PROMETHEUS_HOST.default
     prometheus_port: int = variables.PROMETHEUS_PORT.default
+    readers: Readers = EVERYBODY
     disabled_instrumentations: frozenset[str] = field(default_factory=frozenset)
     excluded_urls: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     excluded_paths: frozenset[str] = field(default_factory=frozenset)
@@ -173,6 +177,7 @@ def _read(reader: Reader, service_name: str | None) -> Settings:
         exit_deadline=read(variables.EXIT_DEADLINE),
         prometheus_host=read(variables.PROMETHEUS_HOST),
         prometheus_port=read(variables.PROMETHEUS_PORT),
+        readers=read_readers(reader),
         disabled_instrumentations=read(variables.DISABLED_INSTRUMENTATIONS),
         excluded_urls=_excluded_urls(reader),
         excluded_paths=read(variables.EXCLUDED_PATHS),

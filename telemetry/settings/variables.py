@@ -113,7 +113,7 @@ METRICS_ENDPOINT = Variable(
 )
 PROTOCOL = _otlp(
     "PROTOCOL",
-    "`http/protobuf`, `http/json` or `grpc` (needs the package `opentelemetry-exporter-otlp-proto-grpc`).",
+    "`http/protobuf`, `http/json` or `grpc` (needs the package `grpcio`: `fleet-telemetry[grpc]`).",
     "http/protobuf",
     values.one_of("http/protobuf", "http/json", "grpc"),
     "http/protobuf, http/json or grpc",
@@ -220,6 +220,40 @@ PROMETHEUS_PORT = Variable(
     9464,
     values.port,
     "a port from 1 to 65535",
+)
+PROMETHEUS_CERTIFICATE: Variable[Path | None] = Variable(
+    "TELEMETRY_PROMETHEUS_TLS_CERTIFICATE",
+    "PEM file of the certificate of the endpoint of `prometheus`: with it, the endpoint speaks TLS. One that cannot be "
+    "used is an ERROR in the log, and the endpoint is not opened; [security.md](security.md).",
+    None,
+    Path,
+    "the path of a PEM file",
+    shown="none",
+)
+PROMETHEUS_KEY: Variable[Path | None] = Variable(
+    "TELEMETRY_PROMETHEUS_TLS_KEY",
+    "PEM file with its private key, where the certificate's does not have it.",
+    None,
+    Path,
+    "the path of a PEM file",
+    shown="none",
+)
+PROMETHEUS_CLIENT_CA: Variable[Path | None] = Variable(
+    "TELEMETRY_PROMETHEUS_TLS_CLIENT_CA",
+    "PEM file of an authority: whoever reads the endpoint needs a certificate of it.",
+    None,
+    Path,
+    "the path of a PEM file",
+    shown="none",
+)
+PROMETHEUS_TOKEN_FILE: Variable[Path | None] = Variable(
+    "TELEMETRY_PROMETHEUS_TOKEN_FILE",
+    "A file of bearer tokens, one a line: whoever reads the endpoint, or a route that is mounted for it, needs one. It "
+    "is read each time.",
+    None,
+    Path,
+    "the path of a file",
+    shown="none",
 )
 DISABLED_INSTRUMENTATIONS: Variable[frozenset[str]] = Variable(
     "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS",
@@ -392,6 +426,10 @@ OWN: tuple[Variable[Any], ...] = (
     STATE_MAX_AGE,
     EXIT_DEADLINE,
     TOKEN_FILE,
+    PROMETHEUS_CERTIFICATE,
+    PROMETHEUS_KEY,
+    PROMETHEUS_CLIENT_CA,
+    PROMETHEUS_TOKEN_FILE,
     EXCLUDED_PATHS,
     HISTOGRAM_BUCKETS,
     LLM_PRICES,

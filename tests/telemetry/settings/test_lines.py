@@ -31,6 +31,7 @@ from telemetry.deliver import deliver
 from telemetry.instrumentation.zero_code import start_line
 from telemetry.pipeline.transport import build_transport
 from telemetry.settings import destination, variables
+from telemetry.settings.readers import Readers
 from telemetry.setup import Telemetry
 from tests.support import chat, spans
 from tests.support.otlp_sink import OtlpSink
@@ -220,7 +221,7 @@ def _protocol(place: Place) -> None:
     assert place.exports(**wins).headers["content-type"] == "application/json"
     place.monkeypatch.setattr(destination, "_has_grpc", lambda: False)
     assert place.exports(OTEL_EXPORTER_OTLP_PROTOCOL="grpc").total(MESSAGES) == 4
-    assert "pip install opentelemetry-exporter-otlp-proto-grpc" in place.problem("OTEL_EXPORTER_OTLP_PROTOCOL")
+    assert "pip install grpcio" in place.problem("OTEL_EXPORTER_OTLP_PROTOCOL")
 
 
 @proves(variables.HEADERS)
@@ -589,3 +590,17 @@ def _token_file(place: Place) -> None:
     assert "abc" not in place.ignored("OTEL_EXPORTER_OTLP_HEADERS")
     place.exports(TELEMETRY_OTLP_TOKEN_FILE="relative")
     assert "an absolute path" in place.problem("TELEMETRY_OTLP_TOKEN_FILE")
+
+
+@proves(
+    variables.PROMETHEUS_CERTIFICATE,
+    variables.PROMETHEUS_KEY,
+    variables.PROMETHEUS_CLIENT_CA,
+    variables.PROMETHEUS_TOKEN_FILE,
+)
+def _readers(place: Place) -> None:
+    names = ("TLS_CERTIFICATE", "TLS_KEY", "TLS_CLIENT_CA", "TOKEN_FILE")
+    env = {f"TELEMETRY_PROMETHEUS_{name}": f"/etc/{name}" for name in names}
+    readers = Settings.from_environment(env=env).readers  # what they do: tests/telemetry/pipeline/test_access.py
+    assert readers == Readers(*(Path(f"/etc/{name}") for name in names))
+    assert Settings.from_environment(env={}).readers == Readers()
