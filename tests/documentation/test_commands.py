@@ -78,6 +78,7 @@ HERE: dict[str, Run] = {
     "docs/lines.md#1": Run(),
     "docs/lines.md#2": Run(),
     "docs/lines.md#3": Run(),
+    "docs/native-histograms.md#1": Run(),
     "docs/no-collector.md#1": Run(OWN, serves="http://127.0.0.1:9464/metrics"),
     "docs/objectives.md#1": Run(leaves="grafana/dashboards/objectives.json"),
     "docs/own-metrics.md#1": Run(
