@@ -145,6 +145,8 @@ check: install  ## format, lint, types, import rules, generated files, configura
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	$(PYTHON) -m docs.generate --check
+	$(PYTHON) -m docs.licences
+	$(PYTHON) -m deploy.audit.secrets
 	$(PYTHON) -m docs.pictures
 	$(PYTHON) -m grafana.boards --check
 	$(PYTHON) -m grafana.rules --check
@@ -159,6 +161,14 @@ check: install  ## format, lint, types, import rules, generated files, configura
 	.venv/bin/promtool check rules grafana/alerts/*.yaml grafana/compatibility/*.yaml docs/guide-alerts.yaml
 	.venv/bin/promtool check config $(filter-out %.secure.yml,$(wildcard grafana/prometheus-scrape-config*.yml))
 	.venv/bin/promtool check config --syntax-only grafana/prometheus-scrape-config.secure.yml
+
+audit: install  ## ask the databases of known vulnerabilities about everything that is installed; needs the internet
+	$(PYTHON) -m deploy.audit.vulnerabilities
+
+licences: install  ## read the licences of the collector's modules anew, after `make lock`
+	cd collector/otelcol && go mod download
+	$(PYTHON) -m docs.licences --write
+	$(PYTHON) -m docs.generate
 
 format: install  ## format the code
 	.venv/bin/ruff format .

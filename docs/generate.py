@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from app.catalogue import FLEET
-from docs import doctor, rooms
+from docs import doctor, licences, rooms
 from docs.accuracy import page as accuracy
 from docs.adopt.page import launchers
 from docs.celery.page import outcomes
@@ -63,6 +63,7 @@ GENERATED: dict[str, dict[str, Callable[[], str]]] = {
     "docs/architecture.md": {"rooms": rooms.diagram},
     "docs/celery.md": {"outcomes": outcomes},
     "docs/doctor.md": {"checks": doctor.known},
+    "docs/licences.md": {"licences": licences.table},
     "docs/metrics.md": {
         "metrics": lambda: overview(FLEET.documented),
         "documented": lambda: sections(FLEET.documented),

@@ -45,8 +45,10 @@ type series struct {
 	value float64 // of a histogram, its sum
 	hist  *buckets
 	links exemplars.Set
-	start int64 // unix nanoseconds; 0 if unknown
-	seen  time.Duration
+
+	native *native // the same as an exponential histogram, if that is known
+	start  int64   // unix nanoseconds; 0 if unknown
+	seen   time.Duration
 }
 
 // buckets are the bounds of a histogram and the count of each bucket.

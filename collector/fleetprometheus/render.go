@@ -148,6 +148,7 @@ func (b *block) histogram(h *dto.Histogram, s *series) {
 	}
 	h.Bucket = b.bucketAt[from:len(b.bucketAt):len(b.bucketAt)]
 	h.SampleCount, h.SampleSum, h.CreatedTimestamp = b.count(sum), b.float(s.value), b.start(s)
+	s.native.put(h)
 }
 
 // bound is the upper bound of a bucket.

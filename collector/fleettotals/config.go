@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/collector/component"
 
 	"github.com/fleet-telemetry/collector/internal/budget"
+	"github.com/fleet-telemetry/collector/internal/grid"
 	"github.com/fleet-telemetry/collector/internal/labels"
 	"github.com/fleet-telemetry/collector/internal/pagename"
 )
@@ -32,6 +33,8 @@ type Config struct {
 	Budget budget.Config `mapstructure:"budget"`
 	// MaxBuckets bounds the union of all bounds that senders use for one series.
 	MaxBuckets int `mapstructure:"max_buckets"`
+	// MaxNativeBuckets bounds the same for a series that senders of exponential histograms have a part in.
+	MaxNativeBuckets int `mapstructure:"max_native_buckets"`
 	// MaxLabels and MaxLabelBytes bound one label set.
 	MaxLabels     int `mapstructure:"max_labels"`
 	MaxLabelBytes int `mapstructure:"max_label_bytes"`
@@ -61,8 +64,8 @@ func defaultConfig() component.Config {
 	return &Config{
 		ResourceLabels: labels.Standard(),
 		Budget:         budget.Default(),
-		MaxBuckets:     64,
-		MaxLabels:      32, MaxLabelBytes: 1024,
+		MaxBuckets:     64, MaxNativeBuckets: 400,
+		MaxLabels: 32, MaxLabelBytes: 1024,
 		MaxSenders: 100_000, MaxStreams: 100_000, MaxAge: 7 * 24 * time.Hour,
 		MaxExemplars: 20_000,
 		EmitInterval: 200 * time.Millisecond,
@@ -76,7 +79,7 @@ func (c *Config) Validate() error {
 		problems = append(problems, errors.New("storage: names no storage extension: set it to file_storage and configure that"))
 	}
 	for name, value := range map[string]int64{
-		"max_buckets": int64(c.MaxBuckets), "max_labels": int64(c.MaxLabels), "max_label_bytes": int64(c.MaxLabelBytes),
+		"max_buckets": int64(c.MaxBuckets), "max_native_buckets": int64(c.MaxNativeBuckets), "max_labels": int64(c.MaxLabels), "max_label_bytes": int64(c.MaxLabelBytes),
 		"max_senders": int64(c.MaxSenders), "max_streams": int64(c.MaxStreams), "max_age": int64(c.MaxAge), "emit_interval": int64(c.EmitInterval),
 	} {
 		if value < 1 {
@@ -112,6 +115,14 @@ func (c *Config) checkKnown() error {
 		}
 	}
 	return errors.Join(problems...)
+}
+
+// most is how many bounds a series may have that has these.
+func (c *Config) most(bounds []float64) int {
+	if grid.Is(bounds) {
+		return c.MaxNativeBuckets
+	}
+	return c.MaxBuckets
 }
 
 // ascend tells whether these can be the upper bounds of buckets; the last bucket, +Inf, has none.

@@ -82,7 +82,7 @@ func (e *export) linksOf(p *point) []exemplars.Exemplar { return e.links[p.links
 type reason int
 
 const (
-	dropKind        reason = iota // neither a sum nor a histogram with bounds, or not what the metric is
+	dropKind        reason = iota // neither a sum nor a histogram, or not what the metric is
 	dropTemporality               // neither delta nor cumulative
 	dropAmount                    // negative, infinite or not a number
 	dropBuckets                   // counts and bounds do not go together

@@ -149,7 +149,7 @@ func (g *group) at(place int32) *change {
 func (t *totals) addCounts(e *export, pt *point, c *change) {
 	bounds := e.boundsOf(pt)
 	if !sameBounds(bounds, c.bounds) && !holds(c.bounds, bounds) {
-		if all := unite(c.bounds, bounds); len(all) <= t.config.MaxBuckets {
+		if all := unite(c.bounds, bounds); len(all) <= t.config.most(all) {
 			t.open.widen(c, c.series.metric.shareBounds(all))
 		} else {
 			t.open.tally.rebucketed++

@@ -8,9 +8,10 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
-from opentelemetry.trace import INVALID_SPAN, SpanContext, TraceFlags, get_current_span
+from opentelemetry.context import Context, get_current
+from opentelemetry.trace import INVALID_SPAN, SpanContext, TraceFlags, set_span_in_context
 
 from telemetry import guard
 from telemetry.box.exemplars import Exemplar
@@ -19,20 +20,24 @@ from telemetry.metrics.series import LARGEST, HistogramSeries, Many
 ExemplarFilter = Literal["always_off", "trace_based", "always_on"]
 Current = Callable[[], SpanContext | None]
 
+# Where a context has its span: most events are of none, and asking `get_current_span` for that takes twice as long.
+(_SPAN,) = set_span_in_context(INVALID_SPAN, Context())
+
 
 def sampled_span() -> SpanContext | None:
     """The current span, if there is one that is sampled: whoever follows the link finds it."""
-    span = get_current_span()
-    if span is INVALID_SPAN:
+    span: Any = get_current().get(_SPAN)
+    if span is None:
         return None
-    context = span.get_span_context()
+    context: SpanContext = span.get_span_context()
     return context if context.trace_flags & TraceFlags.SAMPLED and context.trace_id else None
 
 
 def any_span() -> SpanContext | None:
     """The current span, if there is one."""
-    context = get_current_span().get_span_context()
-    return context if context.is_valid else None
+    span: Any = get_current().get(_SPAN)
+    context: SpanContext | None = None if span is None else span.get_span_context()
+    return context if context is not None and context.is_valid else None
 
 
 CURRENT: Mapping[ExemplarFilter, Current | None] = {

@@ -91,6 +91,7 @@ class MeterProvider(api.MeterProvider):
         clamp_of: What the catalogue allows as labels of a stream; ``None`` for a stream that is not catalogued.
         owner: Whose process it is.
         exemplars: Which values are kept as exemplars.
+        aggregation: What a histogram is, where nothing says what buckets it has.
 
     Attributes:
         current_span: What asks for the span of an exemplar; ``None`` where none are kept.
@@ -104,6 +105,7 @@ class MeterProvider(api.MeterProvider):
         clamp_of: Callable[[str], LabelClamp | None] = lambda name: None,
         owner: Owner | None = None,
         exemplars: ExemplarFilter = "always_off",
+        aggregation: views.HistogramAggregation = views.EXPLICIT,
     ) -> None:
         self._views = selected_by
         self._clamp_of = clamp_of
@@ -111,6 +113,7 @@ class MeterProvider(api.MeterProvider):
         self.substitute = self._owner.substitute
         self.label_overflowed = self._owner.label_overflowed
         self.value_rejected = self._owner.value_rejected
+        self._aggregation = aggregation
         self.current_span = CURRENT[exemplars]
         self.lock = threading.RLock()
         self._box: Box | None = None
@@ -150,7 +153,7 @@ class MeterProvider(api.MeterProvider):
 
     def streams_of(self, instrument: views.Instrument) -> list[Stream]:
         """The streams of a new instrument, by the views."""
-        made = [self._stream(selected) for selected in views.streams_of(instrument, self._views)]
+        made = [self._stream(selected) for selected in views.streams_of(instrument, self._views, self._aggregation)]
         self._streams += made
         return made
 

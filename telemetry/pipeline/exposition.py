@@ -15,6 +15,7 @@ from prometheus_client.utils import floatToGoString
 from telemetry.box.exemplars import Exemplar
 from telemetry.box.host import Standing
 from telemetry.box.identity import Entry, Identity, Kind
+from telemetry.metrics import exponential
 from telemetry.pipeline.sums import Labels, resource_labels
 
 _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_:]")
@@ -91,22 +92,25 @@ def _add(family: _Family, entry: Entry, labels: Labels, cells: Sequence[float]) 
     *counts, total = cells
     if not any(counts):  # no distribution yet: nobody recorded a value
         return
+    own = entry.identity.bounds
+    if exponential.are_bounds(own):  # the formats of this page have no exponential histograms
+        own, counts = exponential.POWERS_OF_TWO, _spread(own, counts, exponential.POWERS_OF_TWO)
     known = family.buckets.get(labels)
     if known is None:
-        family.buckets[labels] = entry.identity.bounds, counts, total
+        family.buckets[labels] = own, counts, total
         return
-    bounds = tuple(sorted({*known[0], *entry.identity.bounds}))
-    both = zip(_spread(known[0], known[1], bounds), _spread(entry.identity.bounds, counts, bounds), strict=True)
+    bounds = tuple(sorted({*known[0], *own}))
+    both = zip(_spread(known[0], known[1], bounds), _spread(own, counts, bounds), strict=True)
     family.buckets[labels] = bounds, [a + b for a, b in both], known[2] + total
 
 
 def _spread(bounds: tuple[float, ...], counts: list[float], wanted: tuple[float, ...]) -> list[float]:
-    """Counts by bounds that have all of theirs: each bucket goes to the one that ends where it ends."""
+    """Counts by other bounds: each bucket goes to the one that ends where it ends, or next after."""
     if bounds == wanted:
         return counts
     spread = [0.0] * (len(wanted) + 1)
     for bound, count in zip(bounds, counts, strict=False):
-        spread[wanted.index(bound)] += count
+        spread[bisect_left(wanted, bound)] += count
     spread[-1] += counts[-1]
     return spread
 

@@ -9,6 +9,9 @@ from typing import Any, NamedTuple
 from opentelemetry.sdk.metrics import Exemplar as SdkExemplar
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
+    Buckets,
+    ExponentialHistogram,
+    ExponentialHistogramDataPoint,
     Gauge,
     Histogram,
     HistogramDataPoint,
@@ -27,6 +30,7 @@ from telemetry.box.exemplars import Exemplar, OfSeries
 from telemetry.box.header import Role
 from telemetry.box.identity import Entry, Identity, Kind, Scope, attributes_of
 from telemetry.box.segment import Moved, Segment
+from telemetry.metrics import exponential
 from telemetry.metrics.series import Series
 
 SENDER, SEQUENCE = "telemetry.sender.id", "telemetry.sender.sequence"
@@ -119,8 +123,12 @@ def _scopes(points: Mapping[Identity, list[Any]], totals: AggregationTemporality
         yield ScopeMetrics(said, metrics, scope.schema_url or "")
 
 
-def _data(kind: Kind, points: list[Any], totals: AggregationTemporality) -> Sum | Histogram | Gauge:
+def _data(
+    kind: Kind, points: list[Any], totals: AggregationTemporality
+) -> Sum | Histogram | ExponentialHistogram | Gauge:
     match kind:
+        case Kind.HISTOGRAM if isinstance(points[0], ExponentialHistogramDataPoint):
+            return ExponentialHistogram(points, totals)
         case Kind.HISTOGRAM:
             return Histogram(points, totals)
         case Kind.GAUGE:
@@ -132,13 +140,15 @@ def _data(kind: Kind, points: list[Any], totals: AggregationTemporality) -> Sum 
 
 def _point(
     moved: Moved, began: int, ended: int, exemplars: Sequence[Exemplar] = ()
-) -> NumberDataPoint | HistogramDataPoint:
+) -> NumberDataPoint | HistogramDataPoint | ExponentialHistogramDataPoint:
     attributes = attributes_of(moved.entry)
     if moved.entry.identity.kind is not Kind.HISTOGRAM:
         return NumberDataPoint(attributes, began, ended, moved.amounts[0])
     *buckets, total = moved.amounts
-    counts = [int(bucket) for bucket in buckets]
-    bounds = moved.entry.identity.bounds
+    counts = list(map(int, buckets))
+    bounds, links = moved.entry.identity.bounds, [_exemplar(exemplar) for exemplar in exemplars]
+    if exponential.are_bounds(bounds):
+        return _exponential(attributes, began, ended, counts, total, links)
     return HistogramDataPoint(
         attributes,
         began,
@@ -149,7 +159,27 @@ def _point(
         bounds,
         min=_NOT_KEPT,
         max=_NOT_KEPT,
-        exemplars=[_exemplar(exemplar) for exemplar in exemplars],
+        exemplars=links,
+    )
+
+
+def _exponential(
+    attributes: Mapping[str, Any], began: int, ended: int, counts: list[int], total: float, links: list[SdkExemplar]
+) -> ExponentialHistogramDataPoint:
+    return ExponentialHistogramDataPoint(
+        attributes,
+        began,
+        ended,
+        sum(counts),
+        total,
+        exponential.SCALE,
+        counts[0],
+        Buckets(*exponential.positive(counts)),
+        Buckets(0, []),
+        flags=0,
+        min=_NOT_KEPT,
+        max=_NOT_KEPT,
+        exemplars=links,
     )
 
 

@@ -27,7 +27,7 @@ class TlsProblem(Enum):
     """The collector's certificate is of an authority that is not trusted here."""
     HUNG_UP = r"\beof\b|unwrap failed|socket closed|connection reset|broken pipe"
     """The collector ended the handshake without a word that was read: it wants another certificate, or none came."""
-    OTHER = r"\bssl\b|\btls"
+    OTHER = r"\[ssl|ssl_|(ssl|tls) handshake|tlsv1"
     """Something else."""
 
 

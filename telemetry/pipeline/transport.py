@@ -203,14 +203,13 @@ def partly(said: ExportMetricsServiceResponse) -> str:
 
 def _said(response: requests.Response, destination: Destination) -> str:
     """The words of a collector that refuses, which the protocol has as a ``google.rpc.Status``."""
-    from google.protobuf import json_format
-    from google.rpc.status_pb2 import Status
+    from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsPartialSuccess
 
     try:
         if destination.protocol == "http/json":
-            message = json_format.Parse(response.content, Status(), ignore_unknown_fields=True).message
-        else:
-            message = Status.FromString(response.content).message
+            message = str(response.json()["message"])
+        else:  # it has the same fields as a status: a number, and a text
+            message = str(ExportMetricsPartialSuccess.FromString(response.content).error_message)
     except Exception:  # a proxy's page
         return ""
     return destination.without_secrets(message)[:200]
@@ -275,8 +274,9 @@ def _exemplars(said: Any) -> Iterator[dict[str, Any]]:
     for of_resource in said.get("resourceMetrics", ()):
         for of_scope in of_resource.get("scopeMetrics", ()):
             for metric in of_scope.get("metrics", ()):
-                for point in metric.get("histogram", {}).get("dataPoints", ()):
-                    yield from point.get("exemplars", ())
+                for kind in ("histogram", "exponentialHistogram"):
+                    for point in metric.get(kind, {}).get("dataPoints", ()):
+                        yield from point.get("exemplars", ())
 
 
 def _plain(body: bytes) -> bytes:

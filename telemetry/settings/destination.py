@@ -19,7 +19,7 @@ Compression = Literal["gzip", "deflate", "none"]
 
 PATH = "/v1/metrics"
 HTTP_PORT, GRPC_PORT = 4318, 4317
-GRPC_PACKAGE = "opentelemetry-exporter-otlp-proto-grpc"
+GRPC_PACKAGE = "grpcio"
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 _LONGEST_TOKEN = 16 * 1024
 _SHORTEST_SECRET = 4  # of less, every other word has some

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 from opentelemetry.util.re import parse_env_headers
 
 from telemetry.metrics.exemplars import ExemplarFilter
+from telemetry.metrics.views import HistogramAggregation
 from telemetry.settings import buckets, exclusions, llm_prices
 from telemetry.settings.problems import WrongValueError
 
@@ -98,6 +99,11 @@ def one_of(*allowed: str) -> Callable[[str], str]:
 def exemplar_filter(raw: str) -> ExemplarFilter:
     """One of the filters that OpenTelemetry knows."""
     return cast("ExemplarFilter", one_of(*get_args(ExemplarFilter))(raw))
+
+
+def histogram_aggregation(raw: str) -> HistogramAggregation:
+    """One of those that OpenTelemetry knows."""
+    return cast("HistogramAggregation", one_of(*get_args(HistogramAggregation))(raw))
 
 
 def names(raw: str) -> frozenset[str]:

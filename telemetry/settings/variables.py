@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from telemetry.metrics.exemplars import ExemplarFilter
+from telemetry.metrics.views import HistogramAggregation
 from telemetry.settings import buckets, exclusions, llm_prices, values
 from telemetry.settings.values import Exporter
 
@@ -19,10 +20,6 @@ _TOTALS_ADD_UP = (
     "every export carries the difference since the last one under a sequence number, so that a collector can add up "
     "the processes of a fleet, living and dead, exactly; a backend that takes cumulative sums only gets them from a "
     "collector: otel-collector.durable.yaml, or the processor deltatocumulative"
-)
-_FIXED_CELLS = (
-    "buckets are those of the catalogue or of TELEMETRY_HISTOGRAM_BUCKETS, the same in the whole fleet, which "
-    "dashboards and alerts rely on"
 )
 _NO_FILE = "a configuration file is not read: set the variables of docs/settings.md"
 
@@ -116,7 +113,7 @@ METRICS_ENDPOINT = Variable(
 )
 PROTOCOL = _otlp(
     "PROTOCOL",
-    "`http/protobuf`, `http/json` or `grpc` (needs the package `opentelemetry-exporter-otlp-proto-grpc`).",
+    "`http/protobuf`, `http/json` or `grpc` (needs the package `grpcio`: `fleet-telemetry[grpc]`).",
     "http/protobuf",
     values.one_of("http/protobuf", "http/json", "grpc"),
     "http/protobuf, http/json or grpc",
@@ -194,13 +191,15 @@ TEMPORALITY = Variable(
     "delta",
     ignored={"cumulative": _TOTALS_ADD_UP, "lowmemory": _TOTALS_ADD_UP},
 )
-AGGREGATION = Variable(
+AGGREGATION: Variable[HistogramAggregation] = Variable(
     "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
-    "`explicit_bucket_histogram` is what is sent.",
+    "`base2_exponential_bucket_histogram`: histograms have finer buckets, which Prometheus keeps as one series instead "
+    "of one for each ([native-histograms.md](native-histograms.md)). Those of `TELEMETRY_HISTOGRAM_BUCKETS`, and those "
+    "whose instrument or view says what buckets they have, keep them.",
     "explicit_bucket_histogram",
-    values.one_of("explicit_bucket_histogram", "base2_exponential_bucket_histogram"),
-    "explicit_bucket_histogram",
-    ignored={"base2_exponential_bucket_histogram": _FIXED_CELLS},
+    values.histogram_aggregation,
+    "explicit_bucket_histogram or base2_exponential_bucket_histogram",
+    shown="`explicit_bucket_histogram`",
 )
 EXEMPLARS: Variable[ExemplarFilter] = Variable(
     "OTEL_METRICS_EXEMPLAR_FILTER",
@@ -221,6 +220,40 @@ PROMETHEUS_PORT = Variable(
     9464,
     values.port,
     "a port from 1 to 65535",
+)
+PROMETHEUS_CERTIFICATE: Variable[Path | None] = Variable(
+    "TELEMETRY_PROMETHEUS_TLS_CERTIFICATE",
+    "PEM file of the certificate of the endpoint of `prometheus`: with it, the endpoint speaks TLS. One that cannot be "
+    "used is an ERROR in the log, and the endpoint is not opened; [security.md](security.md).",
+    None,
+    Path,
+    "the path of a PEM file",
+    shown="none",
+)
+PROMETHEUS_KEY: Variable[Path | None] = Variable(
+    "TELEMETRY_PROMETHEUS_TLS_KEY",
+    "PEM file with its private key, where the certificate's does not have it.",
+    None,
+    Path,
+    "the path of a PEM file",
+    shown="none",
+)
+PROMETHEUS_CLIENT_CA: Variable[Path | None] = Variable(
+    "TELEMETRY_PROMETHEUS_TLS_CLIENT_CA",
+    "PEM file of an authority: whoever reads the endpoint needs a certificate of it.",
+    None,
+    Path,
+    "the path of a PEM file",
+    shown="none",
+)
+PROMETHEUS_TOKEN_FILE: Variable[Path | None] = Variable(
+    "TELEMETRY_PROMETHEUS_TOKEN_FILE",
+    "A file of bearer tokens, one a line: whoever reads the endpoint, or a route that is mounted for it, needs one. It "
+    "is read each time.",
+    None,
+    Path,
+    "the path of a file",
+    shown="none",
 )
 DISABLED_INSTRUMENTATIONS: Variable[frozenset[str]] = Variable(
     "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS",
@@ -393,6 +426,10 @@ OWN: tuple[Variable[Any], ...] = (
     STATE_MAX_AGE,
     EXIT_DEADLINE,
     TOKEN_FILE,
+    PROMETHEUS_CERTIFICATE,
+    PROMETHEUS_KEY,
+    PROMETHEUS_CLIENT_CA,
+    PROMETHEUS_TOKEN_FILE,
     EXCLUDED_PATHS,
     HISTOGRAM_BUCKETS,
     LLM_PRICES,

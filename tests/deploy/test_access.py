@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import ssl
 import subprocess
@@ -20,6 +21,7 @@ from support import exposition
 from support.collector import CONFIG, DURABLE, DURABLE_SECURE, ROOT, SECURE, Collector, running
 from support.waiting import eventually
 from telemetry import Settings
+from telemetry.cli.main import main
 from telemetry.pipeline.transport import TAKEN, Answer, Outcome, build_transport
 from telemetry.setup import Telemetry
 from tests.documentation.blocks import blocks
@@ -310,6 +312,59 @@ def test_authority_of_senders_is_renewed(guarded: Guarded, name: str) -> None:
         assert eventually(lambda: guarded.send("http/protobuf", name, **own).outcome is Outcome.TAKEN)
     finally:
         access.replace(guarded.keys.authority, content)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        ({}, "well"),
+        ({"ENDPOINT": "plain"}, "tls-expected"),
+        ({"ENDPOINT": "localhost"}, "certificate-other-name"),
+        ({"CERTIFICATE": "strangers"}, "certificate-untrusted"),
+        ({"CLIENT_CERTIFICATE": "", "CLIENT_KEY": ""}, "own-certificate-refused"),
+        ({"HEADERS": f"authorization=Bearer%20{WRONG_TOKEN}"}, "export-unauthorized"),
+        ({"HEADERS": f"authorization=Bearer%20{DEV_TOKEN}"}, "export-forbidden"),
+        ({"TOKEN_FILE": "/no/such/token"}, "token-unreadable"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+@ONLY_DURABLE
+def test_doctor_explains(
+    guarded: Guarded,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    wrong: dict[str, str],
+    code: str,
+    protocol: str,
+) -> None:
+    """The doctor reads pages with a token and a certificate, and names first what keeps a sender out; no token is shown."""
+    variables = guarded.variables(protocol)
+    endpoint = variables["OTEL_EXPORTER_OTLP_ENDPOINT"]
+    real = {
+        "plain": endpoint.replace("https", "http"),
+        "localhost": endpoint.replace("127.0.0.1", "localhost"),
+        "strangers": str(guarded.strangers.authority),
+    }
+    names = {"TOKEN_FILE": "TELEMETRY_OTLP_TOKEN_FILE"}
+    variables |= {
+        names.get(name, f"OTEL_EXPORTER_OTLP_{name}"): real.get(value, value) for name, value in wrong.items()
+    }
+    variables |= {f"OTELCOL_{name}_PORT": str(port) for name, port in guarded.collector.ports.items()}
+    for name, value in {**variables, "TELEMETRY_STATE_DIR": str(tmp_path / "boxes")}.items():
+        monkeypatch.setenv(name, value)
+    access.replace(tmp_path / "reader", SCRAPE_TOKEN.encode())
+    main(["doctor", "--json", "--collector", "https://127.0.0.1", "--scrape-token", str(tmp_path / "reader")])
+    said = capsys.readouterr().out
+    findings = [finding["code"] for finding in json.loads(said)["findings"]]
+    if code == "well":  # but for a fleet, of which there is none
+        assert not [
+            code for code in findings if re.match("cert|own|export|tls|token|collector-p|canary|.*unread", code)
+        ], said
+    else:
+        assert findings[0] == code, said
+    assert not [token for token in (PROD_TOKEN, DEV_TOKEN, SCRAPE_TOKEN, WRONG_TOKEN) if token in said]
 
 
 def test_no_secret_is_logged(guarded: Guarded) -> None:

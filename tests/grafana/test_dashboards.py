@@ -15,7 +15,8 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from grafana.boards.__main__ import BOARDS, BOUNDED, FOLDER, render
 from grafana.rules import slo
 from telemetry.looks import BLUE, COUNT, NEUTRAL
-from telemetry.shipped import ANCHORED, RUNBOOKS
+from telemetry.runbooks import RUNBOOKS
+from telemetry.shipped import ANCHORED
 from tests.grafana import expressions
 from tests.grafana.expressions import ROOT
 

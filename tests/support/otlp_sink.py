@@ -160,6 +160,10 @@ class OtlpSink:
                 self.exemplars += [(key, exemplar) for exemplar in point.exemplars]
                 known = self.buckets.get(key, [0] * len(point.bucket_counts))
                 self.buckets[key] = [a + b for a, b in zip(known, point.bucket_counts, strict=True)]
+            elif kind == "exponential_histogram":
+                assert point.count == point.zero_count + sum(point.positive.bucket_counts)
+                self.totals[key] += point.count
+                self.exemplars += [(key, exemplar) for exemplar in point.exemplars]
             elif kind == "sum" and metric.sum.is_monotonic:
                 self.totals[key] += point.as_double + point.as_int
             else:

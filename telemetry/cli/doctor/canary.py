@@ -10,6 +10,7 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
@@ -22,7 +23,7 @@ from opentelemetry.sdk.metrics.export import (
 )
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-from telemetry.cli import page
+from telemetry.cli import page, web
 from telemetry.cli.doctor.later import Later
 from telemetry.cli.doctor.server import PrometheusServer
 from telemetry.cli.prometheus_api import PrometheusError
@@ -60,13 +61,16 @@ class Canary:
         return self.answer is not None and self.answer.outcome is Outcome.TAKEN
 
 
-def fly(settings: Settings, levels: str, prometheus: Later[PrometheusServer] | None) -> Canary:
+def fly(
+    settings: Settings, levels: str, prometheus: Later[PrometheusServer] | None, access: web.Access = web.NO_ACCESS
+) -> Canary:
     """Send a canary, look for it, and take it back.
 
     Args:
         settings: Of the service.
         levels: The address of the collector's page of levels; empty where it is not known.
         prometheus: Where it should arrive, too.
+        access: For that page.
     """
     try:
         transport = build_transport(settings.destination)
@@ -76,7 +80,7 @@ def fly(settings: Settings, levels: str, prometheus: Later[PrometheusServer] | N
     export = _export(settings, probe)
     canary = Canary(transport.send(export, _SEND_SECONDS))
     if canary.is_taken:
-        canary = _looked_for(canary, probe, levels, prometheus)
+        canary = _looked_for(canary, probe, partial(page.read, levels, access=access) if levels else None, prometheus)
         _take_back(export, transport)
     transport.close()
     return canary
@@ -93,18 +97,20 @@ def _take_back(export: MetricsData, transport: OtlpTransport) -> None:
     transport.send_encoded(request, _SEND_SECONDS)
 
 
-def _looked_for(canary: Canary, probe: str, levels: str, prometheus: Later[PrometheusServer] | None) -> Canary:
+def _looked_for(
+    canary: Canary, probe: str, levels: Callable[[], page.Page] | None, prometheus: Later[PrometheusServer] | None
+) -> Canary:
     canary = replace(canary, is_shown=_is_shown(levels, probe) if levels else None)
     if canary.is_shown and prometheus is not None:
         canary = replace(canary, is_scraped=_is_scraped(prometheus.get(), probe))
     return canary
 
 
-def _is_shown(levels: str, probe: str) -> bool | None:
+def _is_shown(levels: Callable[[], page.Page], probe: str) -> bool | None:
     """Whether the page shows it; ``None`` for a page that cannot be read."""
-    if page.read(levels).problem:
+    if levels().problem:
         return None
-    return _eventually(lambda: _has(page.read(levels).by_name.get(NAME, ()), probe), _SHOWN_WITHIN)
+    return _eventually(lambda: _has(levels().by_name.get(NAME, ()), probe), _SHOWN_WITHIN)
 
 
 def _has(samples: object, probe: str) -> bool:

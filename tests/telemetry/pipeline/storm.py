@@ -1,7 +1,8 @@
 """A storm of SIGKILLs: processes that count, export and adopt each other die at any moment, and every event is known.
 
 Each event is noted with one byte in a file before it and one after it; whatever is counted must lie between. Every writer
-has a series of its own, so that each is judged by itself.
+has a series of its own, so that each is judged by itself. Every second process counts exponential histograms, and every
+second value has an exemplar.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ import time
 import traceback
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import telemetry
 from telemetry import Settings
 from telemetry.deliver import deliver
+from telemetry.metrics.views import EXPONENTIAL
 from tests.support import spans
 from tests.support.killing import kill_at_a_point
 from tests.support.otlp_sink import Fate, OtlpSink
@@ -81,7 +83,7 @@ def _record_for_ever(truth: Path, who: str, draw: random.Random) -> None:
     note = Note(truth, who)
     meter = telemetry.get().meter_provider.get_meter("storm")
     counter = meter.create_counter("storm_total")
-    histogram = meter.create_histogram("storm_seconds", explicit_bucket_boundaries_advisory=[0.5, 1.0, 2.0])
+    histogram = meter.create_histogram("storm_seconds")
     grows = meter.create_counter("storm_growing_total")
     number = 0
     while True:
@@ -103,7 +105,8 @@ def _worker(number: int, seed: int, settings: Settings, truth: Path) -> None:
     if draw.random() < 0.4:
         kill_at_a_point(draw)
         (truth.parent / "chosen").open("a").write(f"{number}\n")
-    telemetry.configure(settings=settings)
+    own = replace(settings, histogram_aggregation=EXPONENTIAL) if number % 2 else settings
+    telemetry.configure(settings=own)
     for thread in range(2):
         arguments = (truth, f"{number}-{thread}", random.Random(draw.random()))
         threading.Thread(target=_record_for_ever, args=arguments, daemon=True).start()
