@@ -198,6 +198,10 @@ bench: install  ## cost of a request, an event, a query, of series and of the co
 	$(PYTHON) -m benchmarks.start
 	$(PYTHON) -m docs.generate
 
+scale-page: install  ## measure thousands of senders, Prometheus' end, and what others do with the same traffic, and write docs/scale.md; run it alone (11 minutes; needs Go)
+	$(PYTHON) -m benchmarks.scale
+	$(PYTHON) -m docs.generate
+
 bench-fleet: install  ## start-up time of the fleet and memory per process
 	$(PYTHON) -m benchmarks.fleet
 

@@ -19,6 +19,7 @@ from docs.adopt.page import launchers
 from docs.celery.page import outcomes
 from docs.migrate import page as migrate
 from docs.performance import PARTS
+from docs.scale import PARTS as SCALE
 from docs.variables import variables, without_effect
 from grafana.rules import reference as alerts
 from grafana.rules.compatibility import PEERS
@@ -76,6 +77,7 @@ GENERATED: dict[str, dict[str, Callable[[], str]]] = {
     "docs/alerts.md": {"alerts": alerts.overview, "guide": alerts.comparison},
     "docs/recording.md": {"bridge": lambda: translations(RULES)},
     "docs/performance.md": dict(PARTS),
+    "docs/scale.md": dict(SCALE),
     "docs/settings.md": {
         "standard": lambda: variables(STANDARD),
         "ignored": lambda: without_effect(STANDARD),
