@@ -54,7 +54,7 @@ logs:  ## follow the logs; NAME=app-1 for one of them
 	@$(FLEET) logs $(NAME)
 
 test: install-tests check test-collector  ## every check and test of a change, under 30 minutes
-	$(PYTHON) -m pytest --numprocesses 2 --no-loadscope-reorder -m "not slow and not accuracy and not chaos and not brokers and not grafana and not pictures and not postgres"
+	$(PYTHON) -m pytest --numprocesses 2 --no-loadscope-reorder -m "not slow and not accuracy and not chaos and not brokers and not grafana and not pictures and not postgres and not rehearsal"
 
 test-collector:  ## the Go tests of the collector's components
 	cd collector && go test ./...
@@ -110,8 +110,8 @@ celery-page: install  ## measure what becomes of tasks, and write the table of d
 	CELERY_ROWS=docs/celery $(PYTHON) -m pytest tests/telemetry/celery/test_outcomes.py
 	$(PYTHON) -m docs.generate
 
-rehearse: install  ## start the services of compose.yaml in namespaces, kill some, compare counts (needs root, Go, PostgreSQL)
-	$(PYTHON) -m deploy.rehearsal
+rehearse: install  ## start the services of compose.yaml in namespaces, kill at random, compare counts (needs root, Go, PostgreSQL); REHEARSAL_SECONDS=75 REHEARSAL_SEED=14
+	$(PYTHON) -m deploy.rehearsal $(PYTHON) -m pytest -m rehearsal tests/fleet/rehearsal
 
 test-litellm: install  ## calls that LiteLLM makes, in an environment that has it
 	tests/versions/environment.sh litellm requirements.lock tests/versions/litellm.txt
