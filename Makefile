@@ -54,7 +54,7 @@ logs:  ## follow the logs; NAME=app-1 for one of them
 	@$(FLEET) logs $(NAME)
 
 test: install-tests check test-collector  ## every check and test of a change, under 30 minutes
-	$(PYTHON) -m pytest --numprocesses 2 --no-loadscope-reorder -m "not slow and not accuracy and not chaos and not brokers and not grafana and not pictures and not postgres and not rehearsal"
+	$(PYTHON) -m pytest --numprocesses 2 --no-loadscope-reorder -m "not slow and not accuracy and not chaos and not brokers and not grafana and not pictures and not postgres and not rehearsal and not soak"
 
 test-collector:  ## the Go tests of the collector's components
 	cd collector && go test ./...
@@ -64,6 +64,10 @@ test-accuracy: install  ## the whole accuracy suite; run it alone (40 minutes)
 
 test-chaos: install  ## a thousand kills on the whole fleet (half an hour; run it alone); CHAOS_SEED=14 CHAOS_KILLS=1000
 	$(PYTHON) -m pytest -m chaos tests/fleet/chaos
+
+soak: install  ## the fleet under traffic, kills, restarts and rotations: what grows, and is every minute exact; SOAK_MINUTES=30 SOAK_SEED=19
+	SOAK_RESULT=benchmarks/results/soak.json $(PYTHON) -m pytest -m soak tests/fleet/soak
+	$(PYTHON) -m docs.generate
 
 accuracy-page: install  ## measure every system of the accuracy suite, and write docs/accuracy.md; run it alone (25 minutes)
 	@export ACCURACY_ROWS=docs/accuracy/rows.json; measure="$(PYTHON) -m pytest -q -m accuracy tests/accuracy -k"; \
