@@ -178,7 +178,7 @@ dashboards: install  ## write grafana/dashboards/*.json and the generated rules 
 golden: install  ## write the golden file of the collector's endpoints anew
 	UPDATE_GOLDEN=1 $(PYTHON) -m pytest tests/fleet/test_contract.py -k golden
 
-bench: install  ## cost of a request, an event, a query, of series and of the collector, and docs/performance.md from it; run it alone
+bench: install  ## cost of a request, an event, a query, of series and of the collector, what troubles are felt, and the pages from it; run it alone
 	$(PYTHON) -m benchmarks.http
 	$(PYTHON) -m benchmarks.load
 	$(PYTHON) -m benchmarks.record
@@ -187,6 +187,8 @@ bench: install  ## cost of a request, an event, a query, of series and of the co
 	$(PYTHON) -m benchmarks.collector
 	$(PYTHON) -m benchmarks.scrape
 	$(PYTHON) -m benchmarks.start
+	$(PYTHON) -m benchmarks.backpressure
+	$(PYTHON) -m benchmarks.recovery
 	$(PYTHON) -m docs.generate
 
 bench-fleet: install  ## start-up time of the fleet and memory per process

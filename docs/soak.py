@@ -1,4 +1,4 @@
-"""The tables of ``docs/soak.md`` from what ``make soak`` stored; it measures nothing."""
+"""The tables of ``docs/soak.md`` from what ``make soak`` and ``benchmarks/`` stored; it measures nothing."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 from docs.markdown import table
 
 UNKNOWN = "\N{EN DASH}"
-RESULT = Path(__file__).parents[1] / "benchmarks" / "results" / "soak.json"
+RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
 
 
-def _result() -> Any:
-    return json.loads(RESULT.read_text())
+def _result(name: str) -> Any:
+    return json.loads((RESULTS / f"{name}.json").read_text())
 
 
 def summary(found: Mapping[str, Any]) -> str:
@@ -70,7 +70,53 @@ def _growth_row(row: Mapping[str, Any]) -> list[str]:
     return [row["what"], row["unit"], row["kind"], *figures, slope, f"{row['limit']:g}", lives, verdict]
 
 
+def backpressure(found: Mapping[str, Any]) -> str:
+    """What a service feels of each trouble."""
+    head = ["trouble", "p99 without, ms", "p99 with it, ms", "ratio", "95 of 100 are within", "felt"]
+    rows = (
+        [
+            name,
+            f"{row['p99_ms_without']:.1f}",
+            f"{row['p99_ms_with']:.1f}",
+            f"{row['ratio']:.2f}",
+            f"{row['least']:.2f} to {row['most']:.2f}",
+            _felt(row),
+        ]
+        for name, row in found["troubles"].items()
+    )
+    pairs = next(iter(found["troubles"].values()))["pairs"]
+    turns = f"{found['crews']} crews, {pairs} pairs of {found['seconds']} s for each trouble"
+    return f"{_about(found)}; {turns}.\n\n{table(head, rows, numbers=True)}"
+
+
+def _felt(row: Mapping[str, float]) -> str:
+    return "**yes**" if row["least"] > 1 else "no"
+
+
+def recovery(found: Mapping[str, Any]) -> str:
+    """What came before an outage and after it."""
+    kinds = {
+        "requests a second": "requests_per_second",
+        "most requests in a second": "most_in_a_second",
+        "most points of an export": "most_points",
+        "largest export, kB": "most_kilobytes",
+        "p99 of the service, ms": "p99_ms",
+    }
+    head = [f"{found['senders']} processes, an export every {found['interval']:g} s", "before", "after"]
+    rows = [[what, *(f"{found[when][name]:g}" for when in ("before", "after"))] for what, name in kinds.items()]
+    away = f"Away for {found['outage']:g} s; its p99 meanwhile was {found['p99_ms_outage']:g} ms"
+    counts = f"{found['events']:,} events were counted, {found['shown']:,} are shown"
+    caught_up = f"Every process had delivered {found['caught_up_after_s']:g} s after it was back; {counts}."
+    return f"{_about(found)}. {away}.\n\n{table(head, rows, numbers=True)}\n\n{caught_up}"
+
+
+def _about(found: Mapping[str, Any]) -> str:
+    return f"Measured {found['measured']}, Python {found['python']}"
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
-    "soak": lambda: summary(_result()),
-    "growth": lambda: growth(_result()),
+    "soak": lambda: summary(_result("soak")),
+    "growth": lambda: growth(_result("soak")),
+    "backpressure": lambda: backpressure(_result("backpressure")),
+    "recovery": lambda: recovery(_result("recovery")),
 }

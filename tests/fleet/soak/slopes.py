@@ -6,10 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import NormalDist, fmean, median
+from statistics import fmean, median
+
+from support.student import quantile
 
 HOUR = 3600.0
-_CONFIDENCE = 0.95
 _LEAST_FREE = 3  # degrees of freedom below which an error means nothing
 
 Points = Sequence[tuple[float, float]]
@@ -57,7 +58,7 @@ def fit(lives: Mapping[object, Points]) -> Slope | None:
     slope = sum(moment * figure for moment, figure in points) / spread
     left = [[figure - slope * moment for moment, figure in life] for life in centred]
     variance = sum(each**2 for life in left for each in life) / free
-    error = _quantile(free) * (variance / spread) ** 0.5 * _widening(left)
+    error = quantile(free) * (variance / spread) ** 0.5 * _widening(left)
     return Slope(slope * HOUR, error * HOUR, len(points), len(centred))
 
 
@@ -82,12 +83,3 @@ def _widening(left: Sequence[Sequence[float]]) -> float:
     spread = sum(each**2 for life in left for each in life)
     correlation = min(max(alike / spread, 0.0), 0.95) if spread else 0.0
     return float(((1 + correlation) / (1 - correlation)) ** 0.5)
-
-
-def _quantile(free: int) -> float:
-    """Student's t by its expansion around the normal distribution: within 1 % from three degrees of freedom on."""
-    z = NormalDist().inv_cdf((1 + _CONFIDENCE) / 2)
-    first = (z**3 + z) / 4
-    second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
-    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
-    return z + first / free + second / free**2 + third / free**3

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from support.student import quantile
 from tests.fleet.soak.slopes import binned, fit
 
 Noise = Callable[[random.Random], list[float]]
@@ -70,6 +71,12 @@ def test_too_few_tell_nothing() -> None:
     assert fit({}) is None
     assert fit({"one": [(0.0, 1.0), (1.0, 2.0), (2.0, 1.0)]}) is None
     assert fit({life: [(0.0, 1.0)] for life in range(9)}) is None
+
+
+@pytest.mark.parametrize(("free", "expected"), [(3, 3.182), (10, 2.228), (30, 2.042), (1000, 1.962)])
+def test_quantile_is_that_of_tables(free: int, expected: float) -> None:
+    """Student's t is what tables have, within 1 %."""
+    assert quantile(free) == pytest.approx(expected, rel=0.01)
 
 
 def test_bins_are_medians() -> None:
