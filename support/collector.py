@@ -117,12 +117,6 @@ class Collector:
         assert process is not None
         return process.poll() if eventually(lambda: process.poll() is not None, seconds) else None
 
-    @property
-    def pid(self) -> int:
-        """Of the process, which runs."""
-        assert self._process is not None
-        return self._process.pid
-
     def peak_memory(self) -> float:
         """MiB that it used at most since its start."""
         assert self._process is not None
