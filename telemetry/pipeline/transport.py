@@ -7,13 +7,15 @@ when an answer is lost, and logs every attempt.
 from __future__ import annotations
 
 import gzip
+import json
 import zlib
-from collections.abc import Callable, Mapping
+from base64 import b64decode
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from typing import Protocol as Interface
 from urllib.parse import urlsplit
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 EMPTY = MetricsData(resource_metrics=[])
 
+_IDS = frozenset(["traceId", "spanId"])
 ROUTE_HEADER = "Telemetry-Sender-Id"
 
 _REFUSED_FOR_GOOD = {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY}
@@ -256,10 +259,24 @@ def _protobuf(request: ExportMetricsServiceRequest) -> bytes:
 
 
 def _json(request: ExportMetricsServiceRequest) -> bytes:
-    """As OTLP has it: enumerations are numbers, names in camel case, 64-bit integers texts."""
+    """As OTLP has it: enumerations are numbers, names in camel case, 64-bit integers texts, ids in hexadecimal."""
     from google.protobuf import json_format
 
-    return str(json_format.MessageToJson(request, use_integers_for_enums=True, indent=None)).encode()
+    said = json_format.MessageToDict(request, use_integers_for_enums=True)
+    for exemplar in _exemplars(said):
+        for name in _IDS & exemplar.keys():
+            exemplar[name] = b64decode(exemplar[name]).hex()
+    return json.dumps(said).encode()
+
+
+def _exemplars(said: Any) -> Iterator[dict[str, Any]]:
+    """Those of histograms, which are the only metrics here that have any."""
+    for of_resource in said.get("resourceMetrics", ()):
+        for of_scope in of_resource.get("scopeMetrics", ()):
+            for metric in of_scope.get("metrics", ()):
+                for kind in ("histogram", "exponentialHistogram"):
+                    for point in metric.get(kind, {}).get("dataPoints", ()):
+                        yield from point.get("exemplars", ())
 
 
 def _plain(body: bytes) -> bytes:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from telemetry.metrics.exemplars import ExemplarFilter
+from telemetry.metrics.views import HistogramAggregation
 from telemetry.settings import buckets, exclusions, llm_prices, values
 from telemetry.settings.values import Exporter
 
@@ -19,11 +21,6 @@ _TOTALS_ADD_UP = (
     "the processes of a fleet, living and dead, exactly; a backend that takes cumulative sums only gets them from a "
     "collector: otel-collector.durable.yaml, or the processor deltatocumulative"
 )
-_FIXED_CELLS = (
-    "buckets are those of the catalogue or of TELEMETRY_HISTOGRAM_BUCKETS, the same in the whole fleet, which "
-    "dashboards and alerts rely on"
-)
-_NO_EXEMPLARS = "no exemplars are recorded"
 _NO_FILE = "a configuration file is not read: set the variables of docs/settings.md"
 
 
@@ -194,21 +191,25 @@ TEMPORALITY = Variable(
     "delta",
     ignored={"cumulative": _TOTALS_ADD_UP, "lowmemory": _TOTALS_ADD_UP},
 )
-AGGREGATION = Variable(
+AGGREGATION: Variable[HistogramAggregation] = Variable(
     "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
-    "`explicit_bucket_histogram` is what is sent.",
+    "`base2_exponential_bucket_histogram`: histograms have finer buckets, which Prometheus keeps as one series instead "
+    "of one for each ([native-histograms.md](native-histograms.md)). Those of `TELEMETRY_HISTOGRAM_BUCKETS`, and those "
+    "whose instrument or view says what buckets they have, keep them.",
     "explicit_bucket_histogram",
-    values.one_of("explicit_bucket_histogram", "base2_exponential_bucket_histogram"),
-    "explicit_bucket_histogram",
-    ignored={"base2_exponential_bucket_histogram": _FIXED_CELLS},
+    values.histogram_aggregation,
+    "explicit_bucket_histogram or base2_exponential_bucket_histogram",
+    shown="`explicit_bucket_histogram`",
 )
-EXEMPLARS = Variable(
+EXEMPLARS: Variable[ExemplarFilter] = Variable(
     "OTEL_METRICS_EXEMPLAR_FILTER",
-    "`always_off` is what holds.",
+    "Which values of histograms leave with a link to the trace in which they were recorded: `trace_based` those of "
+    "sampled spans, `always_on` those of any span, `always_off` none. The SDK's default is `trace_based`; here a "
+    "service pays for links only where somebody asked for them ([exemplars.md](exemplars.md)).",
     "always_off",
-    values.one_of("always_off", "always_on", "trace_based"),
-    "always_off",
-    ignored={"always_on": _NO_EXEMPLARS, "trace_based": _NO_EXEMPLARS},
+    values.exemplar_filter,
+    "always_off, trace_based or always_on",
+    shown="`always_off`",
 )
 PROMETHEUS_HOST = Variable(
     "OTEL_EXPORTER_PROMETHEUS_HOST", "Where the endpoint of `prometheus` listens.", "localhost", str, "a host"

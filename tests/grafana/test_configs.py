@@ -79,7 +79,7 @@ def test_provisioning_holds_no_secret(path: Path) -> None:
     assert body["apiVersion"] == 1
     for key, value in _strings(body):
         if SECRET_SETTINGS.search(key):
-            assert re.fullmatch(r"\$[A-Z_]+", value), f"{path.name}: {key}"
+            assert re.fullmatch(r"\$[A-Z_]+(\$\$\{__value\.raw\})?", value), f"{path.name}: {key}"
 
 
 def test_provisioning_needs_no_contact_point() -> None:

@@ -33,7 +33,7 @@ from telemetry.pipeline.transport import build_transport
 from telemetry.settings import destination, variables
 from telemetry.settings.readers import Readers
 from telemetry.setup import Telemetry
-from tests.support import chat
+from tests.support import chat, spans
 from tests.support.otlp_sink import OtlpSink
 from tests.support.processes import run
 
@@ -323,12 +323,10 @@ def _interval(place: Place) -> None:
         assert process.settings.export_interval == 15.0
 
 
-@proves(variables.TEMPORALITY, variables.AGGREGATION, variables.EXEMPLARS)
+@proves(variables.TEMPORALITY)
 def _not_honoured(place: Place) -> None:
     env = {
         "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "Cumulative",
-        "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION": "base2_exponential_bucket_histogram",
-        "OTEL_METRICS_EXEMPLAR_FILTER": "always_on",
     }
     place.sink.judge = lambda request: 200 if "is_monotonic" not in str(request) or _is_delta(request) else 400
     place.exports(**env)
@@ -339,10 +337,32 @@ def _not_honoured(place: Place) -> None:
     assert all("set it to" in place.problem(name) for name in env)
     place.exports(
         OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE="delta",
-        OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION="explicit_bucket_histogram",
-        OTEL_METRICS_EXEMPLAR_FILTER="always_off",
     )
     assert place.said[-1].problems == place.said[-1].ignored == ()
+
+
+@proves(variables.AGGREGATION)
+def _aggregation(place: Place) -> None:
+    name = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION"
+    place.exports(**{name: "explicit_bucket_histogram"})
+    place.exports(**{name: "sometimes"})
+    assert "exponential" not in str(place.sink.last)
+    assert "set it to explicit_bucket_histogram or base2_exponential" in place.problem(name)
+    place.exports(**{name: "BASE2_exponential_bucket_histogram"})
+    assert "exponential_histogram" in str(place.sink.last)
+    assert place.sink.total("http_request_duration_seconds") == 3
+
+
+@proves(variables.EXEMPLARS)
+def _exemplars(place: Place) -> None:
+    with spans.current():
+        place.exports()
+        place.exports(OTEL_METRICS_EXEMPLAR_FILTER="always_off")
+        assert not place.sink.exemplars
+        place.exports(OTEL_METRICS_EXEMPLAR_FILTER="TRACE_BASED")
+        assert place.sink.exemplars
+        place.exports(OTEL_METRICS_EXEMPLAR_FILTER="sometimes")
+    assert "set it to always_off, trace_based or always_on" in place.problem("OTEL_METRICS_EXEMPLAR_FILTER")
 
 
 def _is_delta(request: Any) -> bool:
