@@ -27,6 +27,7 @@ SET = "otel-collector"
 
 _ALERTS = ROOT / "grafana" / "alerts"
 _CONFIG = "otel-collector.durable.yaml"
+_SECURE = "otel-collector.durable.secure.yaml"
 _WRITTEN = "# Written by `make generate` from {source}; edit there.\n"
 _OTLP = FleetSettings.otelcol_http_port
 
@@ -38,6 +39,7 @@ def files() -> dict[Path, str]:
 
 def _of_the_collector() -> Iterator[tuple[str, str]]:
     yield f"collector/{_CONFIG}", (ROOT / _CONFIG).read_text()
+    yield f"components/secure/{_SECURE}", (ROOT / _SECURE).read_text()
 
 
 def _of_collectors() -> Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from collector.gateway.gateway import Gateway, GatewayError
+from collector.gateway.gateway import Gateway, GatewayError, Tls
 from collector.gateway.restart import RestartError, Scrapes, restart_drained
 from support.processes import program
 
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(gateway: Gateway, options: argparse.Namespace) -> None:
     match options.command:
         case "configure":
-            gateway.configure(options.listen, dict(options.collector))
+            gateway.configure(options.listen, dict(options.collector), _tls(options))
         case "run":
             os.execv(gateway.command[0], gateway.command)
         case "drain":
@@ -51,6 +51,20 @@ def _run(gateway: Gateway, options: argparse.Namespace) -> None:
         case "restart":
             scrapes = Scrapes(options.prometheus, options.page)
             restart_drained(gateway, options.name, scrapes, lambda: _call(options.restart), options.wait)
+
+
+def _tls(options: argparse.Namespace) -> Tls | None:
+    """What is said of certificates.
+
+    Raises:
+        GatewayError: If only a part of it is.
+    """
+    needed = (options.certificate, options.key, options.collector_ca)
+    if not any((*needed, options.client_ca)):
+        return None
+    if not all(needed):
+        raise GatewayError("TLS needs --certificate, --key and --collector-ca: name all three")
+    return Tls(options.certificate, options.key, options.client_ca, options.collector_ca, options.collector_name)
 
 
 def _call(command: Sequence[str]) -> None:
@@ -71,6 +85,14 @@ def _parser() -> argparse.ArgumentParser:
     configure = commands.add_parser("configure", help="write the configuration")
     configure.add_argument("--listen", default="127.0.0.1:4318", help="the address senders know")
     configure.add_argument("--collector", type=_named, action="append", default=[], metavar="NAME=HOST:PORT")
+    for name, what in {
+        "certificate": "of the gateway, with its chain: TLS on both sides",
+        "key": "of that",
+        "client-ca": "senders need a certificate of it",
+        "collector-ca": "of the collectors' certificates",
+    }.items():
+        configure.add_argument(f"--{name}", type=lambda text: Path(text).absolute(), metavar="FILE", help=what)
+    configure.add_argument("--collector-name", default="otel-collector", metavar="NAME", help="in their certificates")
     commands.add_parser("run", help="run NGINX in the foreground")
     for name, what in _BY_NAME.items():
         commands.add_parser(name, help=what).add_argument("name")

@@ -36,15 +36,35 @@ class Collector:
     drained: bool = False
 
 
-def configuration(directory: Path, listen: str, user: str = "") -> str:
+@dataclass(frozen=True)
+class Tls:
+    """Encrypted on both sides, where it is; NGINX reads the files when it is started or reloaded.
+
+    Attributes:
+        certificate: Of the gateway, with its chain; shown to senders and to collectors.
+        key: Of that.
+        client_authority: Senders need a certificate of it; ``None`` for none.
+        collector_authority: Of the collectors' certificates.
+        collector_name: The name in them.
+    """
+
+    certificate: Path
+    key: Path
+    client_authority: Path | None
+    collector_authority: Path
+    collector_name: str = "otel-collector"
+
+
+def configuration(directory: Path, listen: str, user: str = "", tls: Tls | None = None) -> str:
     """NGINX's configuration.
 
     Args:
         directory: Where its files are, among them what ``upstream`` says.
         listen: ``host:port`` the senders know.
         user: Who its workers are, where root starts it.
+        tls: Its certificate and the collectors' authority; ``None`` for plain text.
     """
-    return _TEMPLATES.get_template("nginx.conf.j2").render(directory=directory, listen=listen, user=user)
+    return _TEMPLATES.get_template("nginx.conf.j2").render(directory=directory, listen=listen, user=user, tls=tls)
 
 
 def upstream(collectors: Sequence[Collector]) -> str:
@@ -70,21 +90,25 @@ class Gateway:
         """Starts it in the foreground."""
         return [self._nginx, "-e", "stderr", "-c", str(self._directory / "nginx.conf")]
 
-    def configure(self, listen: str, collectors: Mapping[str, str]) -> None:
+    def configure(self, listen: str, collectors: Mapping[str, str], tls: Tls | None = None) -> None:
         """Write the configuration.
 
         Args:
             listen: ``host:port`` the senders know.
             collectors: Addresses by name.
+            tls: Its certificate and the collectors' authority; ``None`` for plain text.
 
         Raises:
-            GatewayError: Without any collector.
+            GatewayError: Without any collector, or if a file of certificates cannot be read.
         """
+        for file in (tls.certificate, tls.key, tls.client_authority, tls.collector_authority) if tls else ():
+            if file is not None and not os.access(file, os.R_OK):
+                raise GatewayError(f"{file} cannot be read: name a PEM file, as docs/security.md makes them")
         if not collectors:
             raise GatewayError("no collector is given: name at least one, as in `--collector a=127.0.0.1:4328`")
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         user = getpass.getuser() if os.getuid() == 0 else ""
-        (self._directory / "nginx.conf").write_text(configuration(self._directory, listen, user))
+        (self._directory / "nginx.conf").write_text(configuration(self._directory, listen, user, tls))
         self._write([Collector(name, address) for name, address in collectors.items()])
 
     def collectors(self) -> list[Collector]:

@@ -17,8 +17,11 @@ import httpx
 import pytest
 import yaml
 
+from collector.gateway.gateway import Gateway, Tls
 from support import exposition
 from support.collector import CONFIG, DURABLE, DURABLE_SECURE, ROOT, SECURE, Collector, running
+from support.ports import free_port
+from support.processes import program
 from support.waiting import eventually
 from telemetry import Settings
 from telemetry.cli.main import main
@@ -365,6 +368,26 @@ def test_doctor_explains(
     else:
         assert findings[0] == code, said
     assert not [token for token in (PROD_TOKEN, DEV_TOKEN, SCRAPE_TOKEN, WRONG_TOKEN) if token in said]
+
+
+@ONLY_DURABLE
+def test_gateway_stands_between(guarded: Guarded, name: str, tmp_path: Path) -> None:
+    """Behind a gateway with TLS the collector still asks for tokens, and the gateway for certificates; it shows its own to collectors."""
+    certificate, key = guarded.keys.issue("gateway")
+    gateway, port = Gateway(tmp_path / "gateway", program(Path("nginx"))), free_port()
+    tls = Tls(certificate, key, guarded.keys.authority, guarded.keys.authority)
+    gateway.configure(f"127.0.0.1:{port}", {"a": f"127.0.0.1:{guarded.collector.ports['HTTP']}"}, tls)
+    process = subprocess.Popen(gateway.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    to = {"ENDPOINT": f"https://127.0.0.1:{port}"}
+    try:
+        assert eventually(lambda: guarded.send("http/protobuf", name, **to).outcome is Outcome.TAKEN)
+        assert "401 Unauthorized" in guarded.send("http/protobuf", name, WRONG_TOKEN, **to).reason
+        nobody = guarded.send("http/protobuf", name, CLIENT_CERTIFICATE="", CLIENT_KEY="", **to)
+        assert nobody.outcome is not Outcome.TAKEN
+        assert guarded.settles_at(name, 1)
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def test_no_secret_is_logged(guarded: Guarded) -> None:

@@ -79,6 +79,31 @@ def test_they_can_do_little(here: Path, name: str) -> None:
     assert done.returncode == 0, done.stdout
 
 
+@analyze
+def test_systemd_takes_the_secure_ones(here: Path, tmp_path: Path) -> None:
+    """With the drop-ins for TLS and tokens `systemd-analyze verify` has nothing to say, and the collector reads both configurations."""
+    for file in here.iterdir():
+        unit = tmp_path / file.name
+        unit.write_text(file.read_text())
+        extra = FOLDER / "secure" / ("otel-collector.conf" if file.name.startswith("otel") else "senders.conf")
+        (tmp_path / f"{file.name}.d").mkdir()
+        text = extra.read_text().replace("/usr/local/bin/otelcol", sys.executable)
+        (tmp_path / f"{file.name}.d" / "secure.conf").write_text(text)
+    units = [str(path) for path in sorted(tmp_path.iterdir()) if path.is_file()]
+    command = ["systemd-analyze", "verify", "--man=no", *units]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    text = (FOLDER / "secure" / "otel-collector.conf").read_text()
+    assert re.findall(r"--config=/etc/fleet/(\S+)", text) == [
+        "otel-collector.durable.yaml",
+        "otel-collector.durable.secure.yaml",
+    ]
+    told = re.findall(r"(OTELCOL_\w+|TELEMETRY_\w+|OTEL_\w+)=", text + (FOLDER / "secure" / "senders.conf").read_text())
+    known = {variable.name for variable in (*STANDARD, *OWN)}
+    config = (ROOT / "otel-collector.durable.secure.yaml").read_text()
+    assert not [name for name in told if name not in known and f"env:{name}:" not in config]
+
+
 @pytest.mark.parametrize("name", ["app@", "worker@", "beat"])
 def test_commands_are_the_fleets(name: str) -> None:
     """A unit runs what the fleet on one machine runs, but for names, ports and where files are."""

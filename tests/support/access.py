@@ -42,7 +42,7 @@ class Keys:
             days: For how long it holds; a negative number for one that has expired.
         """
         end = datetime.now(UTC) + timedelta(days=days)
-        made = self._ca.issue_cert(host, not_before=end - timedelta(days=2), not_after=end)
+        made = self._ca.issue_cert(host, "otel-collector", not_before=end - timedelta(days=2), not_after=end)
         certificate, key = self._directory / f"{name}.crt", self._directory / f"{name}.key"
         chain = b"".join(pem.bytes() for pem in made.cert_chain_pems)
         replace(key, made.private_key_pem.bytes())
