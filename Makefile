@@ -8,6 +8,8 @@ SECONDS_OF_TRAFFIC ?= 60
 APART := PATH=$(CURDIR)/.venv/bin:$$PATH
 HOOKS := not slow and not brokers and not postgres
 TESTS_OF_HOOKS := $(addprefix tests/telemetry/,http llm database celery test_bridge.py test_bridge_llm.py metrics)
+FUZZ_SECONDS ?= 300
+FUZZ_EXAMPLES ?= 20000
 PYTHONS := 3.12 3.13 3.14
 WEAVER ?= weaver
 export PYTHONPATH := $(CURDIR)
@@ -54,16 +56,26 @@ logs:  ## follow the logs; NAME=app-1 for one of them
 	@$(FLEET) logs $(NAME)
 
 test: install-tests check test-collector  ## every check and test of a change, under 30 minutes
-	$(PYTHON) -m pytest --numprocesses 2 --no-loadscope-reorder -m "not slow and not accuracy and not chaos and not brokers and not grafana and not pictures and not postgres and not rehearsal"
+	$(PYTHON) -m pytest --numprocesses 2 --no-loadscope-reorder -m "not slow and not accuracy and not chaos and not brokers and not grafana and not pictures and not postgres and not rehearsal and not soak"
 
 test-collector:  ## the Go tests of the collector's components
 	cd collector && go test ./...
+
+fuzz: install  ## random input, FUZZ_SECONDS=300 for each target of Go and FUZZ_EXAMPLES=20000 for each test of Python; what breaks is kept beside the tests
+	@set -e; cd collector; grep -ro --include='*_test.go' 'func Fuzz[A-Za-z]*' . | sed -E 's/:func / /' | while read -r file target; do \
+		echo "$$target in $$(dirname $$file)"; nice go test ./$$(dirname $$file) -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_SECONDS)s; \
+	done
+	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) nice $(PYTHON) -m pytest -p no:logging --timeout 3600 tests/telemetry/box/test_fuzz.py tests/telemetry/test_fuzz_bridge.py
 
 test-accuracy: install  ## the whole accuracy suite; run it alone (40 minutes)
 	$(PYTHON) -m pytest -m accuracy tests/accuracy
 
 test-chaos: install  ## a thousand kills on the whole fleet (half an hour; run it alone); CHAOS_SEED=14 CHAOS_KILLS=1000
 	$(PYTHON) -m pytest -m chaos tests/fleet/chaos
+
+soak: install  ## the fleet under traffic, kills, restarts and rotations: what grows, and is every minute exact; SOAK_MINUTES=30 SOAK_SEED=19
+	SOAK_RESULT=benchmarks/results/soak.json $(PYTHON) -m pytest -m soak tests/fleet/soak
+	$(PYTHON) -m docs.generate
 
 accuracy-page: install  ## measure every system of the accuracy suite, and write docs/accuracy.md; run it alone (25 minutes)
 	@export ACCURACY_ROWS=docs/accuracy/rows.json; measure="$(PYTHON) -m pytest -q -m accuracy tests/accuracy -k"; \
@@ -187,7 +199,7 @@ dashboards: install  ## write grafana/dashboards/*.json and the generated rules 
 golden: install  ## write the golden file of the collector's endpoints anew
 	UPDATE_GOLDEN=1 $(PYTHON) -m pytest tests/fleet/test_contract.py -k golden
 
-bench: install  ## cost of a request, an event, a query, of series and of the collector, and docs/performance.md from it; run it alone
+bench: install  ## cost of a request, an event, a query, of series and of the collector, what troubles are felt, and the pages from it; run it alone
 	$(PYTHON) -m benchmarks.http
 	$(PYTHON) -m benchmarks.load
 	$(PYTHON) -m benchmarks.record
@@ -196,6 +208,8 @@ bench: install  ## cost of a request, an event, a query, of series and of the co
 	$(PYTHON) -m benchmarks.collector
 	$(PYTHON) -m benchmarks.scrape
 	$(PYTHON) -m benchmarks.start
+	$(PYTHON) -m benchmarks.backpressure
+	$(PYTHON) -m benchmarks.recovery
 	$(PYTHON) -m docs.generate
 
 scale-page: install  ## measure thousands of senders, Prometheus' end, and what others do with the same traffic, and write docs/scale.md; run it alone (11 minutes; needs Go)
