@@ -56,10 +56,15 @@ logs:  ## follow the logs; NAME=app-1 for one of them
 	@$(FLEET) logs $(NAME)
 
 test: install-tests check test-collector  ## every check and test of a change, under 30 minutes
-	$(PYTHON) -m pytest --numprocesses 2 --no-loadscope-reorder -m "not slow and not accuracy and not chaos and not brokers and not grafana and not pictures and not postgres"
+	$(PYTHON) -m pytest --numprocesses 2 --no-loadscope-reorder -m "not slow and not accuracy and not chaos and not brokers and not grafana and not pictures and not postgres and not rehearsal"
 
 test-collector:  ## the Go tests of the collector's components
 	cd collector && go test ./...
+
+security-page: install  ## attack a collector, and write what that costs into docs/security.md
+	rm -f docs/security/rows.json
+	SECURITY_ROWS=docs/security/rows.json $(PYTHON) -m pytest tests/deploy/test_hostile_connections.py
+	$(PYTHON) -m docs.generate
 
 fuzz: install  ## random input, FUZZ_SECONDS=300 for each target of Go and FUZZ_EXAMPLES=20000 for each test of Python; what breaks is kept beside the tests
 	@set -e; cd collector; grep -ro --include='*_test.go' 'func Fuzz[A-Za-z]*' . | sed -E 's/:func / /' | while read -r file target; do \
@@ -118,8 +123,8 @@ celery-page: install  ## measure what becomes of tasks, and write the table of d
 	CELERY_ROWS=docs/celery $(PYTHON) -m pytest tests/telemetry/celery/test_outcomes.py
 	$(PYTHON) -m docs.generate
 
-rehearse: install  ## start the services of compose.yaml in namespaces, kill some, compare counts (needs root, Go, PostgreSQL)
-	$(PYTHON) -m deploy.rehearsal
+rehearse: install  ## start the services of compose.yaml in namespaces, kill at random, compare counts (needs root, Go, PostgreSQL); REHEARSAL_SECONDS=75 REHEARSAL_SEED=14
+	$(PYTHON) -m deploy.rehearsal $(PYTHON) -m pytest -m rehearsal tests/fleet/rehearsal
 
 test-litellm: install  ## calls that LiteLLM makes, in an environment that has it
 	tests/versions/environment.sh litellm requirements.lock tests/versions/litellm.txt
@@ -161,11 +166,14 @@ check: install  ## format, lint, types, import rules, generated files, configura
 	$(PYTHON) -m deploy.containers --check
 	$(PYTHON) -m deploy.cluster --check
 	$(or $(OTELCOL),.venv/bin/otelcol) validate --config otel-collector.yaml
+	$(or $(OTELCOL),.venv/bin/otelcol) validate --config otel-collector.yaml --config otel-collector.secure.yaml
 	$(if $(OTELCOL),,.venv/bin/otelcol validate --config otel-collector.durable.yaml)
+	$(if $(OTELCOL),,.venv/bin/otelcol validate --config otel-collector.durable.yaml --config otel-collector.durable.secure.yaml)
 	cd collector && files=$$(gofmt -l .) && if [ -n "$$files" ]; then echo "not formatted: $$files; run gofmt -w" >&2; exit 1; fi
 	cd collector && go vet ./...
 	.venv/bin/promtool check rules grafana/alerts/*.yaml grafana/compatibility/*.yaml docs/guide-alerts.yaml
-	.venv/bin/promtool check config grafana/prometheus-scrape-config*.yml
+	.venv/bin/promtool check config $(filter-out %.secure.yml,$(wildcard grafana/prometheus-scrape-config*.yml))
+	.venv/bin/promtool check config --syntax-only grafana/prometheus-scrape-config.secure.yml
 
 audit: install  ## ask the databases of known vulnerabilities about everything that is installed; needs the internet
 	$(PYTHON) -m deploy.audit.vulnerabilities

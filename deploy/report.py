@@ -82,13 +82,13 @@ def addresses(settings: FleetSettings, flower_user: str, has_web_interface: bool
 
 
 _NO_WEB_INTERFACE = (
-    "This Prometheus was built from source and has no web pages, only its API. For pages: an official release of\n"
-    "Prometheus 3 (PROMETHEUS=/path make restart) or Debian's 2.42 (PROMETHEUS=/usr/bin/prometheus make restart)."
+    "This Prometheus has no web pages, only its API: it is built with them where Node.js 20 or newer with npm is.\n"
+    "Or name an official release of it (PROMETHEUS=/path make restart)."
 )
 
 
 def has_web_interface(settings: FleetSettings) -> bool:
-    """Whether this Prometheus has web pages; `go install` builds it without."""
+    """Whether this Prometheus has web pages; it can be built without."""
     return web_pages.draws(settings.url("PROMETHEUS_PORT", "/"))
 
 

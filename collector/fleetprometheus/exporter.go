@@ -98,12 +98,8 @@ func (*prometheusExporter) Capabilities() consumer.Capabilities { return consume
 
 // ConsumeMetrics takes the values of a request over.
 func (e *prometheusExporter) ConsumeMetrics(_ context.Context, md pmetric.Metrics) error {
+	e.page.takeAll(md)
 	for _, rm := range md.ResourceMetrics().All() {
-		for _, sm := range rm.ScopeMetrics().All() {
-			for _, m := range sm.Metrics().All() {
-				e.page.take(m)
-			}
-		}
 		if handover.IsComplete(rm) {
 			e.complete.Store(true)
 		}

@@ -12,8 +12,10 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from contextlib import chdir
 from pathlib import Path
+from typing import Any
 
 from detect_secrets.core import baseline
 from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
@@ -39,7 +41,8 @@ def scan(root: Path) -> tuple[SecretsCollection, SecretsCollection]:
 def _suspects(root: Path) -> list[str]:
     """The files in which the pattern of some detector occurs: to look at each line of all takes ten times as long."""
     chosen = set(get_settings().plugins)
-    detectors = [one for one in get_mapping_from_secret_type_to_class().values() if one.__name__ in chosen]
+    classes: Iterable[type[Any]] = get_mapping_from_secret_type_to_class().values()
+    detectors = [one for one in classes if one.__name__ in chosen]
     patterns = [re.compile("|".join(DENYLIST), re.IGNORECASE)]
     patterns += [pattern for one in detectors if issubclass(one, RegexBasedDetector) for pattern in one.denylist]  # type: ignore[attr-defined]
     texts = ((name, (root / name).read_text(errors="replace")) for name in _files(root))

@@ -1,7 +1,9 @@
 # The collector, Prometheus and Alertmanager: found, fetched or built, and linked into .venv/bin; sourced by install.sh.
 
 readonly COLLECTOR_VERSION=0.161.0
-readonly PROMETHEUS_VERSION=0.316.0 # the Go module's number; the program calls itself 3.16
+readonly PROMETHEUS_VERSION=0.316.0 PROMETHEUS_RELEASE=3.16.0 # of the Go module, and what the program calls itself
+readonly PAGES_VERSION=0.315.1 # of Prometheus' web pages: not every registry has all the npm packages of 0.316's
+readonly PNPM_VERSION=10.34.9
 readonly ALERTMANAGER_VERSION=0.31.1 # the last whose Go module has its web pages; newer ones cannot be built from it
 readonly COLLECTOR=$ROOT/collector
 
@@ -84,12 +86,13 @@ build_collector() { # directory
     rm -rf "$work"
 }
 
-in_directory() { (cd "$1" && CGO_ENABLED=0 GOFLAGS=$GO_FLAGS "${@:2}"); }
+in_directory() { (cd "$1" && GOWORK=off CGO_ENABLED=0 GOFLAGS=$GO_FLAGS "${@:2}"); }
 
 # --- Prometheus ---
 
 install_prometheus() {
     local home=$CACHE/prometheus-$PROMETHEUS_VERSION work
+    ! has_npm || home+=-pages-$PAGES_VERSION
     if prometheus_on_path; then
         link "$(dirname "$(on_path prometheus)")" prometheus promtool
         return
@@ -110,12 +113,43 @@ prometheus_on_path() {
 }
 
 build_prometheus() { # directory kept-as
-    local module=github.com/prometheus/prometheus/cmd
+    local source=$1/source
     need_go prometheus PROMETHEUS
-    say "Prometheus is built once for this machine: about 2 minutes on 2 cores, $DISK_OF_GO, then kept in $2."
-    STEPS=$PROMETHEUS_PACKAGES logged "Building Prometheus and promtool $PROMETHEUS_VERSION" \
-        go_install "$1" -tags remove_all_sd,netgo \
-        "$module/prometheus@v$PROMETHEUS_VERSION" "$module/promtool@v$PROMETHEUS_VERSION"
+    say "Prometheus is built once for this machine: about 3 minutes on 2 cores, $DISK_OF_GO, then kept in $2."
+    logged "Fetching Prometheus' source" module_copy "github.com/prometheus/prometheus@v$PROMETHEUS_VERSION" "$source"
+    add_pages "$source" "$2"
+    STEPS=$PROMETHEUS_PACKAGES logged "Building Prometheus and promtool $PROMETHEUS_VERSION" compile_prometheus "$source" "$1"
+    rm -rf "$source"
+}
+
+compile_prometheus() { # source directory
+    local tags=remove_all_sd,netgo
+    [[ ! -e $1/web/ui/embed.go ]] || tags+=,builtinassets
+    in_directory "$1" go build -v -tags "$tags" -ldflags "-s -w -X github.com/prometheus/common/version.Version=$PROMETHEUS_RELEASE" \
+        -o "$2/" ./cmd/prometheus ./cmd/promtool
+}
+
+# What the module's proxy has may not be written to, and its copy may.
+module_copy() { # module@version directory
+    go mod download "$1"
+    cp -r "$(go env GOMODCACHE)/$1" "$2"
+    chmod -R u+w "$2"
+}
+
+has_npm() { has npx && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null; }
+
+# Prometheus' module has the source of its web pages, and npm what they are built with. Without them it answers queries just as well.
+add_pages() { # source kept-as
+    local pages=$1-of-pages
+    if ! has_npm; then
+        say "There is no Node.js 20 or newer with npm, so this Prometheus gets no web pages. With one, run this again to have them."
+        return
+    fi
+    logged "Fetching the source of Prometheus' web pages" module_copy "github.com/prometheus/prometheus@v$PAGES_VERSION" "$pages"
+    if ! (logged "Building Prometheus' web pages" "$ROOT/deploy/install/prometheus-pages.sh" "$PNPM_VERSION" "$pages" "$1"); then
+        say "Prometheus is built without its web pages. To try again: rm -r $2"
+    fi
+    rm -rf "$pages"
 }
 
 # --- Alertmanager ---

@@ -1,4 +1,4 @@
-"""The containers of compose.yaml, started in the order it says; what becomes of their counts is in `__main__`."""
+"""The containers of compose.yaml, started in the order it says; tests/fleet/rehearsal compares counts."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ class Rehearsal:
 
     def _make_volume(self, name: str, one: Container) -> None:
         """A volume belongs to whom the image says; a driver's own options go before."""
-        folder = self._volume(name)
+        folder = self.volume(name)
         if folder.exists():
             return
         folder.mkdir(parents=True)
@@ -148,7 +148,8 @@ class Rehearsal:
         shutil.chown(folder, int(user), int(group or user))
         folder.chmod(0o700)
 
-    def _volume(self, name: str) -> Path:
+    def volume(self, name: str) -> Path:
+        """Where a volume is."""
         return self._folder / "volumes" / name
 
     def _box(self, one: Container) -> Box:
@@ -179,7 +180,7 @@ class Rehearsal:
         for target, _, options in (entry.partition(":") for entry in one.spec.get("tmpfs") or []):
             lines += in_memory(target, options)
         for mount in one.spec.get("volumes") or []:
-            source = self._volume(mount["source"]) if mount["type"] == "volume" else Path(mount["source"])
+            source = self.volume(mount["source"]) if mount["type"] == "volume" else Path(mount["source"])
             if source.name == "nginx.conf":
                 source = self._without_resolver(source, folder)
             lines += mounted(source, mount["target"], read_only=bool(mount.get("read_only")))

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from telemetry.box import locks
-from telemetry.box.box import Box
+from telemetry.box.box import Box, standing_exemplars
 from telemetry.box.dead import dead_boxes
 from telemetry.box.directory import SUFFIX
+from telemetry.box.exemplars import Exemplar
 from telemetry.box.header import LENGTH, DamagedError, OtherVersionError, Role
 from telemetry.box.identity import Entry, Kind, ReadEntry
 from telemetry.box.segment import Moved, Segment
@@ -43,11 +44,13 @@ class Standing:
         process: What its process said of itself.
         totals: Its series with what their cells stand at.
         page: What series without cells stand at, and since when, if the process lives.
+        exemplars: By which spans its newest values were recorded.
     """
 
     process: Mapping[str, Any]
     totals: list[Moved] = field(default_factory=list)
     page: list[tuple[Entry, float, float]] = field(default_factory=list)
+    exemplars: list[tuple[Entry, Exemplar]] = field(default_factory=list)
 
 
 class Host:
@@ -115,6 +118,7 @@ class Host:
                 standing.totals += segment.standing()
             elif lives:
                 standing.page += segment.page
+        standing.exemplars = standing_exemplars(segments)
         return standing
 
     def absorb(self) -> int:

@@ -15,6 +15,13 @@ from typing import Any
 from deploy.settings import ROOT
 
 OVERLAYS = ("dev", "production", "zero-code")
+OPTIONS = "options"
+"""The overlay `production` with the components that none has."""
+_OPTIONS = """
+namespace: fleet
+resources: [../production]
+components: [../../components/service-monitor, ../../components/worker-scaling]
+"""
 POD_LABEL = "statefulset.kubernetes.io/pod-name"
 Manifest = dict[str, Any]
 
@@ -127,11 +134,13 @@ def copied(directory: Path) -> Path:
 
 @cache
 def clusters() -> dict[str, Cluster]:
-    """Every overlay, built once, with secrets made up for the one that has its own."""
+    """Every overlay and the options, built once, with secrets made up for the one that has its own."""
     with TemporaryDirectory() as directory:
         folder = copied(Path(directory))
         subprocess.run([folder / "overlays" / "dev" / "secrets.sh"], check=True, timeout=30)
-        done = build(*(folder / "overlays" / name for name in OVERLAYS))
+        (folder / "overlays" / OPTIONS).mkdir()
+        (folder / "overlays" / OPTIONS / "kustomization.yaml").write_text(_OPTIONS)
+        done = build(*(folder / "overlays" / name for name in (*OVERLAYS, OPTIONS)))
     assert done.returncode == 0, done.stderr
     return {Path(path).name: Cluster(manifests) for path, manifests in json.loads(done.stdout).items()}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,12 +19,13 @@ from deploy.settings import ROOT, FleetSettings
 from telemetry.box import directory
 from telemetry.catalogue import BUILT_IN
 from telemetry.settings.variables import OWN, STANDARD
-from tests.deploy.kubernetes.cluster import DOCUMENTED, OVERLAYS, Workload, build, clusters, copied, everywhere
+from tests.deploy.kubernetes.cluster import DOCUMENTED, OPTIONS, OVERLAYS, Workload, build, clusters, copied, everywhere
 from worker.celery_app import TIME_LIMIT_SECONDS
 
 pytestmark = pytest.mark.skipif(shutil.which("go") is None, reason="needs Go, as the build of the collector does")
 
 FLEET = [name for name in OVERLAYS if name != "zero-code"]
+PROMTOOL = Path(sys.executable).parent / "promtool"
 COUNTING = ("app", "worker", "beat")
 
 
@@ -32,7 +34,7 @@ def _process(name: str) -> processes.Process:
     return next(p for p in processes.all_processes(FleetSettings(), words) if p.name == name)
 
 
-@pytest.mark.parametrize("name", OVERLAYS)
+@pytest.mark.parametrize("name", [*OVERLAYS, OPTIONS])
 def test_overlay_is_built(name: str) -> None:
     """Every overlay can be built, and every manifest has only fields and values that its kind has."""
     manifests = clusters()[name].manifests
@@ -230,6 +232,44 @@ def test_monitors_find_collectors() -> None:
         selected = made.selected(monitor["spec"]["selector"])
         assert selected == {"otel-collector"}
         assert {e["port"] for e in monitor["spec"]["podMetricsEndpoints"]} <= _ports(made.workloads(), selected)
+
+
+def test_service_monitor_takes_the_place_of_the_pod_monitor() -> None:
+    """With `components/service-monitor` each collector is scraped once, as by the PodMonitor: same jobs, same labels, every pod."""
+    made = clusters()[OPTIONS]
+    assert not made.of("PodMonitor")
+    (monitor,) = made.of("ServiceMonitor").values()
+    wanted = monitor["spec"]["selector"]["matchLabels"].items()
+    services = [s for s in made.of("Service").values() if wanted <= s["metadata"].get("labels", {}).items()]
+    assert [service["spec"]["clusterIP"] for service in services] == ["None"]
+    assert made.selected(services[0]["spec"]["selector"]) == {"otel-collector"}
+    assert {e["port"] for e in monitor["spec"]["endpoints"]} <= {p["name"] for p in services[0]["spec"]["ports"]}
+    by_pods = clusters()["production"].of("PodMonitor")["otel-collector"]["spec"]["podMetricsEndpoints"]
+    without_service = yaml.safe_load(yaml.safe_dump(monitor["spec"]["endpoints"]).replace("|service", ""))
+    assert without_service == by_pods
+
+
+def test_workers_are_scaled_by_our_metric() -> None:
+    """With `components/worker-scaling` KEDA has the worker's replicas, by series that Prometheus has; not knowing is not zero."""
+    made = clusters()[OPTIONS]
+    (scaled,) = made.of("ScaledObject").values()
+    spec = scaled["spec"]
+    assert spec["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": "worker"}
+    assert "replicas" not in made.workloads()["worker"].spec
+    assert 1 <= spec["minReplicaCount"] <= spec["fallback"]["replicas"] <= spec["maxReplicaCount"]
+    (trigger,) = spec["triggers"]
+    assert trigger["metadata"]["ignoreNullValues"] == "false"
+    assert trigger["metricType"] == "AverageValue"  # or KEDA refuses the fallback
+    (metric,) = set(re.findall(r"celery_\w+", trigger["metadata"]["query"]))
+    assert metric in {spec.name for spec in BUILT_IN.specs}
+    done = subprocess.run(
+        [PROMTOOL, "promql", "format", trigger["metadata"]["query"], "--experimental"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_policies_find_pods() -> None:

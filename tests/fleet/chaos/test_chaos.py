@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import subprocess
 import sys
@@ -12,16 +11,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 
 from deploy.processes import PYTHON
 from deploy.settings import ROOT, FleetSettings
-from support.exposition import Samples, scrape
+from support.exposition import scrape
 from support.waiting import eventually
-from tests.fleet.chaos import truth
+from tests.fleet.chaos import asked, compared
 from tests.fleet.chaos.faults import Disk, Fates, Weather
 from tests.fleet.chaos.fleet import ChaosFleet
 from tests.fleet.chaos.killer import Killer
@@ -98,48 +95,6 @@ def _deliver(fleet: ChaosFleet) -> subprocess.CompletedProcess[str]:
     )
 
 
-def _comparable(samples: Samples) -> Samples:
-    """Samples by the labels that a process gives; the bound of a bucket is a number, however it is written."""
-    return {
-        (
-            name,
-            tuple(
-                (key, f"{float(value):g}" if key == "le" else value) for key, value in labels if key != "environment"
-            ),
-        ): value
-        for (name, labels), value in samples.items()
-    }
-
-
-def _differences(told: Path, page: Samples) -> tuple[list[str], int]:
-    """Every sample that is not what was counted, in words; and how many were compared."""
-    shown = _comparable(page)
-    wrong, expected = [], set()
-    for name, labels, least, most in truth.samples(truth.read(told)):
-        key = (name, tuple(sorted(labels)))
-        expected.add(key)
-        value = shown.get(key, 0.0)
-        near = math.isclose(value, least, rel_tol=1e-9) or math.isclose(value, most, rel_tol=1e-9)
-        if not (near or least <= value <= most):
-            wrong.append(f"{key} is {value:.15g}, counted were {least:.15g} to {most:.15g}")
-    wrong += [f"{key} is {value:g}, nobody counted it" for key, value in shown.items() if value and key not in expected]
-    return wrong, len(expected)
-
-
-def _prometheus(fleet: ChaosFleet, query: str) -> list[dict[str, Any]]:
-    answer = httpx.get(fleet.settings.url("PROMETHEUS_PORT", "/api/v1/query"), params={"query": query}, timeout=30)
-    body = answer.json()
-    assert body["status"] == "success", f"{query}: {body}"
-    result: list[dict[str, Any]] = body["data"]["result"]
-    return result
-
-
-def _resets(fleet: ChaosFleet, names: set[str], seconds: float) -> list[dict[str, Any]]:
-    """Every series that Prometheus saw fall; it is asked for one name after the other, whose labels tell series apart."""
-    queries = (f'resets({name}{{job="fastapi-queue-system"}}[{seconds:.0f}s]) > 0' for name in sorted(names))
-    return [fallen for query in queries for fallen in _prometheus(fleet, query)]
-
-
 @pytest.mark.timeout(4500)
 def test_every_total_is_what_was_counted(
     scale: Scale, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -186,13 +141,14 @@ def test_every_total_is_what_was_counted(
             assert delivered.returncode == 0, delivered.stdout + delivered.stderr
         left = sorted(path.name for path in settings.boxes.iterdir())
         page = scrape(settings.url("OTELCOL_TOTALS_PORT", "/metrics"))
-        wrong, compared = _differences(fleet.truth, page)
+        wrong, samples = compared.differences(fleet.truth, page)
         total = sum(value for (name, _), value in page.items() if name == "http_requests_total")
-        seen = eventually(lambda: float(_prometheus(fleet, "sum(http_requests_total)")[0]["value"][1]) == total)
-        resets = _resets(fleet, {name for name, _ in page}, scale.seconds + 600)
+        prometheus = settings.url("PROMETHEUS_PORT")
+        seen = eventually(lambda: asked.requests(prometheus) == total)
+        resets = asked.resets(prometheus, {name for name, _ in page}, scale.seconds + 600)
         say(
             f"seed {SEED}: {dict(killer.killed)} killed; exports: {dict(fates.given)}; {dict(weather.events)}; "
-            f"{compared} samples of {total:g} requests compared, {_in_flight(fleet.truth)} events were in flight at a "
+            f"{samples} samples of {total:g} requests compared, {compared.in_flight(fleet.truth)} events were in flight at a "
             f"kill; {watcher.pages} pages seen, {watcher.refused} refused\n"
         )
     assert seen
@@ -201,8 +157,3 @@ def test_every_total_is_what_was_counted(
     assert resets == []
     assert left == []
     assert killer.killed.total() >= scale.kills
-
-
-def _in_flight(told: Path) -> int:
-    amounts = truth.read(told).values()
-    return sum(len(each.begun) - len(each.done) for each in amounts)

@@ -1,7 +1,8 @@
 // Builds kustomizations as `kustomize build` does, reads each manifest as the cluster would, and prints them all.
 //
 // A field that a kind does not have, or a value of another type, is an error. Kinds are Kubernetes' own Go types; those of the Prometheus
-// Operator are its own, too; the OpenTelemetry Operator's Instrumentation is what instrumentation.go says.
+// Operator are its own, too; the OpenTelemetry Operator's Instrumentation is what instrumentation.go says,
+// KEDA's ScaledObject what scaledobject.go says.
 //
 // Usage: built DIRECTORY…   prints {DIRECTORY: [MANIFEST, …], …} as JSON.
 package main
@@ -28,8 +29,10 @@ var kinds = map[string]func() any{
 	"apps/v1/StatefulSet":                       func() any { return new(apps.StatefulSet) },
 	"autoscaling/v2/HorizontalPodAutoscaler":    func() any { return new(autoscaling.HorizontalPodAutoscaler) },
 	"batch/v1/Job":                              func() any { return new(batch.Job) },
+	"keda.sh/v1alpha1/ScaledObject":             func() any { return new(scaledObject) },
 	"monitoring.coreos.com/v1/PodMonitor":       func() any { return new(monitoring.PodMonitor) },
 	"monitoring.coreos.com/v1/PrometheusRule":   func() any { return new(monitoring.PrometheusRule) },
+	"monitoring.coreos.com/v1/ServiceMonitor":   func() any { return new(monitoring.ServiceMonitor) },
 	"networking.k8s.io/v1/Ingress":              func() any { return new(networking.Ingress) },
 	"networking.k8s.io/v1/NetworkPolicy":        func() any { return new(networking.NetworkPolicy) },
 	"opentelemetry.io/v1alpha1/Instrumentation": func() any { return new(instrumentation) },
