@@ -149,17 +149,30 @@ check: install  ## format, lint, types, import rules, generated files, configura
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	$(PYTHON) -m docs.generate --check
+	$(PYTHON) -m docs.licences
+	$(PYTHON) -m deploy.audit.secrets
 	$(PYTHON) -m docs.pictures
 	$(PYTHON) -m grafana.boards --check
 	$(PYTHON) -m grafana.rules --check
 	$(PYTHON) -m deploy.containers --check
 	$(PYTHON) -m deploy.cluster --check
 	$(or $(OTELCOL),.venv/bin/otelcol) validate --config otel-collector.yaml
+	$(or $(OTELCOL),.venv/bin/otelcol) validate --config otel-collector.yaml --config otel-collector.secure.yaml
 	$(if $(OTELCOL),,.venv/bin/otelcol validate --config otel-collector.durable.yaml)
+	$(if $(OTELCOL),,.venv/bin/otelcol validate --config otel-collector.durable.yaml --config otel-collector.durable.secure.yaml)
 	cd collector && files=$$(gofmt -l .) && if [ -n "$$files" ]; then echo "not formatted: $$files; run gofmt -w" >&2; exit 1; fi
 	cd collector && go vet ./...
 	.venv/bin/promtool check rules grafana/alerts/*.yaml grafana/compatibility/*.yaml docs/guide-alerts.yaml
-	.venv/bin/promtool check config grafana/prometheus-scrape-config*.yml
+	.venv/bin/promtool check config $(filter-out %.secure.yml,$(wildcard grafana/prometheus-scrape-config*.yml))
+	.venv/bin/promtool check config --syntax-only grafana/prometheus-scrape-config.secure.yml
+
+audit: install  ## ask the databases of known vulnerabilities about everything that is installed; needs the internet
+	$(PYTHON) -m deploy.audit.vulnerabilities
+
+licences: install  ## read the licences of the collector's modules anew, after `make lock`
+	cd collector/otelcol && go mod download
+	$(PYTHON) -m docs.licences --write
+	$(PYTHON) -m docs.generate
 
 format: install  ## format the code
 	.venv/bin/ruff format .
@@ -189,6 +202,10 @@ bench: install  ## cost of a request, an event, a query, of series and of the co
 	$(PYTHON) -m benchmarks.start
 	$(PYTHON) -m benchmarks.backpressure
 	$(PYTHON) -m benchmarks.recovery
+	$(PYTHON) -m docs.generate
+
+scale-page: install  ## measure thousands of senders, Prometheus' end, and what others do with the same traffic, and write docs/scale.md; run it alone (11 minutes; needs Go)
+	$(PYTHON) -m benchmarks.scale
 	$(PYTHON) -m docs.generate
 
 bench-fleet: install  ## start-up time of the fleet and memory per process

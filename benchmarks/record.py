@@ -52,7 +52,7 @@ def collected(telemetry: Telemetry) -> Collect:
     def collect() -> None:
         exports, _ = telemetry.pipeline.exports(announce=False)
         for export in exports:
-            data = MetricsData([export_of(export.segment, export.carried, export.resource)])
+            data = MetricsData([export_of(export.segment, export.carried, export.resource, export.exemplars)])
             encode_metrics(data).SerializeToString()
             export.segment.acknowledge()
 

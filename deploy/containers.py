@@ -37,6 +37,7 @@ _HOSTS = {
     "ALERTMANAGER_PORT": "alertmanager",
     "DASHBOARDS_PORT": "grafana",
 }
+_PRIVATE = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")  # an engine shows who asks as one of these
 _COLLECTOR = "otel-collector"  # as grafana/prometheus-scrape-config.docker.yml calls it
 
 
@@ -52,7 +53,12 @@ class ContainerSettings(FleetSettings):
 def settings() -> ContainerSettings:
     """The settings of the fleet in containers; what people may change is in the environment of `compose.yaml`."""
     return ContainerSettings(
-        fleet_dir=HOME, listen_host="0.0.0.0", otelcol_host="0.0.0.0", app_replicas=1, scrape_seconds=SCRAPE_SECONDS
+        fleet_dir=HOME,
+        listen_host="0.0.0.0",
+        otelcol_host="0.0.0.0",
+        app_replicas=1,
+        scrape_seconds=SCRAPE_SECONDS,
+        metrics_networks=_PRIVATE,
     )
 
 

@@ -135,6 +135,7 @@ def environment(settings: FleetSettings, secrets: Mapping[str, str]) -> dict[str
         "GF_ANALYTICS_CHECK_FOR_PLUGIN_UPDATES": "false",
         "GF_NEWS_NEWS_FEED_ENABLED": "false",
         "PROMETHEUS_URL": settings.url("PROMETHEUS_PORT"),
+        "TRACE_URL": settings.trace_url,
         "FLEET_FILES": str(ROOT),
         **({"GF_SECURITY_ADMIN_PASSWORD": secrets["GRAFANA_PASSWORD"]} if secrets else {}),
     }

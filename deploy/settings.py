@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from hashlib import sha256
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -53,6 +54,15 @@ def _host(text: str) -> str:
     if re.fullmatch(r"[A-Za-z0-9._-]+", text):
         return text
     raise ValueError("is not a host name or IPv4 address: set it to 127.0.0.1, or 0.0.0.0 for every interface")
+
+
+def _networks(text: str) -> tuple[str, ...]:
+    try:
+        return tuple(str(ip_network(part.strip())) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise ValueError(
+            "has what is no network: set it to networks with commas, such as 127.0.0.0/8,10.1.0.0/16"
+        ) from None
 
 
 def _plain(text: str) -> str:
@@ -119,6 +129,12 @@ class FleetSettings:
         "LISTEN_HOST", "127.0.0.1", "front door, dashboards, Flower, Prometheus, Alertmanager listen here", _host
     )
     nginx_port: int = _setting("NGINX_PORT", 8100, "the front door", _port)
+    metrics_networks: tuple[str, ...] = _setting(
+        "METRICS_NETWORKS", ("127.0.0.0/8", "::1/128"), "who may read the front door's /metrics", _networks
+    )
+    trusted_proxies: tuple[str, ...] = _setting(
+        "TRUSTED_PROXIES", (), "proxies before the front door, believed about who asks; default: none", _networks
+    )
     front_page_port: int = _setting("FRONT_PAGE_PORT", 8101, "the front door's own page, behind NGINX", _port)
     dashboards_port: int = _setting("DASHBOARDS_PORT", 8300, "dashboards, drawn by Grafana or the preview", _port)
     app_port: int = _setting("APP_PORT", 8001, "first replica; the others take the next ports", _port)
@@ -170,6 +186,7 @@ class FleetSettings:
         "Grafana's program or address, docker, podman, or none; default: the one on PATH, else the preview",
         _plain,
     )
+    trace_url: str = _setting("TRACE_URL", "", "what Grafana puts a trace id behind, to link to its trace", _plain)
     redis_server: Path = _setting("REDIS_SERVER", Path("redis-server"), "Redis' program", _program_or_missing)
     nginx: Path = _setting("NGINX", Path("nginx"), "NGINX's program", _program_or_missing)
 
@@ -280,8 +297,12 @@ def documented() -> list[tuple[str, str, str]]:
 
 
 def _documented(spec: Field[Any]) -> tuple[str, str, str]:
-    default = spec.default.name if isinstance(spec.default, Path) else str(spec.default)
+    default = spec.default.name if isinstance(spec.default, Path) else _text(spec.default)
     return spec.metadata["name"], default, spec.metadata["meaning"]
+
+
+def _text(default: Any) -> str:
+    return ",".join(default) if isinstance(default, tuple) else str(default)
 
 
 def port_fields() -> dict[str, str]:

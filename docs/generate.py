@@ -13,12 +13,13 @@ from functools import partial
 from pathlib import Path
 
 from app.catalogue import FLEET
-from docs import doctor, rooms
+from docs import doctor, licences, rooms
 from docs.accuracy import page as accuracy
 from docs.adopt.page import launchers
 from docs.celery.page import outcomes
 from docs.migrate import page as migrate
 from docs.performance import PARTS
+from docs.scale import PARTS as SCALE
 from docs.variables import variables, without_effect
 from grafana.rules import reference as alerts
 from grafana.rules.compatibility import PEERS
@@ -62,6 +63,7 @@ GENERATED: dict[str, dict[str, Callable[[], str]]] = {
     "docs/architecture.md": {"rooms": rooms.diagram},
     "docs/celery.md": {"outcomes": outcomes},
     "docs/doctor.md": {"checks": doctor.known},
+    "docs/licences.md": {"licences": licences.table},
     "docs/metrics.md": {
         "metrics": lambda: overview(FLEET.documented),
         "documented": lambda: sections(FLEET.documented),
@@ -75,6 +77,7 @@ GENERATED: dict[str, dict[str, Callable[[], str]]] = {
     "docs/alerts.md": {"alerts": alerts.overview, "guide": alerts.comparison},
     "docs/recording.md": {"bridge": lambda: translations(RULES)},
     "docs/performance.md": dict(PARTS),
+    "docs/scale.md": dict(SCALE),
     "docs/settings.md": {
         "standard": lambda: variables(STANDARD),
         "ignored": lambda: without_effect(STANDARD),

@@ -19,7 +19,9 @@ from support.waiting import eventually
 ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "otel-collector.yaml"
 DURABLE = ROOT / "otel-collector.durable.yaml"
-PORTS = ("GRPC", "HTTP", "TOTALS", "LEVELS", "METRICS", "HEALTH")
+SECURE = ROOT / "otel-collector.secure.yaml"
+DURABLE_SECURE = ROOT / "otel-collector.durable.secure.yaml"
+PORTS = ("GRPC", "HTTP", "TOTALS", "LEVELS", "METRICS", "HEALTH", "OWN_METRICS")
 
 
 def find_otelcol() -> str:
@@ -45,11 +47,17 @@ class Collector:
         config: Its configuration.
         variables: More environment variables for it.
         state: Where a durable one keeps its store; by default a directory that is gone with the block of `running`.
+        over: A configuration that is laid over it, one with TLS.
     """
 
     def __init__(
-        self, config: Path = CONFIG, variables: Mapping[str, str] | None = None, state: Path | None = None
+        self,
+        config: Path = CONFIG,
+        variables: Mapping[str, str] | None = None,
+        state: Path | None = None,
+        over: Path | None = None,
     ) -> None:
+        self._over = over
         self.ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
         self._config = config
         self._own_state = tempfile.TemporaryDirectory()
@@ -61,11 +69,14 @@ class Collector:
     @property
     def endpoint(self) -> str:
         """For `OTEL_EXPORTER_OTLP_ENDPOINT`."""
-        return f"http://127.0.0.1:{self.ports['HTTP']}"
+        return self._address("HTTP")
 
     def url(self, port: str) -> str:
         """The metrics page of `TOTALS`, `LEVELS` or `METRICS` (its own)."""
-        return f"http://127.0.0.1:{self.ports[port]}/metrics"
+        return f"{self._address(port)}/metrics"
+
+    def _address(self, port: str) -> str:
+        return f"{'https' if self._over else 'http'}://127.0.0.1:{self.ports[port]}"
 
     @property
     def pid(self) -> int:
@@ -94,7 +105,7 @@ class Collector:
         """Start it and do not wait."""
         variables = {f"OTELCOL_{name}_PORT": str(port) for name, port in self.ports.items()}
         self._process = subprocess.Popen(
-            [find_otelcol(), "--config", str(self._config)],
+            [find_otelcol(), *(f"--config={path}" for path in (self._config, self._over) if path)],
             env={**os.environ, **variables, **self._variables},
             stdout=self._log,
             stderr=self._log,
@@ -113,7 +124,7 @@ class Collector:
         return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
     def _is_healthy(self) -> bool:
-        return web.is_ok(f"http://127.0.0.1:{self.ports['HEALTH']}/")
+        return web.is_ok(f"{self._address('HEALTH')}/")
 
     def log(self) -> str:
         """What it has logged so far."""
@@ -177,10 +188,13 @@ class Collector:
 
 @contextmanager
 def running(
-    config: Path = CONFIG, variables: Mapping[str, str] | None = None, state: Path | None = None
+    config: Path = CONFIG,
+    variables: Mapping[str, str] | None = None,
+    state: Path | None = None,
+    over: Path | None = None,
 ) -> Iterator[Collector]:
     """A collector that is ended with the block."""
-    collector = Collector(config, variables, state)
+    collector = Collector(config, variables, state, over)
     try:
         collector.start()
         yield collector

@@ -20,7 +20,7 @@ def version(path: str) -> tuple[int, int]:
 
 
 def flags(path: str) -> tuple[str, ...]:
-    """Flags by version: 3.x counts the first increment of a new series, 2.42 has no such feature."""
+    """Flags by version: exemplars are kept by all, the first increment of a new series is counted by 3.x alone."""
     if version(path) < _FIRST_WITH_ZEROES:
-        return ()
-    return ("--enable-feature=created-timestamp-zero-ingestion",)
+        return ("--enable-feature=exemplar-storage",)
+    return ("--enable-feature=created-timestamp-zero-ingestion,exemplar-storage",)

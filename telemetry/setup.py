@@ -40,6 +40,8 @@ _OF_INSTRUMENTS = (
     "disabled_instrumentations",
     "excluded_paths",
     "excluded_urls",
+    "exemplar_filter",
+    "histogram_aggregation",
     "histogram_buckets",
     "llm_prices",
     "pass_uncatalogued",
@@ -74,8 +76,14 @@ class Telemetry:
         self.catalogue = catalogue
         buckets, wrong = fitting(settings.histogram_buckets, catalogue)
         _complain(f"TELEMETRY_HISTOGRAM_BUCKETS (histogram_buckets): {problem}" for problem in wrong)
-        declared = Declared(catalogue.specs, buckets, views)
-        self.meter_provider = MeterProvider(declared.views, clamp_of=declared.clamp_of, owner=_Owner(self))
+        declared = Declared(catalogue.specs, buckets, views, settings.histogram_aggregation)
+        self.meter_provider = MeterProvider(
+            declared.views,
+            clamp_of=declared.clamp_of,
+            owner=_Owner(self),
+            exemplars=settings.exemplar_filter,
+            aggregation=settings.histogram_aggregation,
+        )
         self.instruments = Instruments(self.meter_provider.get_meter("telemetry"), declared)
         self._billing = LlmBilling(self.instruments, self.meter_provider, settings.llm_prices)
         self.pipeline = Pipeline(settings, self.meter_provider, self.instruments, self.observe, self.settle_for)

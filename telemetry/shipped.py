@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-RUNBOOKS = "http://localhost:8100/runbooks"
-"""Where links to runbooks lead unless told otherwise: the front door of the example fleet."""
+from telemetry.runbooks import RUNBOOKS, led_to
+
 ANCHORED = " anchored"
 """Behind a window: it begins with the last sample before it, and an increase is a whole number, not extrapolated."""
 KNOWS_ANCHORED = (3, 16)
@@ -28,7 +28,7 @@ class Choices:
     """What files say other than by default.
 
     Attributes:
-        runbooks: Where pages of runbooks are; links and alerts begin with it.
+        runbooks: Where pages of runbooks are, as `runbooks.page` takes it.
         prometheus: Major and minor version of the oldest Prometheus that reads them.
     """
 
@@ -37,7 +37,7 @@ class Choices:
 
     def applied(self, text: str) -> str:
         """The text of a dashboard or a rule file as it is to be."""
-        linked = text.replace(RUNBOOKS, self.runbooks.rstrip("/"))
+        linked = led_to(self.runbooks, text)
         return linked if self.prometheus >= KNOWS_ANCHORED else _ANCHORED_WINDOW.sub("", linked)
 
 

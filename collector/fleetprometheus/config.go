@@ -29,10 +29,12 @@ type Config struct {
 	CreatedLines bool `mapstructure:"created_lines"`
 	// MaxScrapes is how many pages may be under way at once.
 	MaxScrapes int `mapstructure:"max_scrapes"`
+	// YieldAfter is how long a page may be under way before it is cut off for another one, where as many as may be are.
+	YieldAfter time.Duration `mapstructure:"yield_after"`
 }
 
 func defaultConfig() component.Config {
-	return &Config{Server: confighttp.NewDefaultServerConfig(), MaxScrapes: 4}
+	return &Config{Server: confighttp.NewDefaultServerConfig(), MaxScrapes: 4, YieldAfter: 2 * time.Second}
 }
 
 // Validate names everything that is wrong.
@@ -46,6 +48,9 @@ func (c *Config) Validate() error {
 	}
 	if c.MaxScrapes < 1 {
 		problems = append(problems, fmt.Errorf("max_scrapes: %d is not positive: set it to 1 or more", c.MaxScrapes))
+	}
+	if c.YieldAfter <= 0 {
+		problems = append(problems, fmt.Errorf("yield_after: %s is not positive: set it to a duration such as 2s", c.YieldAfter))
 	}
 	if c.Budget != nil {
 		problems = append(problems, c.Budget.Check(c.KnownMetrics))

@@ -33,7 +33,7 @@ type prometheusExporter struct {
 	telemetry component.TelemetrySettings
 	page      *page
 	complete  atomic.Bool // everything that was kept has been handed on
-	scrapes   chan struct{}
+	scrapes   scrapes
 	server    *http.Server
 	stop      chan struct{}
 	done      sync.WaitGroup
@@ -42,7 +42,7 @@ type prometheusExporter struct {
 func newExporter(config *Config, set exporter.Settings) (*prometheusExporter, error) {
 	e := &prometheusExporter{
 		config: config, telemetry: set.TelemetrySettings, page: newPage(config, time.Now),
-		scrapes: make(chan struct{}, config.MaxScrapes), stop: make(chan struct{}),
+		scrapes: scrapes{most: config.MaxScrapes, yieldAfter: config.YieldAfter, now: time.Now}, stop: make(chan struct{}),
 	}
 	e.complete.Store(!config.WaitForTotals)
 	return e, observe(set, e.page)
@@ -98,12 +98,8 @@ func (*prometheusExporter) Capabilities() consumer.Capabilities { return consume
 
 // ConsumeMetrics takes the values of a request over.
 func (e *prometheusExporter) ConsumeMetrics(_ context.Context, md pmetric.Metrics) error {
+	e.page.takeAll(md)
 	for _, rm := range md.ResourceMetrics().All() {
-		for _, sm := range rm.ScopeMetrics().All() {
-			for _, m := range sm.Metrics().All() {
-				e.page.take(m)
-			}
-		}
 		if handover.IsComplete(rm) {
 			e.complete.Store(true)
 		}

@@ -113,16 +113,24 @@ func TestBudget(t *testing.T) {
 	}
 }
 
-// More pages at once than may be are told to wait.
+// More pages at once than may be are told to wait; one that takes too long is cut off for the next.
 func TestScrapesAreBounded(t *testing.T) {
 	e := filled(t, func(c *Config) { c.MaxScrapes = 1 })
-	e.scrapes <- struct{}{}
-	if r := get(e); r.StatusCode != http.StatusServiceUnavailable {
-		t.Error(r.StatusCode)
+	at, cut := time.Now(), 0
+	e.scrapes.now = func() time.Time { return at }
+	slow := e.scrapes.begin(func() { cut++ })
+	if r := get(e); r.StatusCode != http.StatusServiceUnavailable || cut != 0 {
+		t.Error(r.StatusCode, cut)
 	}
-	<-e.scrapes
-	if r := get(e); r.StatusCode != http.StatusOK {
-		t.Error(r.StatusCode)
+	at = at.Add(e.config.YieldAfter)
+	if r := get(e); r.StatusCode != http.StatusOK || cut != 1 {
+		t.Error(r.StatusCode, cut)
+	}
+	e.scrapes.end(slow)
+	quick := e.scrapes.begin(func() { cut++ })
+	e.scrapes.end(quick)
+	if r := get(e); r.StatusCode != http.StatusOK || cut != 1 {
+		t.Error(r.StatusCode, cut)
 	}
 }
 
@@ -152,18 +160,18 @@ func TestAnyPageIsValid(t *testing.T) {
 func TestConfig(t *testing.T) {
 	config := defaultConfig().(*Config)
 	settings := map[string]any{
-		"endpoint": "127.0.0.1:1", "wait_for_totals": true, "expiration": "60s", "created_lines": true, "max_scrapes": 2,
+		"endpoint": "127.0.0.1:1", "wait_for_totals": true, "expiration": "60s", "created_lines": true, "max_scrapes": 2, "yield_after": "3s",
 		"known_metrics": []any{"a"}, "budget": map[string]any{"max_series": 9},
 	}
 	if err := confmap.NewFromStringMap(settings).Unmarshal(config); err != nil {
 		t.Fatal(err)
 	}
 	if config.Server.NetAddr.Endpoint != "127.0.0.1:1" || !config.WaitForTotals || config.Expiration != time.Minute || !config.CreatedLines ||
-		config.MaxScrapes != 2 || len(config.KnownMetrics) != 1 || config.Budget.MaxSeries != 9 {
+		config.MaxScrapes != 2 || config.YieldAfter != 3*time.Second || len(config.KnownMetrics) != 1 || config.Budget.MaxSeries != 9 {
 		t.Errorf("%+v", config)
 	}
-	config.Server.NetAddr.Endpoint, config.Expiration, config.MaxScrapes = "", -1, 0
-	for _, part := range []string{"endpoint:", "expiration:", "max_scrapes:", "budget: unknown_series: 0"} {
+	config.Server.NetAddr.Endpoint, config.Expiration, config.MaxScrapes, config.YieldAfter = "", -1, 0, 0
+	for _, part := range []string{"endpoint:", "expiration:", "max_scrapes:", "yield_after:", "budget: unknown_series: 0"} {
 		if err := config.Validate(); err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("%q is not told in %v", part, err)
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fleet-telemetry/collector/internal/budget"
+	"github.com/fleet-telemetry/collector/internal/exemplars"
 	"github.com/fleet-telemetry/collector/internal/labels"
 	"github.com/fleet-telemetry/collector/internal/pagename"
 )
@@ -24,6 +25,7 @@ type page struct {
 	encoder  labels.Encoder
 	text     []byte
 	series   int64
+	links    int // exemplars
 	dropped  drops
 }
 
@@ -42,8 +44,11 @@ type series struct {
 	set   labels.Set
 	value float64 // of a histogram, its sum
 	hist  *buckets
-	start int64 // unix nanoseconds; 0 if unknown
-	seen  time.Duration
+	links exemplars.Set
+
+	native *native // the same as an exponential histogram, if that is known
+	start  int64   // unix nanoseconds; 0 if unknown
+	seen   time.Duration
 }
 
 // buckets are the bounds of a histogram and the count of each bucket.
@@ -58,6 +63,8 @@ const (
 	maxLabelBytes = 64 << 10
 	// maxSharedBounds is how many sets of bounds of a family its series share.
 	maxSharedBounds = 8
+	// maxExemplars is how many exemplars a page has; beyond it, series are shown without.
+	maxExemplars = 100_000
 )
 
 func newPage(config *Config, now func() time.Time) *page {
@@ -120,6 +127,7 @@ func (p *page) forget(f *family, s *series) {
 	delete(f.series, s.set)
 	f.sorted = nil
 	p.series--
+	p.links -= len(s.links)
 	if p.budget != nil {
 		p.budget.Return(f.account)
 	}

@@ -1,13 +1,16 @@
 package fleetprometheus
 
 import (
+	"math"
 	"strings"
 	"sync"
+	"time"
 	"unicode/utf8"
 
 	dto "github.com/prometheus/client_model/go"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/fleet-telemetry/collector/internal/exemplars"
 	"github.com/fleet-telemetry/collector/internal/pagename"
 )
 
@@ -130,21 +133,56 @@ func (b *block) labels(s *series) []*dto.LabelPair {
 	return b.pairAt[from:len(b.pairAt):len(b.pairAt)]
 }
 
-// histogram adds the buckets up; the last one, of which the bound is +Inf, is the count.
+// histogram adds the buckets up; the last one, of which the bound is +Inf, is the count, and is there only for its exemplar.
 func (b *block) histogram(h *dto.Histogram, s *series) {
 	from, sum := len(b.bucketAt), uint64(0)
 	for i, n := range s.hist.counts {
 		sum += n
-		if i == len(s.hist.bounds) {
+		bound, link := s.hist.bound(i), s.link(i)
+		if math.IsInf(bound, 1) && link == nil {
 			break
 		}
 		bucket := next(&b.buckets)
-		bucket.CumulativeCount, bucket.UpperBound = b.count(sum), b.float(s.hist.bounds[i])
+		bucket.CumulativeCount, bucket.UpperBound, bucket.Exemplar = b.count(sum), b.float(bound), link
 		b.bucketAt = append(b.bucketAt, bucket)
 	}
 	h.Bucket = b.bucketAt[from:len(b.bucketAt):len(b.bucketAt)]
 	h.SampleCount, h.SampleSum, h.CreatedTimestamp = b.count(sum), b.float(s.value), b.start(s)
+	s.native.put(h)
 }
+
+// bound is the upper bound of a bucket.
+func (h *buckets) bound(bucket int) float64 {
+	if bucket < len(h.bounds) {
+		return h.bounds[bucket]
+	}
+	return math.Inf(1)
+}
+
+// link is the exemplar of a bucket; nil if it has none.
+func (s *series) link(bucket int) *dto.Exemplar {
+	for _, link := range s.links {
+		if exemplars.Bucket(link.Value, s.hist.bounds) == bucket {
+			return exemplarOf(link)
+		}
+	}
+	return nil
+}
+
+func exemplarOf(link exemplars.Exemplar) *dto.Exemplar {
+	trace, span := link.Trace.String(), link.Span.String()
+	e := &dto.Exemplar{Value: &link.Value, Label: []*dto.LabelPair{{Name: &traceID, Value: &trace}}}
+	if span != "" {
+		e.Label = append(e.Label, &dto.LabelPair{Name: &spanID, Value: &span})
+	}
+	if link.At > 0 {
+		e.Timestamp = timestamppb.New(time.Unix(0, link.At))
+	}
+	return e
+}
+
+// Names of the labels of an exemplar, by which Grafana finds the trace.
+var traceID, spanID = "trace_id", "span_id"
 
 func (b *block) start(s *series) *timestamppb.Timestamp {
 	if s.start <= 0 {

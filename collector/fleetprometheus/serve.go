@@ -24,16 +24,16 @@ func (e *prometheusExporter) serve(w http.ResponseWriter, r *http.Request) {
 		unavailable(w, restoring)
 		return
 	}
-	select {
-	case e.scrapes <- struct{}{}:
-		defer func() { <-e.scrapes }()
-	default:
+	connection := http.NewResponseController(w)
+	_ = connection.SetWriteDeadline(time.Now().Add(writeLimit)) // whoever reads no faster holds memory
+	scrape := e.scrapes.begin(func() { _ = connection.SetWriteDeadline(time.Now()) })
+	if scrape == nil {
 		unavailable(w, tooMany)
 		return
 	}
+	defer e.scrapes.end(scrape)
 	format := expfmt.NegotiateIncludingOpenMetrics(r.Header)
 	w.Header().Set("Content-Type", string(format))
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeLimit)) // whoever reads no faster holds memory
 	to, end := compressed(w, r)
 	if err := e.write(to, format); err != nil {
 		e.telemetry.Logger.Debug("a page could not be written", zap.Error(err))

@@ -6,14 +6,26 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
+	"github.com/fleet-telemetry/collector/internal/exemplars"
 	"github.com/fleet-telemetry/collector/internal/labels"
 	"github.com/fleet-telemetry/collector/internal/pagename"
 )
 
-// take shows the points of a metric from now on; they arrive in the order in which they are to be shown.
-func (p *page) take(m pmetric.Metric) {
+// takeAll shows all of a request at once: a histogram may be there as what it is in each of two formats, which have to go together.
+func (p *page) takeAll(md pmetric.Metrics) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	for _, rm := range md.ResourceMetrics().All() {
+		for _, sm := range rm.ScopeMetrics().All() {
+			for _, m := range sm.Metrics().All() {
+				p.take(m)
+			}
+		}
+	}
+}
+
+// take shows the points of a metric from now on; they arrive in the order in which they are to be shown. The page is locked.
+func (p *page) take(m pmetric.Metric) {
 	name := labels.MetricName(m.Name())
 	switch m.Type() {
 	case pmetric.MetricTypeGauge:
@@ -31,7 +43,9 @@ func (p *page) take(m pmetric.Metric) {
 			p.takeHistograms(name, m.Description(), m.Histogram().DataPoints())
 		}
 	case pmetric.MetricTypeExponentialHistogram:
-		p.dropped[dropKind] += int64(m.ExponentialHistogram().DataPoints().Len())
+		if isCumulative(m.ExponentialHistogram().AggregationTemporality(), &p.dropped, m.ExponentialHistogram().DataPoints().Len()) {
+			p.takeNatives(name, m.Description(), m.ExponentialHistogram().DataPoints())
+		}
 	case pmetric.MetricTypeSummary:
 		p.dropped[dropKind] += int64(m.Summary().DataPoints().Len())
 	}
@@ -76,8 +90,30 @@ func (p *page) takeHistograms(name, help string, points pmetric.HistogramDataPoi
 			continue
 		}
 		if s := p.seriesOf(f, dp.Attributes(), "le", dp.Flags()); s != nil {
-			s.value, s.start = dp.Sum(), int64(dp.StartTimestamp())
+			s.value, s.start, s.native = dp.Sum(), int64(dp.StartTimestamp()), nil
 			s.setBuckets(f, dp)
+			p.setLinks(s, dp.Exemplars())
+		}
+	}
+}
+
+func (p *page) takeNatives(name, help string, points pmetric.ExponentialHistogramDataPointSlice) {
+	f := p.familyOf(name, help, pagename.Histogram, points.Len())
+	if f == nil {
+		return
+	}
+	defer p.forgetEmpty(f)
+	for _, dp := range points.All() {
+		native, ok := nativeOf(dp)
+		if !ok {
+			p.dropped[dropBuckets]++
+			continue
+		}
+		if s := p.seriesOf(f, dp.Attributes(), "le", dp.Flags()); s != nil {
+			s.native, s.value, s.start = native, dp.Sum(), int64(dp.StartTimestamp())
+			if s.hist == nil || s.hist.count() != native.count {
+				s.hist = &buckets{counts: []uint64{native.count}}
+			}
 		}
 	}
 }
@@ -105,6 +141,19 @@ func (s *series) setBuckets(f *family, dp pmetric.HistogramDataPoint) {
 	for i := range counts.Len() {
 		s.hist.counts[i] = counts.At(i)
 	}
+}
+
+// setLinks shows the newest exemplar of each bucket.
+func (p *page) setLinks(s *series, reported pmetric.ExemplarSlice) {
+	p.links -= len(s.links)
+	s.links = s.links[:0]
+	if reported.Len() == 0 || p.links >= maxExemplars {
+		return
+	}
+	for _, link := range exemplars.Append(nil, reported, math.MaxInt64) {
+		s.links = s.links.Keep(link, s.hist.bounds)
+	}
+	p.links += len(s.links)
 }
 
 func sameBounds(known []float64, bounds pcommon.Float64Slice) bool {

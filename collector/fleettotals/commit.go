@@ -23,8 +23,14 @@ func (t *totals) seal() {
 	}
 	freeze(g.senders)
 	freeze(g.streams)
-	oldest := t.clock.steady() - int64(t.config.MaxAge)
+	now := t.clock.steady()
+	oldest := now - int64(t.config.MaxAge)
 	g.goneSenders = t.senders.evict(oldest)
+	for _, sender := range g.goneSenders {
+		if sender.seen >= oldest {
+			g.tally.pushOut(now - sender.seen)
+		}
+	}
 	g.goneStreams = t.streams.evict(oldest)
 	for _, stream := range g.goneStreams {
 		t.horizon = max(t.horizon, min(stream.stored.start, t.clock.wall()))

@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/collector/component"
 
 	"github.com/fleet-telemetry/collector/internal/budget"
+	"github.com/fleet-telemetry/collector/internal/grid"
 	"github.com/fleet-telemetry/collector/internal/labels"
 	"github.com/fleet-telemetry/collector/internal/pagename"
 )
@@ -32,6 +33,8 @@ type Config struct {
 	Budget budget.Config `mapstructure:"budget"`
 	// MaxBuckets bounds the union of all bounds that senders use for one series.
 	MaxBuckets int `mapstructure:"max_buckets"`
+	// MaxNativeBuckets bounds the same for a series that senders of exponential histograms have a part in.
+	MaxNativeBuckets int `mapstructure:"max_native_buckets"`
 	// MaxLabels and MaxLabelBytes bound one label set.
 	MaxLabels     int `mapstructure:"max_labels"`
 	MaxLabelBytes int `mapstructure:"max_label_bytes"`
@@ -39,6 +42,8 @@ type Config struct {
 	MaxSenders int           `mapstructure:"max_senders"`
 	MaxStreams int           `mapstructure:"max_streams"`
 	MaxAge     time.Duration `mapstructure:"max_age"`
+	// MaxExemplars bounds the exemplars that are kept, the newest of each bucket; beyond it they are collected anew. 0 keeps none.
+	MaxExemplars int `mapstructure:"max_exemplars"`
 	// EmitInterval is how long a changed series may wait before it is handed on; it is durable by then.
 	EmitInterval time.Duration `mapstructure:"emit_interval"`
 }
@@ -59,9 +64,10 @@ func defaultConfig() component.Config {
 	return &Config{
 		ResourceLabels: labels.Standard(),
 		Budget:         budget.Default(),
-		MaxBuckets:     64,
-		MaxLabels:      32, MaxLabelBytes: 1024,
+		MaxBuckets:     64, MaxNativeBuckets: 400,
+		MaxLabels: 32, MaxLabelBytes: 1024,
 		MaxSenders: 100_000, MaxStreams: 100_000, MaxAge: 7 * 24 * time.Hour,
+		MaxExemplars: 20_000,
 		EmitInterval: 200 * time.Millisecond,
 	}
 }
@@ -73,12 +79,15 @@ func (c *Config) Validate() error {
 		problems = append(problems, errors.New("storage: names no storage extension: set it to file_storage and configure that"))
 	}
 	for name, value := range map[string]int64{
-		"max_buckets": int64(c.MaxBuckets), "max_labels": int64(c.MaxLabels), "max_label_bytes": int64(c.MaxLabelBytes),
+		"max_buckets": int64(c.MaxBuckets), "max_native_buckets": int64(c.MaxNativeBuckets), "max_labels": int64(c.MaxLabels), "max_label_bytes": int64(c.MaxLabelBytes),
 		"max_senders": int64(c.MaxSenders), "max_streams": int64(c.MaxStreams), "max_age": int64(c.MaxAge), "emit_interval": int64(c.EmitInterval),
 	} {
 		if value < 1 {
 			problems = append(problems, fmt.Errorf("%s: %d is not positive: set it to 1 or more", name, value))
 		}
+	}
+	if c.MaxExemplars < 0 {
+		problems = append(problems, fmt.Errorf("max_exemplars: %d is negative: set it to 0 for none, or to 1 or more", c.MaxExemplars))
 	}
 	for _, label := range c.ResourceLabels {
 		problems = append(problems, label.Check())
@@ -106,6 +115,14 @@ func (c *Config) checkKnown() error {
 		}
 	}
 	return errors.Join(problems...)
+}
+
+// most is how many bounds a series may have that has these.
+func (c *Config) most(bounds []float64) int {
+	if grid.Is(bounds) {
+		return c.MaxNativeBuckets
+	}
+	return c.MaxBuckets
 }
 
 // ascend tells whether these can be the upper bounds of buckets; the last bucket, +Inf, has none.

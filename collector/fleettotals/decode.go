@@ -8,6 +8,8 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
+	"github.com/fleet-telemetry/collector/internal/exemplars"
+	"github.com/fleet-telemetry/collector/internal/grid"
 	"github.com/fleet-telemetry/collector/internal/labels"
 	"github.com/fleet-telemetry/collector/internal/pagename"
 )
@@ -30,16 +32,17 @@ type source struct {
 	scope, version string
 	part           *part
 	nameHash       uint64
+	now            int64 // unix nanoseconds
 }
 
 // decode reads a request; levels and gauges in it are another pipeline's.
-func decode(config *Config, md pmetric.Metrics) *export {
+func decode(config *Config, md pmetric.Metrics, now int64) *export {
 	e := exports.Get().(*export)
 	e.reset(config)
 	for _, rm := range md.ResourceMetrics().All() {
 		p := part{values: labels.AppendResource(nil, config.ResourceLabels, rm.Resource().Attributes()), points: span{from: len(e.points)}}
 		e.readSender(&p, rm.Resource().Attributes())
-		from := source{resource: rm.Resource().Attributes(), part: &p}
+		from := source{resource: rm.Resource().Attributes(), part: &p, now: now}
 		for _, sm := range rm.ScopeMetrics().All() {
 			from.scope, from.version = sm.Scope().Name(), sm.Scope().Version()
 			for _, m := range sm.Metrics().All() {
@@ -82,7 +85,12 @@ func (e *export) readMetric(from *source, m pmetric.Metric) {
 			}
 		}
 	case pmetric.MetricTypeExponentialHistogram:
-		e.dropped[dropKind] += int64(m.ExponentialHistogram().DataPoints().Len())
+		if e.beginMetric(from, m, pagename.Histogram, m.ExponentialHistogram().DataPoints().Len(), m.ExponentialHistogram().AggregationTemporality()) {
+			cumulative := m.ExponentialHistogram().AggregationTemporality() == pmetric.AggregationTemporalityCumulative
+			for _, dp := range m.ExponentialHistogram().DataPoints().All() {
+				e.readExponential(from, dp, cumulative)
+			}
+		}
 	case pmetric.MetricTypeSummary:
 		e.dropped[dropKind] += int64(m.Summary().DataPoints().Len())
 	}
@@ -123,6 +131,28 @@ func (e *export) readHistogram(from *source, dp pmetric.HistogramDataPoint, cumu
 	if dp.Flags().NoRecordedValue() {
 		return
 	}
+	e.readDistribution(from, dp, cumulative, func() { e.readBuckets(dp) })
+}
+
+// readExponential lays the buckets over bounds: from then on it is a histogram as any other.
+func (e *export) readExponential(from *source, dp pmetric.ExponentialHistogramDataPoint, cumulative bool) {
+	if dp.Flags().NoRecordedValue() {
+		return
+	}
+	e.readDistribution(from, dp, cumulative, func() { e.bounds, e.counts = grid.Lay(e.bounds, e.counts, dp) })
+}
+
+// distribution is what both kinds of histograms say beside their buckets.
+type distribution interface {
+	HasSum() bool
+	Sum() float64
+	StartTimestamp() pcommon.Timestamp
+	Timestamp() pcommon.Timestamp
+	Exemplars() pmetric.ExemplarSlice
+	Attributes() pcommon.Map
+}
+
+func (e *export) readDistribution(from *source, dp distribution, cumulative bool, readBuckets func()) {
 	sum := 0.0
 	if dp.HasSum() {
 		sum = dp.Sum()
@@ -132,32 +162,40 @@ func (e *export) readHistogram(from *source, dp pmetric.HistogramDataPoint, cumu
 		return
 	}
 	p := point{sum: sum, cumulative: cumulative, start: int64(dp.StartTimestamp()), time: int64(dp.Timestamp())}
-	if !e.readBuckets(&p, dp) {
+	p.bounds, p.counts = span{from: len(e.bounds)}, span{from: len(e.counts)}
+	readBuckets()
+	p.bounds.to, p.counts.to = len(e.bounds), len(e.counts)
+	if !e.addUp(&p) {
 		e.dropped[dropBuckets]++
 		return
 	}
+	p.links.from = len(e.links)
+	e.links = exemplars.Append(e.links, dp.Exemplars(), from.now)
+	p.links.to = len(e.links)
 	e.finish(from, &p, dp.Attributes(), "le")
 }
 
 // isAmount: a total that took anything else would fall, or never recover.
 func isAmount(v float64) bool { return v >= 0 && !math.IsInf(v, 1) }
 
-// readBuckets takes bounds and counts; a histogram without buckets is one bucket. The counts' sum is the count, whatever the sender
-// says: a page whose last bucket is not its count is invalid.
-func (e *export) readBuckets(p *point, dp pmetric.HistogramDataPoint) bool {
+// readBuckets takes bounds and counts; a histogram without buckets is one bucket.
+func (e *export) readBuckets(dp pmetric.HistogramDataPoint) {
 	bounds, counts := dp.ExplicitBounds(), dp.BucketCounts()
-	p.bounds, p.counts = span{from: len(e.bounds)}, span{from: len(e.counts)}
 	if counts.Len() == 0 {
 		e.counts = append(e.counts, dp.Count())
-	} else {
-		for i := range bounds.Len() {
-			e.bounds = append(e.bounds, bounds.At(i)+0) // -0 and 0 are one bound
-		}
-		for i := range counts.Len() {
-			e.counts = append(e.counts, counts.At(i))
-		}
+		return
 	}
-	p.bounds.to, p.counts.to = len(e.bounds), len(e.counts)
+	for i := range bounds.Len() {
+		e.bounds = append(e.bounds, bounds.At(i)+0) // -0 and 0 are one bound
+	}
+	for i := range counts.Len() {
+		e.counts = append(e.counts, counts.At(i))
+	}
+}
+
+// addUp: the counts' sum is the count, whatever the sender says, for a page whose last bucket is not its count is invalid. It is false
+// where counts and bounds do not go together.
+func (e *export) addUp(p *point) bool {
 	for _, n := range e.countsOf(p) {
 		if n > math.MaxInt64-p.total {
 			return false

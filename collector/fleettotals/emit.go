@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.uber.org/zap"
 
+	"github.com/fleet-telemetry/collector/internal/grid"
 	"github.com/fleet-telemetry/collector/internal/handover"
 	"github.com/fleet-telemetry/collector/internal/pagename"
 )
@@ -82,7 +83,7 @@ func (t *totals) render(all []*series) pmetric.Metrics {
 	md := pmetric.NewMetrics()
 	r := renderer{
 		metrics: md.ResourceMetrics().AppendEmpty().ScopeMetrics().AppendEmpty().Metrics(),
-		known:   map[*metric]pmetric.Metric{}, at: pcommon.Timestamp(t.lastEmit),
+		known:   map[*metric]pmetric.Metric{}, native: map[*metric]pmetric.Metric{}, at: pcommon.Timestamp(t.lastEmit),
 	}
 	for len(all) > 0 {
 		n := min(lockedSeries, len(all))
@@ -100,26 +101,50 @@ func (t *totals) render(all []*series) pmetric.Metrics {
 type renderer struct {
 	metrics pmetric.MetricSlice
 	known   map[*metric]pmetric.Metric
+	native  map[*metric]pmetric.Metric
 	at      pcommon.Timestamp
 }
 
 func (r *renderer) add(s *series) {
-	m, ok := r.known[s.metric]
-	if !ok {
-		m = r.begin(s.metric)
-		r.known[s.metric] = m
+	m := r.metricOf(r.known, s.metric, beginMetric)
+	switch {
+	case s.metric.kind != pagename.Histogram:
+		r.addSum(m, s)
+	case grid.Is(s.bounds):
+		bounds := s.metric.classicBounds(s.bounds)
+		counts := make([]uint64, len(bounds)+1)
+		rebucket(counts, bounds, s.counts, s.bounds)
+		r.addHistogram(m, s, bounds, counts)
+		r.addNative(r.metricOf(r.native, s.metric, beginNative), s)
+	default:
+		r.addHistogram(m, s, s.bounds, s.counts)
 	}
-	if s.metric.kind == pagename.Histogram {
-		dp := m.Histogram().DataPoints().AppendEmpty()
-		dp.SetStartTimestamp(pcommon.Timestamp(s.start))
-		dp.SetTimestamp(r.at)
-		dp.ExplicitBounds().FromRaw(s.bounds)
-		dp.BucketCounts().FromRaw(s.counts)
-		dp.SetCount(s.total)
-		dp.SetSum(s.sum)
-		putLabels(dp.Attributes(), s)
-		return
-	}
+}
+
+func (r *renderer) addHistogram(m pmetric.Metric, s *series, bounds []float64, counts []uint64) {
+	dp := m.Histogram().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(pcommon.Timestamp(s.start))
+	dp.SetTimestamp(r.at)
+	dp.ExplicitBounds().FromRaw(bounds)
+	dp.BucketCounts().FromRaw(counts)
+	dp.SetCount(s.total)
+	dp.SetSum(s.sum)
+	s.links.Put(dp.Exemplars())
+	putLabels(dp.Attributes(), s)
+}
+
+// addNative adds the same as an exponential histogram.
+func (r *renderer) addNative(m pmetric.Metric, s *series) {
+	dp := m.ExponentialHistogram().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(pcommon.Timestamp(s.start))
+	dp.SetTimestamp(r.at)
+	grid.Put(dp, s.bounds, s.counts)
+	dp.SetCount(s.total)
+	dp.SetSum(s.sum)
+	putLabels(dp.Attributes(), s)
+}
+
+func (r *renderer) addSum(m pmetric.Metric, s *series) {
 	dp := m.Sum().DataPoints().AppendEmpty()
 	dp.SetStartTimestamp(pcommon.Timestamp(s.start))
 	dp.SetTimestamp(r.at)
@@ -127,17 +152,29 @@ func (r *renderer) add(s *series) {
 	putLabels(dp.Attributes(), s)
 }
 
-func (r *renderer) begin(of *metric) pmetric.Metric {
-	m := r.metrics.AppendEmpty()
-	m.SetName(of.name)
-	m.SetDescription(of.help)
+func (r *renderer) metricOf(known map[*metric]pmetric.Metric, of *metric, begin func(pmetric.Metric, *metric)) pmetric.Metric {
+	m, ok := known[of]
+	if !ok {
+		m = r.metrics.AppendEmpty()
+		m.SetName(of.name)
+		m.SetDescription(of.help)
+		begin(m, of)
+		known[of] = m
+	}
+	return m
+}
+
+func beginNative(m pmetric.Metric, _ *metric) {
+	m.SetEmptyExponentialHistogram().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+}
+
+func beginMetric(m pmetric.Metric, of *metric) {
 	if of.kind == pagename.Histogram {
 		m.SetEmptyHistogram().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
 	} else {
 		m.SetEmptySum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
 		m.Sum().SetIsMonotonic(true)
 	}
-	return m
 }
 
 func putLabels(attributes pcommon.Map, s *series) {

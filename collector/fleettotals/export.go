@@ -3,6 +3,7 @@ package fleettotals
 import (
 	"sync"
 
+	"github.com/fleet-telemetry/collector/internal/exemplars"
 	"github.com/fleet-telemetry/collector/internal/labels"
 	"github.com/fleet-telemetry/collector/internal/pagename"
 )
@@ -15,6 +16,7 @@ type export struct {
 	text    []byte // label sets
 	bounds  []float64
 	counts  []uint64
+	links   []exemplars.Exemplar
 	dropped drops
 
 	encoder labels.Encoder
@@ -38,11 +40,12 @@ type metricRef struct {
 	metric     *metric // once it was looked up
 }
 
-// point is what a sender adds to one series. Bounds and counts are those of a histogram.
+// point is what a sender adds to one series. Bounds, counts and links are those of a histogram.
 type point struct {
 	metric         int
 	labels         span
 	bounds, counts span
+	links          span
 	sum            float64
 	total          uint64 // of all counts
 
@@ -57,7 +60,7 @@ var exports = sync.Pool{New: func() any { return &export{} }}
 
 func (e *export) reset(config *Config) {
 	e.parts, e.metrics, e.points = e.parts[:0], e.metrics[:0], e.points[:0]
-	e.text, e.bounds, e.counts = e.text[:0], e.bounds[:0], e.counts[:0]
+	e.text, e.bounds, e.counts, e.links = e.text[:0], e.bounds[:0], e.counts[:0], e.links[:0]
 	e.dropped = drops{}
 	e.encoder.MaxLabels, e.encoder.MaxBytes = config.MaxLabels, config.MaxLabelBytes
 }
@@ -73,11 +76,13 @@ func (e *export) set(p *point) []byte         { return e.text[p.labels.from:p.la
 func (e *export) boundsOf(p *point) []float64 { return e.bounds[p.bounds.from:p.bounds.to] }
 func (e *export) countsOf(p *point) []uint64  { return e.counts[p.counts.from:p.counts.to] }
 
+func (e *export) linksOf(p *point) []exemplars.Exemplar { return e.links[p.links.from:p.links.to] }
+
 // reason is why a point is not counted.
 type reason int
 
 const (
-	dropKind        reason = iota // neither a sum nor a histogram with bounds, or not what the metric is
+	dropKind        reason = iota // neither a sum nor a histogram, or not what the metric is
 	dropTemporality               // neither delta nor cumulative
 	dropAmount                    // negative, infinite or not a number
 	dropBuckets                   // counts and bounds do not go together

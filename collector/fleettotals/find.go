@@ -42,7 +42,7 @@ func (t *totals) find(e *export, p *part, pt *point) (s *series, folded bool) {
 func (t *totals) addSeries(m *metric, set labels.Set, bounds []float64) *series {
 	s := &series{metric: m, set: set, start: t.clock.wall()}
 	if m.kind == pagename.Histogram {
-		s.bounds = m.shareBounds(firstBounds(m.least, bounds, t.config.MaxBuckets))
+		s.bounds = m.shareBounds(firstBounds(m.least, bounds, t.config.most(bounds)))
 		s.counts = make([]uint64, len(s.bounds)+1)
 	}
 	s.slot = t.bySeries.take(s)

@@ -16,6 +16,7 @@ func FuzzRequest(f *testing.F) {
 		newRequest().from("a", 1).count("c", 1, "k", "v").observe("h", []float64{1, 2}, 1, 2, 3),
 		newRequest().with("deployment.environment", "\xff").count("c\xff", 1, "\xff", "\xff"),
 		cumulative(1, 2, 3),
+		newRequest().from("b", 1).exponential("e", 5, -3, 1, 1, 0, 2),
 	} {
 		b, err := marshaler.MarshalMetrics(r.md)
 		if err != nil {

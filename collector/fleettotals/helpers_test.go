@@ -60,6 +60,9 @@ func (p *page) take(m pmetric.Metric) {
 		}
 		return
 	}
+	if m.Type() == pmetric.MetricTypeExponentialHistogram { // the same as the histogram before it
+		return
+	}
 	for _, dp := range m.Histogram().DataPoints().All() {
 		at := fmt.Sprint(m.Name(), dp.Attributes().AsRaw())
 		p.show(at+" sum", dp.Sum())

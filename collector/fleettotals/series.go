@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/fleet-telemetry/collector/internal/budget"
+	"github.com/fleet-telemetry/collector/internal/exemplars"
+	"github.com/fleet-telemetry/collector/internal/grid"
 	"github.com/fleet-telemetry/collector/internal/labels"
 	"github.com/fleet-telemetry/collector/internal/pagename"
 )
@@ -42,6 +44,7 @@ type series struct {
 	total  uint64 // of all counts
 	bounds []float64
 	counts []uint64
+	links  exemplars.Set // none of them is durable
 
 	open, closing int32 // 1 + place among the group's changes
 	durable       bool
@@ -60,6 +63,12 @@ func (m *metric) shareBounds(bounds []float64) []float64 {
 		m.bounds = append(m.bounds, own)
 	}
 	return own
+}
+
+// classicBounds is those of a series that are no edges of exponential buckets, and all that the metric is known to have: what is read of
+// it where there are no exponential histograms.
+func (m *metric) classicBounds(bounds []float64) []float64 {
+	return unite(m.least, slices.DeleteFunc(slices.Clone(bounds), grid.IsEdge))
 }
 
 // otherSet is the label set of the metric's folded points: the labels of its first series, each with the value `other`, but those that

@@ -2,6 +2,8 @@ package fleettotals
 
 import (
 	"slices"
+
+	"github.com/fleet-telemetry/collector/internal/grid"
 )
 
 // reading is the last point of a cumulative stream. It is never changed in place.
@@ -28,6 +30,8 @@ func (e *export) difference(p *point, before *reading, horizon int64) (after *re
 	}
 	if len(now.counts) > 0 && slices.Equal(now.bounds, before.bounds) {
 		now.bounds = before.bounds
+	} else if grid.Is(now.bounds) && grid.Is(before.bounds) {
+		before = before.by(now.bounds)
 	}
 	if now.hasFallen(before) {
 		return now, true
@@ -38,6 +42,14 @@ func (e *export) difference(p *point, before *reading, horizon int64) (after *re
 		p.total -= before.counts[i]
 	}
 	return now, true
+}
+
+// by is the reading by other bounds. An exponential histogram has those of the buckets that count anything, and joins buckets where
+// they get too many: what was counted before is in buckets that end where theirs ended, or next after.
+func (r *reading) by(bounds []float64) *reading {
+	counts := make([]uint64, len(bounds)+1)
+	rebucket(counts, bounds, r.counts, r.bounds)
+	return &reading{r.start, r.time, r.sum, bounds, counts}
 }
 
 // hasFallen tells whether a reading cannot be the same counting, some time later.

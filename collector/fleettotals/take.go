@@ -108,6 +108,7 @@ func (t *totals) takePoint(e *export, p *part, pt *point, now int64) bool {
 		e.dropped[dropOverflow]++
 		return changed
 	}
+	t.linked.keep(s, e.linksOf(pt))
 	t.open.tally.points++
 	if folded {
 		t.open.tally.fold(s.metric.name, 1)
@@ -148,7 +149,7 @@ func (g *group) at(place int32) *change {
 func (t *totals) addCounts(e *export, pt *point, c *change) {
 	bounds := e.boundsOf(pt)
 	if !sameBounds(bounds, c.bounds) && !holds(c.bounds, bounds) {
-		if all := unite(c.bounds, bounds); len(all) <= t.config.MaxBuckets {
+		if all := unite(c.bounds, bounds); len(all) <= t.config.most(all) {
 			t.open.widen(c, c.series.metric.shareBounds(all))
 		} else {
 			t.open.tally.rebucketed++

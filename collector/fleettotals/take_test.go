@@ -221,12 +221,11 @@ func TestNamesAreBounded(t *testing.T) {
 	}
 }
 
-// An exponential histogram, a summary and a sum of no temporality are dropped; levels and gauges are none of ours.
+// A summary and a sum of no temporality are dropped; levels and gauges are none of ours.
 func TestOtherKinds(t *testing.T) {
 	p := begin(t, memory(), newPage())
 	r := newRequest().count("c", 1)
 	metrics := r.rm.ScopeMetrics().AppendEmpty().Metrics()
-	metrics.AppendEmpty().SetEmptyExponentialHistogram().DataPoints().AppendEmpty()
 	metrics.AppendEmpty().SetEmptySummary().DataPoints().AppendEmpty()
 	metrics.AppendEmpty().SetEmptyGauge().DataPoints().AppendEmpty()
 	metrics.AppendEmpty().SetEmptySum().DataPoints().AppendEmpty()
@@ -236,7 +235,7 @@ func TestOtherKinds(t *testing.T) {
 	unspecified.Sum().DataPoints().AppendEmpty().SetIntValue(1)
 	r.send(t, p)
 	expect(t, p, "c{environment=dev} 1")
-	if p.tally.dropped[dropKind] != 2 || p.tally.dropped[dropTemporality] != 1 {
+	if p.tally.dropped[dropKind] != 1 || p.tally.dropped[dropTemporality] != 1 {
 		t.Error(p.tally.dropped)
 	}
 }

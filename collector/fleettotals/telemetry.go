@@ -33,6 +33,7 @@ var counters = []observation{
 	{"conflicts", "Exports with the number of another one: two senders use one name.", one(func(t *totals) int64 { return t.tally.conflicts })},
 	{"rebucketed_points", "Points counted in a larger bucket than theirs: more bounds than max_buckets.", one(func(t *totals) int64 { return t.tally.rebucketed })},
 	{"failed_commits", "Commits that failed; their exports were refused and come again.", one(func(t *totals) int64 { return t.tally.failed })},
+	{"pushed_out_senders", "Senders that were forgotten for want of room, before they were silent for max_age.", one(func(t *totals) int64 { return t.tally.pushedOut })},
 	{"folded_points", "Points beyond their metric's budget of series, counted in its series `other`.", readFolded},
 	{"dropped_points", "Points that cannot be counted, by reason.", readDropped},
 }
@@ -44,6 +45,7 @@ var gauges = []observation{
 	{"unknown_names", "Metrics that are not known.", one(func(t *totals) int64 { used, _ := t.budget.Names(); return int64(used) })},
 	{"unknown_names_budget", "Metrics that are not known that there may be.", one(func(t *totals) int64 { _, limit := t.budget.Names(); return int64(limit) })},
 	{"senders", "Senders that are remembered.", one(func(t *totals) int64 { return int64(len(t.senders.entries)) })},
+	{"exemplars", "Exemplars that are kept.", one(func(t *totals) int64 { return int64(t.linked.kept) })},
 	{"streams", "Cumulative streams that are remembered.", one(func(t *totals) int64 { return int64(len(t.streams.entries)) })},
 }
 
@@ -56,9 +58,21 @@ var seconds = []struct {
 		func(t *totals) float64 { return float64(t.ledger.Identity().Birth) / 1e9 },
 	},
 	{
+		"sender_memory_seconds", "Silence after which a sender may be forgotten: max_age, or the shortest since the start for want of room.",
+		func(t *totals) float64 { return t.senderMemory().Seconds() },
+	},
+	{
 		"restore_seconds", "Seconds from the start until all totals were handed on.",
 		func(t *totals) float64 { return t.store.restoreSeconds },
 	},
+}
+
+// senderMemory is how long a sender may be silent without being forgotten, as far as is known.
+func (t *totals) senderMemory() time.Duration {
+	if t.tally.silence == 0 {
+		return t.config.MaxAge
+	}
+	return min(time.Duration(t.tally.silence), t.config.MaxAge)
 }
 
 func one(value func(*totals) int64) func(*totals, func(int64, ...attribute.KeyValue)) {

@@ -54,6 +54,7 @@ type totals struct {
 	closed   bool
 	fullTill int64 // no new series before that: the storage has no room
 	dirty    []*series
+	linked   linked
 	tally    tally
 
 	lastEmit   int64 // unix nanoseconds
@@ -85,6 +86,7 @@ func (t *totals) clear() {
 	t.budget, t.values = budget.New(t.config.Budget, known), valueSet{}
 	t.senders, t.streams = newTable[runs](t.config.MaxSenders), newTable[*reading](t.config.MaxStreams)
 	t.horizon, t.open, t.spare, t.tally, t.dirty = 0, newGroup(), newGroup(), tally{}, nil
+	t.linked = linked{most: t.config.MaxExemplars}
 }
 
 // Capabilities: a request is only read.
@@ -134,7 +136,7 @@ func (t *totals) Shutdown(ctx context.Context) error {
 
 // ConsumeMetrics answers when all of the request is durable. It waits for that even if the sender has gone: the commit is under way.
 func (t *totals) ConsumeMetrics(_ context.Context, md pmetric.Metrics) error {
-	e := decode(t.config, md)
+	e := decode(t.config, md, t.clock.wall())
 	defer e.release()
 	t.mu.Lock()
 	wait, err := t.take(e)

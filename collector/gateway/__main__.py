@@ -1,4 +1,4 @@
-"""The commands: `python -m collector.gateway configure|run|drain|admit|restart`."""
+"""The commands: `python -m collector.gateway configure|run|drain|admit|add|remove|restart`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,12 @@ from pathlib import Path
 from collector.gateway.gateway import Gateway, GatewayError
 from collector.gateway.restart import RestartError, Scrapes, restart_drained
 from support.processes import program
+
+_BY_NAME = {
+    "drain": "give a collector no more exports",
+    "admit": "give it exports again",
+    "remove": "forget a collector that is drained",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,6 +44,10 @@ def _run(gateway: Gateway, options: argparse.Namespace) -> None:
             gateway.drain(options.name)
         case "admit":
             gateway.admit(options.name)
+        case "add":
+            gateway.add(*options.collector)
+        case "remove":
+            gateway.remove(options.name)
         case "restart":
             scrapes = Scrapes(options.prometheus, options.page)
             restart_drained(gateway, options.name, scrapes, lambda: _call(options.restart), options.wait)
@@ -62,8 +72,10 @@ def _parser() -> argparse.ArgumentParser:
     configure.add_argument("--listen", default="127.0.0.1:4318", help="the address senders know")
     configure.add_argument("--collector", type=_named, action="append", default=[], metavar="NAME=HOST:PORT")
     commands.add_parser("run", help="run NGINX in the foreground")
-    for name, what in {"drain": "give a collector no more exports", "admit": "give it exports again"}.items():
+    for name, what in _BY_NAME.items():
         commands.add_parser(name, help=what).add_argument("name")
+    add = commands.add_parser("add", help="let one more collector have exports")
+    add.add_argument("collector", type=_named, metavar="NAME=HOST:PORT")
     restart = commands.add_parser("restart", help="drain a collector, wait for a scrape, restart it, admit it")
     restart.add_argument("name")
     restart.add_argument("--prometheus", required=True, help="address of Prometheus")

@@ -117,12 +117,41 @@ class Gateway:
         """
         self._change(name, drained=False, seconds=seconds)
 
+    def add(self, name: str, address: str, seconds: float = 30.0) -> None:
+        """Let one more collector have exports; of each other one it takes some senders over.
+
+        Args:
+            name: What people call it.
+            address: ``host:port`` where it takes OTLP over HTTP.
+            seconds: How long requests under way are waited for.
+
+        Raises:
+            GatewayError: If the name or the address is taken.
+        """
+        collectors = self.collectors()
+        for known in collectors:
+            if name == known.name or address == known.address:
+                raise GatewayError(f"{known.name} is at {known.address} already: choose another name and address")
+        self._settle([*collectors, Collector(name, address)], seconds)
+
+    def remove(self, name: str, seconds: float = 30.0) -> None:
+        """Forget a drained collector.
+
+        Raises:
+            GatewayError: If it is unknown or gets exports.
+        """
+        collectors = self.collectors()
+        if not _named(collectors, name).drained:
+            raise GatewayError(f"collector {name} gets exports: run `drain {name}` first")
+        self._settle([c for c in collectors if c.name != name], seconds)
+
     def _change(self, name: str, *, drained: bool, seconds: float) -> None:
         collectors = self.collectors()
-        known = [collector.name for collector in collectors]
-        if name not in known:
-            raise GatewayError(f"there is no collector {name}: the gateway knows {', '.join(known)}")
-        self._write([replace(c, drained=drained) if c.name == name else c for c in collectors])
+        its = _named(collectors, name)
+        self._settle([replace(c, drained=drained) if c is its else c for c in collectors], seconds)
+
+    def _settle(self, collectors: list[Collector], seconds: float) -> None:
+        self._write(collectors)
         self._reload(seconds)
 
     def _write(self, collectors: list[Collector]) -> None:
@@ -143,3 +172,11 @@ class Gateway:
             raise GatewayError(
                 f"requests are still under way after {seconds:g} s: try again, or look for a hanging one"
             )
+
+
+def _named(collectors: Sequence[Collector], name: str) -> Collector:
+    for collector in collectors:
+        if collector.name == name:
+            return collector
+    known = ", ".join(collector.name for collector in collectors)
+    raise GatewayError(f"there is no collector {name}: the gateway knows {known}")

@@ -103,8 +103,8 @@ def line(
     """
     panel = _described(timeseries.Panel(), title, unit, advice, Look(alerts, steps=steps))
     panel.fill_opacity(30 if stacked else 5)
-    for query in _asked(queries, step):
-        panel.with_target(query)
+    for query, expression in zip(_asked(queries, step), queries.values(), strict=True):
+        panel.with_target(query.exemplar(True) if _is_duration(unit, expression) else query)
     if stacked:
         panel.stacking(common.StackingConfig().mode(look.StackingMode.NORMAL))
     if steps:
@@ -241,6 +241,11 @@ def _asked(queries: Queries, step: str = "") -> Iterator[prometheus.Dataquery]:
     for letter, (legend, expression) in zip(ascii_uppercase, queries.items(), strict=False):
         query = prometheus.Dataquery().expr(expression).legend_format(_whose(legend)).datasource(SOURCE).ref_id(letter)
         yield query.interval(step) if step else query
+
+
+def _is_duration(unit: str, expression: str) -> bool:
+    """Whether points of such a chart can lead to traces, where services record exemplars."""
+    return unit == "s" and "histogram_quantile(" in expression
 
 
 def _whose(legend: str) -> str:

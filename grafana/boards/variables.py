@@ -9,14 +9,14 @@ from grafana_foundation_sdk.models import dashboard as model
 
 from grafana.rules.fleet import WHOSE
 from telemetry.catalogue import celery, http, telemetry
-from telemetry.shipped import RUNBOOKS
+from telemetry.runbooks import RUNBOOKS, VARIABLE
 
 SOURCE = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
 ENVIRONMENTS = ("dev", "stage", "prod")
 WHOSE_LEGEND = " · {{environment}} {{service_namespace}}"
 _CHOSEN = ", ".join(f'{label}=~"${label}"' for label in WHOSE)
 _OF_EVERY_SENDER = (http.IN_PROGRESS, celery.ACTIVE_WORKERS, telemetry.UNANSWERED_EXPORTS)
-_DATA_SOURCE, _RUNBOOKS = "DS_PROMETHEUS", "VAR_RUNBOOKS"
+_DATA_SOURCE = "DS_PROMETHEUS"
 
 INPUTS: tuple[dict[str, Any], ...] = (
     {
@@ -27,7 +27,7 @@ INPUTS: tuple[dict[str, Any], ...] = (
         "pluginName": "Prometheus",
     },
     {
-        "name": _RUNBOOKS,
+        "name": VARIABLE,
         "label": "Runbooks",
         "type": "constant",
         "value": RUNBOOKS,
@@ -49,7 +49,7 @@ def choice(name: str, label: str, metric: str) -> build.QueryVariable:
 
 def runbook(alert: str) -> str:
     """Address of an alert's page: an import puts its answer there; without one, the variable has the default."""
-    return f"${{{_RUNBOOKS}}}/{alert}.md"
+    return f"${{{VARIABLE}}}/{alert}.md"
 
 
 def _data_source() -> build.DatasourceVariable:
@@ -83,7 +83,7 @@ def _whose() -> build.QueryVariable:
 
 def _runbooks() -> build.ConstantVariable:
     """Named as the input is: what an import did not replace, this does."""
-    return build.ConstantVariable(_RUNBOOKS).value(RUNBOOKS)
+    return build.ConstantVariable(VARIABLE).value(RUNBOOKS)
 
 
 def _values(name: str, label: str, query: str) -> build.QueryVariable:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from telemetry.box.exemplars import BLOCK, Exemplar, Exemplars, OfSeries, of_segments
 from telemetry.box.header import Role
 from telemetry.box.identity import Entry, Kind, ReadEntry
 from telemetry.box.segment import Moved, Segment
@@ -54,6 +55,8 @@ class Box:
         self._in_storage = len(self._segments)
         self._is_full = False
         self._reserved: Buffer | None = None  # a block that the file has and does not count yet
+        self._exemplars: Exemplars | None = of_segments(segments)
+        self._carried_exemplars: dict[int, tuple[int, OfSeries]] = {}
         if not segments:
             self._segments = [self._first()]
 
@@ -122,7 +125,7 @@ class Box:
     def publish(self, standing: Sequence[tuple[Entry, float, float]]) -> None:
         """Let other processes read what series without cells stand at now, where there is room for it."""
         for segment in self._segments:
-            if segment.header.role is Role.PAGE:
+            if segment.header.role is Role.PAGE and segment.exemplars is None:
                 if segment.publish(standing):
                     return
                 segment.publish(())
@@ -130,17 +133,55 @@ class Box:
             if self._extend(Role.PAGE).publish(standing):
                 return
 
-    def _extend(self, role: Role) -> Segment:
+    def make_room_for_exemplars(self) -> None:
+        """Add the block for exemplars, where there is none."""
+        if self._exemplars is None:
+            self._exemplars = self._extend(Role.PAGE, has_exemplars=True).exemplars
+
+    def keep_exemplar(self, entry: Entry, cells: object, bucket: int, exemplar: Exemplar) -> bool:
+        """Keep an exemplar of a series, where there is a block for it; whether there is.
+
+        Args:
+            entry: The series.
+            cells: Of the block in which it has its own.
+            bucket: Which of these counted the value.
+            exemplar: The exemplar.
+        """
+        exemplars = self._exemplars
+        if exemplars is None:
+            return False
+        for number, segment in enumerate(self._segments):
+            if segment.cells is cells:
+                exemplars.keep(number, entry.slot, entry.slot + bucket, exemplar)
+        return True
+
+    def carried_exemplars(self, segment: Segment) -> OfSeries:
+        """The exemplars of the interval whose export is prepared in a block; a repeat in this process has the same."""
+        if self._exemplars is None:
+            return {}
+        number = self._segments.index(segment)
+        sequence, carried = self._carried_exemplars.get(number, (0, {}))
+        if sequence != segment.header.sequence:
+            carried = self._exemplars.of(number, *segment.header.times)
+            self._carried_exemplars[number] = segment.header.sequence, carried
+        return carried
+
+    def exemplars(self) -> list[tuple[Entry, Exemplar]]:
+        """Every exemplar, with its series."""
+        return standing_exemplars(self._segments)
+
+    def _extend(self, role: Role, *, has_exemplars: bool = False) -> Segment:
         """One block more; the ones before stay where they are, so nobody who counts is stopped."""
         made: list[Segment] = []
-        complete([lambda: self._make(made, role), lambda: self._made(made[-1])])
+        complete([lambda: self._make(made, role, has_exemplars), lambda: self._made(made[-1])])
         return made[-1]
 
-    def _make(self, made: list[Segment], role: Role) -> None:
-        segment = self._stored(role)
+    def _make(self, made: list[Segment], role: Role, has_exemplars: bool) -> None:
+        size = _rounded(BLOCK) if has_exemplars else None
+        segment = self._stored(role, size, has_exemplars)
         if segment is None:
-            segment = Segment(*self._memory.extend(_size_of(len(self._segments))))
-            segment.make(role)
+            segment = Segment(*self._memory.extend(size or _size_of(len(self._segments))))
+            segment.make(role, has_exemplars=has_exemplars)
         made.append(segment)
 
     def _made(self, segment: Segment) -> None:
@@ -148,18 +189,18 @@ class Box:
         if segment not in self._segments:
             self._segments = [*self._segments, segment]
 
-    def _stored(self, role: Role) -> Segment | None:
+    def _stored(self, role: Role, size: int | None, has_exemplars: bool) -> Segment | None:
         if self._is_full:
             return None
         try:
             if self._reserved is None:
-                self._reserved = self._storage.extend(_size_of(self._in_storage))
+                self._reserved = self._storage.extend(size or _size_of(self._in_storage))
         except OSError as error:
             self._is_full = True
             _logger.warning("new series are kept in memory only, a kill would lose their counts: %s", error)
             return None
         segment = Segment(*self._reserved)
-        segment.make(role)
+        segment.make(role, has_exemplars=has_exemplars)
         blocks = self._in_storage + 1
         self._segments[0].header.blocks = blocks
         self._in_storage, self._reserved = blocks, None  # no call in between: as one, for a signal handler that raises
@@ -240,6 +281,20 @@ class Box:
         if self.is_done():
             self.remove()
         self.leave()
+
+
+def standing_exemplars(segments: Sequence[Segment]) -> list[tuple[Entry, Exemplar]]:
+    """Every exemplar that the blocks of a box have, with its series."""
+    exemplars = of_segments(segments)
+    if exemplars is None:
+        return []
+    return [
+        (entry, exemplar)
+        for number, segment in enumerate(segments)
+        for of_series in [exemplars.of(number)]
+        for entry in segment.entries
+        for exemplar in of_series.get(entry.slot, ())
+    ]
 
 
 def _size_of(number: int) -> int:

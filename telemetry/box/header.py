@@ -9,6 +9,7 @@
 48   when generation 0 was prepared, 56 when generation 1 was
 64   when the block was made
 72   when its process last said that it lives, 80 how many blocks its file has (both in the first block only)
+88   1 for a page that has exemplars behind its header, and no table
 96   sender id: 16 random bytes
 112  route of the export with this sequence: 16 bytes
 """
@@ -25,6 +26,7 @@ LENGTH = 128
 WORD = 8  # bytes of every number in a block
 
 _SIZE, _ROLE, _TABLE, _EXPORT, _COVERS, _PREPARED_AT, _MADE_AT, _ALIVE_AT, _BLOCKS = 1, 2, 3, 4, 5, 6, 8, 9, 10
+_HAS_EXEMPLARS = 11
 _SENDER, _ROUTE = slice(96, 112), slice(112, 128)
 _ACKNOWLEDGED = 1
 _NONE = 0xFFFF_FFFF
@@ -64,10 +66,11 @@ class Header:
         self._words: memoryview[int] = block[:LENGTH].cast("Q")
         self._wrote = wrote
 
-    def make(self, role: Role) -> None:
+    def make(self, role: Role, *, has_exemplars: bool = False) -> None:
         """Write a new header but for the magic number: the block is not valid yet."""
         words, now = self._words, time.time_ns()
         words[_SIZE], words[_ROLE], words[_TABLE], words[_COVERS], words[_BLOCKS] = len(self._block), role, 0, 0, 1
+        words[_HAS_EXEMPLARS] = has_exemplars
         words[_EXPORT] = _ACKNOWLEDGED  # export 0: generation 0 is all zeros
         words[_MADE_AT] = words[_ALIVE_AT] = words[_PREPARED_AT] = words[_PREPARED_AT + 1] = now
         self._block[_SENDER] = os.urandom(16)
@@ -99,6 +102,11 @@ class Header:
     def role(self) -> Role:
         """What the cells are for."""
         return Role(self._words[_ROLE])
+
+    @property
+    def has_exemplars(self) -> bool:
+        """Whether the block is a page of exemplars."""
+        return self.role is Role.PAGE and self._words[_HAS_EXEMPLARS] == 1
 
     @property
     def table(self) -> int:

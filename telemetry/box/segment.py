@@ -16,6 +16,7 @@ from math import isfinite
 from typing import Any, NamedTuple
 
 from telemetry.box import table
+from telemetry.box.exemplars import Exemplars
 from telemetry.box.header import LENGTH, WORD, DamagedError, Header, Role, Wrote
 from telemetry.box.identity import Entry, Identity, Kind, ReadEntry
 from telemetry.steps import complete
@@ -39,6 +40,7 @@ class Segment:
         header: Whose exports these are and how far they are.
         entries: The series, in the order of their cells.
         page: What series without cells stand at, and since when in Unix seconds, if the block is a page.
+        exemplars: The exemplars of the box, in the block that has them.
         process: What was read of its process.
         table: Bytes of the table that were read.
     """
@@ -55,6 +57,7 @@ class Segment:
         self._end = 0
         self.entries: list[Entry] = []
         self.page: list[tuple[Entry, float, float]] = []
+        self.exemplars: Exemplars | None = None
         self.process: Mapping[str, Any] | None = None
         self.table = 0
 
@@ -64,17 +67,18 @@ class Segment:
 
     # --- making and reading -------------------------------------------------------------------------------------------
 
-    def make(self, role: Role, process: Mapping[str, Any] | None = None) -> None:
+    def make(self, role: Role, process: Mapping[str, Any] | None = None, *, has_exemplars: bool = False) -> None:
         """Make a new block; it is valid only after the last store.
 
         Args:
             role: What its cells are for.
             process: What is to be known of the process after its death, in the first block of a file.
+            has_exemplars: Whether it is for the exemplars of the box.
 
         Raises:
             ValueError: If there is no room for ``process``.
         """
-        self.header.make(role)
+        self.header.make(role, has_exemplars=has_exemplars)
         self._divide()
         if process is not None:
             end = self._write([[table.PROCESS, process]])
@@ -118,6 +122,8 @@ class Segment:
         self._views = [doubles[last - place :: -each] for place in range(each)]
         self._given_out: memoryview[float] = self._views[0][:]
         self._views.append(doubles)
+        if self.header.has_exemplars:
+            self.exemplars = Exemplars(self._bytes[LENGTH:])
 
     @property
     def _numbers(self) -> int:
@@ -356,6 +362,8 @@ class Segment:
     def forget(self) -> None:
         """Let go of the buffer."""
         self._given_out.release()
+        if self.exemplars is not None:
+            self.exemplars.release()
         for view in self._views:
             view.release()
         self.header.release()

@@ -19,12 +19,17 @@ def _add_arguments(parser: ArgumentParser) -> None:
         metavar="DIRECTORY",
         help=f"where totals outlive the collector; {collector_program.STATE_VARIABLE} says the same",
     )
+    parser.add_argument(
+        "--secure",
+        action="store_true",
+        help=f"with TLS and tokens: {collector_program.SECURE}, whose head names the variables of its files, over it",
+    )
     parser.add_argument("arguments", nargs="*", metavar="ARGUMENT", help="for the collector itself, after --")
 
 
 def _run(given: Namespace) -> int:
     try:
-        collector_program.run(given.config, given.state_directory, given.arguments)
+        collector_program.run(given.config, given.state_directory, given.arguments, secure=given.secure)
     except collector_program.CollectorError as error:
         return refuse(str(error))
     except OSError as error:

@@ -47,7 +47,7 @@ def pages_of(collector: str, env: Mapping[str, str]) -> CollectorAddress:
             f"{without_credentials(collector)!r} is no address of a collector: write it as http://127.0.0.1:4318"
         )
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return CollectorAddress(*(f"http://{host}:{_port(name, env)}/metrics" for name in _PORTS))
+    return CollectorAddress(*(f"{parts.scheme}://{host}:{_port(name, env)}/metrics" for name in _PORTS))
 
 
 def _parts(collector: str) -> SplitResult | None:

@@ -59,6 +59,16 @@ def prometheus_url(text: str) -> str:
     return text
 
 
+def add_scrape_token(parser: ArgumentParser) -> None:
+    """The option for pages that are shown to readers with a token alone."""
+    parser.add_argument(
+        "--scrape-token",
+        default="",
+        metavar="FILE",
+        help="a token for the collector's pages, where they want one; certificates are those of OTEL_EXPORTER_OTLP_*",
+    )
+
+
 def say(text: str) -> None:
     """Write to standard output."""
     print(text)  # noqa: T201 - a command line speaks

@@ -7,6 +7,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 
 from telemetry.cli.command import DONE, Command, refuse, say
+from telemetry.runbooks import RUNBOOKS
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
@@ -19,7 +20,13 @@ def _add_arguments(parser: ArgumentParser) -> None:
         help="modules that declare metrics of yours, which have budgets of their own in the durable collector then",
     )
     parser.add_argument("--overwrite", action="store_true", help="also over files that were changed")
-    parser.add_argument("--runbooks", metavar="URL", help="where pages of runbooks are; links and alerts lead there")
+    parser.add_argument(
+        "--runbooks",
+        metavar="URL",
+        default=RUNBOOKS,
+        help="where pages of runbooks are: NAME.md below it, or with the name in place of {name}, such as "
+        "https://docs.example.com/runbooks/{name}.html",
+    )
     parser.add_argument(
         "--prometheus",
         type=_version,
@@ -39,13 +46,13 @@ def _run(given: Namespace) -> int:
     from telemetry.catalogue import BUILT_IN
     from telemetry.catalogue.loading import including
     from telemetry.cli.collector_config import NAME, with_metrics
-    from telemetry.shipped import KNOWS_ANCHORED, RUNBOOKS, Choices, write_files
+    from telemetry.shipped import KNOWS_ANCHORED, Choices, write_files
 
     catalogue, wrong = including(BUILT_IN, [(name, f"--catalogue {name}") for name in given.catalogue])
     if wrong:
         return refuse("\n".join(wrong))
     own = [spec for spec in catalogue.specs if spec not in set(BUILT_IN.specs)]
-    choices = Choices(given.runbooks or RUNBOOKS, given.prometheus or KNOWS_ANCHORED)
+    choices = Choices(given.runbooks, given.prometheus or KNOWS_ANCHORED)
     try:
         changes = {NAME: lambda config: with_metrics(config, own)} if own else {}
         written = write_files(given.directory, choices, overwrite=given.overwrite, changes=changes)

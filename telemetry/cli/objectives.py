@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from telemetry import extras
 from telemetry.cli.command import DONE, Command, refuse, say
-from telemetry.shipped import RUNBOOKS
+from telemetry.runbooks import RUNBOOKS
 
 if TYPE_CHECKING:
     from telemetry.objectives.reading import Known
@@ -26,8 +26,8 @@ def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--runbooks",
         default=RUNBOOKS,
-        metavar="ADDRESS",
-        help="what links to runbooks begin with; %(default)s by default, as `files` has it",
+        metavar="URL",
+        help="where pages of runbooks are, %(default)s by default, as `files` has it",
     )
     parser.add_argument("--overwrite", action="store_true", help="also over files of another origin")
 
@@ -50,7 +50,7 @@ def _run(given: Namespace) -> int:
     twice = also_recorded(objectives.declared, given.directory, given.file)
     if twice:
         return refuse("\n".join(twice))
-    texts = files(objectives.declared, given.file, given.runbooks.rstrip("/"))
+    texts = files(objectives.declared, given.file, given.runbooks)
     return _write({given.directory / name: text for name, text in texts.items()}, overwrite=given.overwrite)
 
 

@@ -69,9 +69,9 @@ class Page:
         return {value: amount for value, amount in sums.items() if amount}
 
 
-def read(url: str, timeout: float = web.PATIENCE) -> Page:
+def read(url: str, timeout: float = web.PATIENCE, access: web.Access = web.NO_ACCESS) -> Page:
     """Read a page; what cannot be read is a page that says why."""
-    answer = web.get(url, timeout, accept="text/plain;version=0.0.4")
+    answer = web.get(url, timeout, accept="text/plain;version=0.0.4", access=access)
     if not answer.is_ok:
         return Page(url, problem=answer.problem, answer=answer)
     try:

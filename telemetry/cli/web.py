@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from telemetry.settings.destination import without_credentials
@@ -56,7 +57,54 @@ class Answer:
             return None
 
 
-def get(url: str, timeout: float = PATIENCE, *, accept: str = "*/*", body: bytes | None = None) -> Answer:
+@dataclass(frozen=True)
+class Access:
+    """Whom a reader trusts, and how it shows who it is; files are read for each question.
+
+    Attributes:
+        authority: PEM file of the authorities that are trusted; empty for the system's.
+        certificate: PEM file of its own certificate.
+        key: PEM file of the key of that.
+        token_file: Where a bearer token is.
+    """
+
+    authority: str = ""
+    certificate: str = ""
+    key: str = ""
+    token_file: str = ""
+
+    def context(self) -> ssl.SSLContext:
+        """For an encrypted connection.
+
+        Raises:
+            OSError: If a file cannot be read.
+        """
+        made = ssl.create_default_context(cafile=self.authority or None)
+        if self.certificate:
+            made.load_cert_chain(self.certificate, self.key or None)
+        return made
+
+    def headers(self) -> dict[str, str]:
+        """The token.
+
+        Raises:
+            OSError: If it cannot be read.
+        """
+        words = Path(self.token_file).read_text().split() if self.token_file else []
+        return {"Authorization": f"Bearer {words[0]}"} if words else {}
+
+
+NO_ACCESS = Access()
+
+
+def get(
+    url: str,
+    timeout: float = PATIENCE,
+    *,
+    accept: str = "*/*",
+    body: bytes | None = None,
+    access: Access = NO_ACCESS,
+) -> Answer:
     """Ask, with the credentials of the address; redirects are not followed and proxies are not used.
 
     Args:
@@ -64,27 +112,35 @@ def get(url: str, timeout: float = PATIENCE, *, accept: str = "*/*", body: bytes
         timeout: Seconds of silence until it is given up.
         accept: Which form of the answer is wanted.
         body: A form to post instead.
+        access: Whom it trusts, and its token.
     """
     try:
-        return _ask(url, timeout, accept, body)
+        shown = access.headers() if url.startswith("https:") else {}  # a token is for nobody on the way
+        return _ask(url, timeout, {"Accept": accept, **shown}, body, access)
     except (OSError, http.client.HTTPException, ValueError) as error:
         return Answer(without_credentials(url), failure=_reason(error, timeout))
 
 
-def _ask(url: str, timeout: float, accept: str, body: bytes | None) -> Answer:
+def _ask(url: str, timeout: float, asked: Mapping[str, str], body: bytes | None, access: Access) -> Answer:
     parts = urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=timeout)
+    connection = _connection(parts, timeout, access)
     credentials = _credentials(parts)
     form = {"Content-Type": "application/x-www-form-urlencoded"} if body is not None else {}
     try:
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        connection.request("GET" if body is None else "POST", path, body, {"Accept": accept, **form, **credentials})
+        connection.request("GET" if body is None else "POST", path, body, {**asked, **form, **credentials})
         response = connection.getresponse()
         headers = {name.lower(): value for name, value in response.getheaders()}
         return Answer(without_credentials(url), response.status, response.read(_LARGEST), headers, at=time.time())
     finally:
         connection.close()
+
+
+def _connection(parts: SplitResult, timeout: float, access: Access) -> http.client.HTTPConnection:
+    host = parts.hostname or ""
+    if parts.scheme == "https":
+        return http.client.HTTPSConnection(host, parts.port, timeout=timeout, context=access.context())
+    return http.client.HTTPConnection(host, parts.port, timeout=timeout)
 
 
 def _credentials(parts: SplitResult) -> dict[str, str]:

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
+from opentelemetry.sdk.metrics.view import (
+    Aggregation,
+    ExplicitBucketHistogramAggregation,
+    ExponentialBucketHistogramAggregation,
+    View,
+)
 
 from telemetry.catalogue import HistogramSpec, Spec
 from telemetry.metrics.clamp import LabelClamp
+from telemetry.metrics.views import EXPLICIT, EXPONENTIAL, HistogramAggregation
 
 
 class Declared:
@@ -18,6 +24,7 @@ class Declared:
         specs: What is declared at first.
         buckets: Upper bounds by the name of a histogram, instead of the declared ones.
         views: Of the application's own instruments, which are not declared.
+        aggregation: What a histogram is, where its buckets are not given.
 
     Attributes:
         views: What gives every metric its labels and buckets; it grows with the declarations.
@@ -28,9 +35,11 @@ class Declared:
         specs: Iterable[Spec[Any]] = (),
         buckets: Mapping[str, tuple[float, ...]] | None = None,
         views: Sequence[View] = (),
+        aggregation: HistogramAggregation = EXPLICIT,
     ) -> None:
         self.views: list[View] = list(views)
         self._buckets = buckets or {}
+        self._aggregation = aggregation
         self._specs: dict[str, Spec[Any]] = {}
         for spec in specs:
             self.add(spec)
@@ -43,7 +52,7 @@ class Declared:
         """Count this metric, too, as it is declared, from the next instrument of its name on."""
         if spec.name not in self._specs:
             self._specs[spec.name] = spec
-            self.views.append(_view(spec, self._buckets))
+            self.views.append(_view(spec, self._buckets, self._aggregation))
 
     def clashing(self, spec: Spec[Any]) -> Spec[Any] | None:
         """A declaration that takes a name of this one and is not the same."""
@@ -64,8 +73,11 @@ class Declared:
         return None if spec is None else LabelClamp(spec)
 
 
-def _view(spec: Spec[Any], buckets: Mapping[str, tuple[float, ...]]) -> View:
-    aggregation = None
+def _view(spec: Spec[Any], buckets: Mapping[str, tuple[float, ...]], default: HistogramAggregation) -> View:
+    aggregation: Aggregation | None = None
     if isinstance(spec, HistogramSpec):
-        aggregation = ExplicitBucketHistogramAggregation(buckets.get(spec.name, spec.buckets))
+        if default == EXPONENTIAL and spec.name not in buckets:
+            aggregation = ExponentialBucketHistogramAggregation()
+        else:
+            aggregation = ExplicitBucketHistogramAggregation(buckets.get(spec.name, spec.buckets))
     return View(instrument_name=spec.name, attribute_keys=set(spec.label_keys), aggregation=aggregation)

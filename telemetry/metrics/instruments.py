@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from opentelemetry import metrics as api
-from opentelemetry.context import Context
+from opentelemetry.context import Context, attach, detach
 from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.util.types import Attributes
 
@@ -65,6 +65,23 @@ class Histogram(_Synchronous, api.Histogram):
     """A distribution."""
 
     verb = "record"
+
+    def __init__(self, name: str, streams: Sequence[Stream]) -> None:
+        super().__init__(name, streams)
+        if any(stream.current_span is not None for stream in streams):
+            self._record = getattr(self, self.verb)
+            setattr(self, self.verb, self._record_in)
+
+    def _record_in(self, amount: float, attributes: Attributes = None, context: Context | None = None) -> None:
+        """Record while this is the current context, whose span an exemplar names."""
+        if context is None:
+            self._record(amount, attributes)
+            return
+        token = attach(context)
+        try:
+            self._record(amount, attributes)
+        finally:
+            detach(token)
 
     def record(self, amount: float, attributes: Attributes = None, context: Context | None = None) -> None:
         """Record ``amount`` (0 or more); anything else is not recorded but reported. Never raises."""

@@ -15,12 +15,14 @@ from opentelemetry.sdk.metrics.view import View
 from opentelemetry.util.types import Attributes
 
 from telemetry.box.box import Box
+from telemetry.box.exemplars import Exemplar
 from telemetry.box.identity import Identity, Kind, Scope
 from telemetry.box.segment import Segment
 from telemetry.box.storage import Memory
 from telemetry.metrics import instruments, views
 from telemetry.metrics.attributes import canonical
 from telemetry.metrics.clamp import LabelClamp
+from telemetry.metrics.exemplars import CURRENT, ExemplarFilter
 from telemetry.metrics.meter import Meter
 from telemetry.metrics.series import GaugeSeries, LevelSeries, Series
 from telemetry.metrics.stream import MOST_SERIES, CataloguedStream, FreeStream, Stream
@@ -88,8 +90,11 @@ class MeterProvider(api.MeterProvider):
         selected_by: The SDK's views that give instruments their streams.
         clamp_of: What the catalogue allows as labels of a stream; ``None`` for a stream that is not catalogued.
         owner: Whose process it is.
+        exemplars: Which values are kept as exemplars.
+        aggregation: What a histogram is, where nothing says what buckets it has.
 
     Attributes:
+        current_span: What asks for the span of an exemplar; ``None`` where none are kept.
         lock: Held while a series is made or placed, and while an export is prepared.
     """
 
@@ -99,6 +104,8 @@ class MeterProvider(api.MeterProvider):
         *,
         clamp_of: Callable[[str], LabelClamp | None] = lambda name: None,
         owner: Owner | None = None,
+        exemplars: ExemplarFilter = "always_off",
+        aggregation: views.HistogramAggregation = views.EXPLICIT,
     ) -> None:
         self._views = selected_by
         self._clamp_of = clamp_of
@@ -106,6 +113,8 @@ class MeterProvider(api.MeterProvider):
         self.substitute = self._owner.substitute
         self.label_overflowed = self._owner.label_overflowed
         self.value_rejected = self._owner.value_rejected
+        self._aggregation = aggregation
+        self.current_span = CURRENT[exemplars]
         self.lock = threading.RLock()
         self._box: Box | None = None
         self._meters: dict[tuple[Any, ...], Meter] = {}
@@ -144,7 +153,7 @@ class MeterProvider(api.MeterProvider):
 
     def streams_of(self, instrument: views.Instrument) -> list[Stream]:
         """The streams of a new instrument, by the views."""
-        made = [self._stream(selected) for selected in views.streams_of(instrument, self._views)]
+        made = [self._stream(selected) for selected in views.streams_of(instrument, self._views, self._aggregation)]
         self._streams += made
         return made
 
@@ -167,6 +176,14 @@ class MeterProvider(api.MeterProvider):
             if not _has_cells(series):
                 placed: list[Segment] = []
                 complete([lambda: placed.append(self.box.place(series)), lambda: series.move(placed[-1].cells)])
+
+    def keep_exemplar(self, series: Series, bucket: int, exemplar: Exemplar) -> None:
+        """Keep an exemplar in the box of this process, where the series has its cells there."""
+        box = self._box
+        if box is not None and not box.keep_exemplar(series, series.cells, bucket, exemplar):
+            with self.lock:
+                box.make_room_for_exemplars()
+            box.keep_exemplar(series, series.cells, bucket, exemplar)
 
     @property
     def box(self) -> Box:

@@ -9,9 +9,11 @@ from operator import itemgetter
 from typing import Any, Protocol, SupportsFloat, cast
 
 from telemetry import guard
+from telemetry.box.exemplars import Exemplar
 from telemetry.box.identity import Identity, Kind, Value
 from telemetry.metrics.attributes import canonical
 from telemetry.metrics.clamp import LabelClamp
+from telemetry.metrics.exemplars import Current, ExemplarSeries
 from telemetry.metrics.series import LARGEST, CounterSeries, GaugeSeries, HistogramSeries, LevelSeries, Series
 
 _logger = logging.getLogger("telemetry")
@@ -40,6 +42,13 @@ class Home(Protocol):
     def place(self, series: Series) -> None:
         """Give a series cells in the box of this process, where it has none."""
 
+    @property
+    def current_span(self) -> Current | None:
+        """What asks for the span of an exemplar; ``None`` where none are kept."""
+
+    def keep_exemplar(self, series: Series, bucket: int, exemplar: Exemplar) -> None:
+        """Keep an exemplar of a series, where it has cells."""
+
     def label_overflowed(self, metric: str) -> None:
         """Count an event whose labels were replaced."""
 
@@ -57,12 +66,16 @@ class Stream:
     Attributes:
         identity: The metric.
         is_standing: Whether its series say how things stand, and are no totals.
+        current_span: What asks for the span of an exemplar; ``None`` where its series have none.
+        keep_exemplar: Keeps one.
     """
 
     def __init__(self, identity: Identity, home: Home) -> None:
         self.identity = identity
         self._home = home
-        self._make = _SERIES[identity.kind]
+        self.current_span = home.current_span if identity.kind is Kind.HISTOGRAM else None
+        self.keep_exemplar = home.keep_exemplar
+        self._make = _SERIES[identity.kind] if self.current_span is None else ExemplarSeries
         self.is_standing = identity.kind in {Kind.LEVEL, Kind.GAUGE}
 
     @property
@@ -71,7 +84,7 @@ class Stream:
         return self._home.lock
 
     def update(self, amount: float, attributes: Mapping[str, Any] | None = None, context: object = None) -> None:
-        """Take one measurement; the context is for exemplars, which are not kept."""
+        """Take one measurement; an instrument whose exemplars are kept makes the context the current one."""
         raise NotImplementedError
 
     def bind(self, attributes: Mapping[str, Any] | None) -> Series:
@@ -119,7 +132,7 @@ class CataloguedStream(Stream):
         self._series: dict[tuple[object, ...], Series] = {}
 
     def update(self, amount: float, attributes: Mapping[str, Any] | None = None, context: object = None) -> None:
-        """Take one measurement; the context is for exemplars, which are not kept."""
+        """Take one measurement; an instrument whose exemplars are kept makes the context the current one."""
         try:
             try:
                 series = self._series[self._key(attributes)]
@@ -206,7 +219,7 @@ class FreeStream(Stream):
         self._remembered = 0
 
     def update(self, amount: float, attributes: Mapping[str, Any] | None = None, context: object = None) -> None:
-        """Take one measurement; the context is for exemplars, which are not kept."""
+        """Take one measurement; an instrument whose exemplars are kept makes the context the current one."""
         try:
             try:
                 by_values = self._by_names[tuple(attributes)]  # type: ignore[arg-type]

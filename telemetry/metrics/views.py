@@ -6,19 +6,21 @@ a view of each kind and compares.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, Literal
 
 from opentelemetry.sdk import metrics as sdk
 from opentelemetry.sdk.metrics import view as aggregations
 from opentelemetry.sdk.metrics.view import View
 
 from telemetry.box.identity import Identity, Kind, Scope
+from telemetry.metrics import exponential
 
-_logger = logging.getLogger("telemetry")
+HistogramAggregation = Literal["explicit_bucket_histogram", "base2_exponential_bucket_histogram"]
+EXPLICIT: HistogramAggregation = "explicit_bucket_histogram"
+EXPONENTIAL: HistogramAggregation = "base2_exponential_bucket_histogram"
 
 # What the specification names as the default buckets of a histogram.
 DEFAULT_BOUNDS = (0.0, 5.0, 10.0, 25.0, 50.0, 75.0, 100.0, 250.0, 500.0, 750.0, 1000.0, 2500.0, 5000.0, 7500.0, 10000.0)
@@ -77,12 +79,26 @@ class Selected:
     allowed: frozenset[str] | None = None
 
 
-def streams_of(instrument: Instrument, views: Sequence[View]) -> list[Selected]:
-    """The streams of an instrument: one for each view that selects it, or the default one where none does."""
+def streams_of(
+    instrument: Instrument, views: Sequence[View], default: HistogramAggregation = EXPLICIT
+) -> list[Selected]:
+    """The streams of an instrument: one for each view that selects it, or the default one where none does.
+
+    Args:
+        instrument: The instrument.
+        views: What may select it.
+        default: What a histogram is that no view selects and that advises no buckets.
+    """
     selecting = [view for view in views if _selects(view, instrument)]
     if not selecting:
-        return [Selected(_identity(instrument, aggregations.DefaultAggregation()))]
+        return [Selected(_identity(instrument, _aggregation(instrument, default)))]
     return list(_selected(instrument, selecting))
+
+
+def _aggregation(instrument: Instrument, default: HistogramAggregation) -> object:
+    if default == EXPONENTIAL and instrument.kind == "Histogram" and instrument.bounds is None:
+        return aggregations.ExponentialBucketHistogramAggregation()
+    return aggregations.DefaultAggregation()
 
 
 def _selected(instrument: Instrument, views: Iterable[Any]) -> Iterator[Selected]:
@@ -138,6 +154,5 @@ def _kind_and_bounds(instrument: Instrument, aggregation: Any) -> tuple[Kind, tu
         case aggregations.LastValueAggregation():
             return Kind.GAUGE, ()
         case aggregations.ExponentialBucketHistogramAggregation():
-            _logger.warning("exponential buckets are not kept: %s has explicit ones", instrument.name)
-            return Kind.HISTOGRAM, advised
+            return Kind.HISTOGRAM, exponential.BOUNDS
     return default, advised

@@ -21,6 +21,7 @@ from telemetry.looks import (
 from telemetry.objectives.declared import Objective
 from telemetry.objectives.indicators import WHOSE
 from telemetry.objectives.rules import FAST, SPEEDS, bad_share
+from telemetry.runbooks import page
 
 Model = dict[str, Any]
 TAG = "objectives"
@@ -41,7 +42,7 @@ def dashboard(objectives: Sequence[Objective], uid: str, title: str, runbooks: s
         objectives: A row for each.
         uid: In its address.
         title: For people.
-        runbooks: Where runbooks are: an address without the page.
+        runbooks: Where runbooks are, as `runbooks.page` takes it.
     """
     rows = (panel for number, objective in enumerate(objectives) for panel in _row(number, objective, runbooks))
     panels = [_firing(objectives, runbooks), *rows]
@@ -108,7 +109,7 @@ def _row(number: int, objective: Objective, runbooks: str) -> Iterator[Model]:
         {
             "title": f"Runbook: {speed.name(objective)}",
             "type": "link",
-            "url": f"{runbooks}/{speed.name(objective)}.md",
+            "url": page(runbooks, speed.name(objective)),
             "targetBlank": True,
         }
         for speed in SPEEDS
@@ -139,7 +140,7 @@ def _firing(objectives: Sequence[Objective], runbooks: str) -> Model:
         texts=FIRING,
         decimals=0,
     )
-    runbook = {"title": "Runbook", "url": f"{runbooks}/${{__field.labels.alertname}}.md", "targetBlank": True}
+    runbook = {"title": "Runbook", "url": page(runbooks, "${__field.labels.alertname}"), "targetBlank": True}
     panel["fieldConfig"]["defaults"]["links"] = [runbook]
     return {**panel, "gridPos": _at(0, 0, 24, _FIRING_HEIGHT)}
 

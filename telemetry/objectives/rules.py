@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from telemetry.objectives.declared import Objective
+from telemetry.runbooks import page
 
 _WINDOWS = ("30m", "1h", "2h", "6h", "1d", "3d")
 _OUTAGE = 0.9
@@ -75,7 +76,7 @@ def group(objective: Objective, runbooks: str) -> dict[str, Any]:
 
     Args:
         objective: The objective.
-        runbooks: Where its runbooks are: an address without the page.
+        runbooks: Where its runbooks are, as `runbooks.page` takes it.
     """
     return {
         "name": f"slo_{objective.name}",
@@ -114,7 +115,7 @@ def _alert(objective: Objective, speed: Speed, runbooks: str) -> dict[str, Any]:
             "summary": f"{objective.target:g}% of {objective.promise}: allowance used up within {days} days",
             "description": "{{ $value | humanizePercentage }} are bad{{ with $labels.environment }} in {{ . }}{{ end }}"
             "{{ with $labels.service_namespace }} of {{ . }}{{ end }}",
-            "runbook_url": f"{runbooks}/{speed.name(objective)}.md",
+            "runbook_url": page(runbooks, speed.name(objective)),
         },
     }
 

@@ -12,7 +12,7 @@ from telemetry.objectives.dashboard import TAG, dashboard
 from telemetry.objectives.declared import Objective
 from telemetry.objectives.rules import group
 from telemetry.objectives.runbooks import pages
-from telemetry.shipped import RUNBOOKS
+from telemetry.runbooks import RUNBOOKS
 
 _PAGES = "docs/runbooks"
 _HEAD = "# Written by `fleet-telemetry objectives` from {source}; edit there.\n"
@@ -25,7 +25,7 @@ def files(objectives: Sequence[Objective], source: Path, runbooks: str = RUNBOOK
     Args:
         objectives: What is declared.
         source: Where; rules and dashboard have its name.
-        runbooks: What links to runbooks begin with.
+        runbooks: Where their pages are, as `runbooks.page` takes it.
     """
     written = {
         f"grafana/alerts/{source.stem}.yaml": _HEAD.format(source=source.name) + rules(objectives, runbooks),

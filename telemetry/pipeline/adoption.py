@@ -172,7 +172,7 @@ class Adoption:
         """First what was on its way when a process died, then the rest of it."""
         for _ in range(2):
             exports = [
-                Export(segment, box.process.get("resource", {}))
+                Export(segment, box.process.get("resource", {}), box.carried_exemplars(segment))
                 for box in boxes
                 for segment in box.totals
                 if segment.prepare(route)
@@ -192,4 +192,4 @@ def exports_of(box: Box, route: bytes, *, announce: bool = False) -> tuple[list[
     resource: dict[str, Any] = box.process.get("resource", {})
     repeats = not all(segment.header.is_acknowledged for segment in box.totals)
     prepared = [segment for segment in box.totals if segment.prepare(route, announce=announce)]
-    return [Export(segment, resource) for segment in prepared], repeats
+    return [Export(segment, resource, box.carried_exemplars(segment)) for segment in prepared], repeats

@@ -8,13 +8,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
 from typing import Any, Protocol
 
 from opentelemetry.sdk.metrics.export import MetricsData
 
+from telemetry.box.exemplars import OfSeries
 from telemetry.box.identity import Entry
 from telemetry.box.segment import Segment
 from telemetry.pipeline.otlp import amounts_of, export_of, listed
@@ -53,11 +54,13 @@ class Export:
     Attributes:
         segment: The block it is prepared in.
         resource: What its process said of itself.
+        exemplars: Of its interval, by series.
         is_part: Whether series were withheld from it.
     """
 
     segment: Segment
     resource: Mapping[str, Any]
+    exemplars: OfSeries = field(default_factory=dict)
     is_part: bool = False
 
     @property
@@ -233,7 +236,7 @@ class Delivery:
         carried = export.carried
         if len(carried) > 1:
             export.segment.withhold(carried[(len(carried) + 1) // 2 :])
-            return [[Export(export.segment, export.resource, is_part=True)]]
+            return [[replace(export, is_part=True)]]
         self._give_up(amounts_of(export.segment.moved(carried)), reason)
         export.segment.acknowledge()
         return self._rest_of(export)
@@ -247,7 +250,9 @@ class Delivery:
 
 
 def _data(request: Iterable[Export]) -> MetricsData:
-    return MetricsData([export_of(export.segment, export.carried, export.resource) for export in request])
+    return MetricsData(
+        [export_of(export.segment, export.carried, export.resource, export.exemplars) for export in request]
+    )
 
 
 def _requests(exports: Iterable[Export]) -> Iterator[list[Export]]:

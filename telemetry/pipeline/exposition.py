@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from prometheus_client import Metric
+from prometheus_client.samples import Exemplar as PageExemplar
 from prometheus_client.utils import floatToGoString
 
+from telemetry.box.exemplars import Exemplar
 from telemetry.box.host import Standing
 from telemetry.box.identity import Entry, Identity, Kind
+from telemetry.metrics import exponential
 from telemetry.pipeline.sums import Labels, resource_labels
 
 _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_:]")
@@ -28,6 +32,7 @@ class _Family:
         numbers: What its series stand at.
         since: When a gauge was set.
         buckets: Bounds, counts and sum of histograms.
+        exemplars: By which spans values of histograms were recorded, the oldest first.
     """
 
     kind: Kind
@@ -35,6 +40,7 @@ class _Family:
     numbers: dict[Labels, float] = field(default_factory=dict)
     since: dict[Labels, float] = field(default_factory=dict)
     buckets: dict[Labels, tuple[tuple[float, ...], list[float], float]] = field(default_factory=dict)
+    exemplars: dict[Labels, list[Exemplar]] = field(default_factory=dict)
 
 
 def families(host: Iterable[Standing]) -> Iterator[Metric]:
@@ -46,6 +52,10 @@ def families(host: Iterable[Standing]) -> Iterator[Metric]:
             family = _family(found, entry.identity)
             if family is not None:
                 _add(family, entry, _labels(entry, whose), cells)
+        for entry, exemplar in standing.exemplars:
+            family = _family(found, entry.identity)
+            if family is not None:
+                family.exemplars.setdefault(_labels(entry, whose), []).append(exemplar)
         for entry, value, at in standing.page:
             family = _family(found, entry.identity)
             if family is not None:
@@ -82,22 +92,25 @@ def _add(family: _Family, entry: Entry, labels: Labels, cells: Sequence[float]) 
     *counts, total = cells
     if not any(counts):  # no distribution yet: nobody recorded a value
         return
+    own = entry.identity.bounds
+    if exponential.are_bounds(own):  # the formats of this page have no exponential histograms
+        own, counts = exponential.POWERS_OF_TWO, _spread(own, counts, exponential.POWERS_OF_TWO)
     known = family.buckets.get(labels)
     if known is None:
-        family.buckets[labels] = entry.identity.bounds, counts, total
+        family.buckets[labels] = own, counts, total
         return
-    bounds = tuple(sorted({*known[0], *entry.identity.bounds}))
-    both = zip(_spread(known[0], known[1], bounds), _spread(entry.identity.bounds, counts, bounds), strict=True)
+    bounds = tuple(sorted({*known[0], *own}))
+    both = zip(_spread(known[0], known[1], bounds), _spread(own, counts, bounds), strict=True)
     family.buckets[labels] = bounds, [a + b for a, b in both], known[2] + total
 
 
 def _spread(bounds: tuple[float, ...], counts: list[float], wanted: tuple[float, ...]) -> list[float]:
-    """Counts by bounds that have all of theirs: each bucket goes to the one that ends where it ends."""
+    """Counts by other bounds: each bucket goes to the one that ends where it ends, or next after."""
     if bounds == wanted:
         return counts
     spread = [0.0] * (len(wanted) + 1)
     for bound, count in zip(bounds, counts, strict=False):
-        spread[wanted.index(bound)] += count
+        spread[bisect_left(wanted, bound)] += count
     spread[-1] += counts[-1]
     return spread
 
@@ -117,8 +130,15 @@ def _metric(name: str, family: _Family) -> Metric:
     for labels, value in family.numbers.items():
         metric.add_sample(name, dict(labels), value)
     for labels, (bounds, counts, total) in family.buckets.items():
-        _add_buckets(metric, name, dict(labels), bounds, counts, total)
+        exemplars = sorted(family.exemplars.get(labels, ()), key=lambda exemplar: exemplar.at)
+        newest = {bisect_left(bounds, exemplar.value): _shown(exemplar) for exemplar in exemplars}
+        _add_buckets(metric, name, dict(labels), bounds, counts, total, newest)
     return metric
+
+
+def _shown(exemplar: Exemplar) -> PageExemplar:
+    labels = {"trace_id": exemplar.trace_id.hex(), "span_id": exemplar.span_id.hex()}
+    return PageExemplar(labels, exemplar.value, round(exemplar.at / 1e9, 3))
 
 
 def _add_buckets(
@@ -128,11 +148,12 @@ def _add_buckets(
     bounds: tuple[float, ...],
     counts: list[float],
     total: float,
+    exemplars: Mapping[int, PageExemplar],
 ) -> None:
     count = 0.0
-    for bound, of_bucket in zip((*bounds, float("inf")), counts, strict=True):
+    for bucket, (bound, of_bucket) in enumerate(zip((*bounds, float("inf")), counts, strict=True)):
         count += of_bucket
-        metric.add_sample(f"{name}_bucket", {**labels, "le": _bound(bound)}, count)
+        metric.add_sample(f"{name}_bucket", {**labels, "le": _bound(bound)}, count, exemplar=exemplars.get(bucket))
     metric.add_sample(f"{name}_count", labels, count)
     metric.add_sample(f"{name}_sum", labels, total)
 

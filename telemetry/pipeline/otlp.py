@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from opentelemetry.sdk.metrics import Exemplar as SdkExemplar
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
+    Buckets,
+    ExponentialHistogram,
+    ExponentialHistogramDataPoint,
     Gauge,
     Histogram,
     HistogramDataPoint,
@@ -22,9 +26,11 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from telemetry.box.box import Box
+from telemetry.box.exemplars import Exemplar, OfSeries
 from telemetry.box.header import Role
 from telemetry.box.identity import Entry, Identity, Kind, Scope, attributes_of
 from telemetry.box.segment import Moved, Segment
+from telemetry.metrics import exponential
 from telemetry.metrics.series import Series
 
 SENDER, SEQUENCE = "telemetry.sender.id", "telemetry.sender.sequence"
@@ -33,20 +39,24 @@ _DELTA, _CUMULATIVE = AggregationTemporality.DELTA, AggregationTemporality.CUMUL
 _NOT_KEPT: Any = None  # the smallest and the largest value of an interval
 
 
-def export_of(segment: Segment, carried: Iterable[Entry], resource: Mapping[str, Any]) -> ResourceMetrics:
+def export_of(
+    segment: Segment, carried: Iterable[Entry], resource: Mapping[str, Any], exemplars: OfSeries
+) -> ResourceMetrics:
     """The export that is prepared in a block: the same whoever sends it, and how often.
 
     Args:
         segment: The block.
         carried: The series it carries.
         resource: What the process said of itself.
+        exemplars: Of its interval, by series.
     """
     header = segment.header
     who = {SENDER: header.sender.hex(), SEQUENCE: header.sequence}
     began, ended = header.times
     points: dict[Identity, list[Any]] = {}
     for moved in segment.moved(carried):
-        points.setdefault(moved.entry.identity, []).append(_point(moved, began, ended))
+        point = _point(moved, began, ended, exemplars.get(moved.entry.slot, ()))
+        points.setdefault(moved.entry.identity, []).append(point)
     return _resource_metrics({**resource, **who}, points)
 
 
@@ -113,8 +123,12 @@ def _scopes(points: Mapping[Identity, list[Any]], totals: AggregationTemporality
         yield ScopeMetrics(said, metrics, scope.schema_url or "")
 
 
-def _data(kind: Kind, points: list[Any], totals: AggregationTemporality) -> Sum | Histogram | Gauge:
+def _data(
+    kind: Kind, points: list[Any], totals: AggregationTemporality
+) -> Sum | Histogram | ExponentialHistogram | Gauge:
     match kind:
+        case Kind.HISTOGRAM if isinstance(points[0], ExponentialHistogramDataPoint):
+            return ExponentialHistogram(points, totals)
         case Kind.HISTOGRAM:
             return Histogram(points, totals)
         case Kind.GAUGE:
@@ -124,16 +138,54 @@ def _data(kind: Kind, points: list[Any], totals: AggregationTemporality) -> Sum 
     return Sum(points, totals, is_monotonic=True)
 
 
-def _point(moved: Moved, began: int, ended: int) -> NumberDataPoint | HistogramDataPoint:
+def _point(
+    moved: Moved, began: int, ended: int, exemplars: Sequence[Exemplar] = ()
+) -> NumberDataPoint | HistogramDataPoint | ExponentialHistogramDataPoint:
     attributes = attributes_of(moved.entry)
     if moved.entry.identity.kind is not Kind.HISTOGRAM:
         return NumberDataPoint(attributes, began, ended, moved.amounts[0])
     *buckets, total = moved.amounts
-    counts = [int(bucket) for bucket in buckets]
-    bounds = moved.entry.identity.bounds
+    counts = list(map(int, buckets))
+    bounds, links = moved.entry.identity.bounds, [_exemplar(exemplar) for exemplar in exemplars]
+    if exponential.are_bounds(bounds):
+        return _exponential(attributes, began, ended, counts, total, links)
     return HistogramDataPoint(
-        attributes, began, ended, sum(counts), total, counts, bounds, min=_NOT_KEPT, max=_NOT_KEPT
+        attributes,
+        began,
+        ended,
+        sum(counts),
+        total,
+        counts,
+        bounds,
+        min=_NOT_KEPT,
+        max=_NOT_KEPT,
+        exemplars=links,
     )
+
+
+def _exponential(
+    attributes: Mapping[str, Any], began: int, ended: int, counts: list[int], total: float, links: list[SdkExemplar]
+) -> ExponentialHistogramDataPoint:
+    return ExponentialHistogramDataPoint(
+        attributes,
+        began,
+        ended,
+        sum(counts),
+        total,
+        exponential.SCALE,
+        counts[0],
+        Buckets(*exponential.positive(counts)),
+        Buckets(0, []),
+        flags=0,
+        min=_NOT_KEPT,
+        max=_NOT_KEPT,
+        exemplars=links,
+    )
+
+
+def _exemplar(exemplar: Exemplar) -> SdkExemplar:
+    trace_id, span_id = (int.from_bytes(name) for name in (exemplar.trace_id, exemplar.span_id))
+    return SdkExemplar({}, exemplar.value, exemplar.at, span_id, trace_id)
 
 
 def amounts_of(carried: Iterable[Moved]) -> dict[str, float]:

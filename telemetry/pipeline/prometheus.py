@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from socket import AF_INET6
 from socketserver import TCPServer
 from typing import Any, NamedTuple, Protocol
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.exposition import ThreadingWSGIServer, choose_encoder
@@ -28,6 +28,7 @@ from telemetry.box.header import Role
 from telemetry.box.host import Host, Standing
 from telemetry.box.identity import Entry, Identity, Kind, ReadEntry
 from telemetry.metrics.series import GaugeSeries, Series
+from telemetry.pipeline.access import AccessError, Certificates, is_let_in
 from telemetry.pipeline.adoption import Settle
 from telemetry.pipeline.exposition import families
 from telemetry.pipeline.observation import Observation
@@ -83,8 +84,9 @@ class PrometheusEndpoint:
         self._host = Host(settings.box_directory, group_of, settle)
         self._observation = Observation(source.observe)
         self._reading = threading.RLock()
-        self._server: WSGIServer | None = None
+        self._server: _Server | None = None
         self._said = False
+        self._said_of_tokens = False
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="telemetry-endpoint", daemon=True)
         self._registry = CollectorRegistry()
@@ -159,13 +161,19 @@ class PrometheusEndpoint:
         self._publish()
         with self._reading:
             boxes = self._source.boxes()
-            own = [Standing(box.process, list(box.standing(Role.TOTALS))) for box in boxes]
+            own = [Standing(box.process, list(box.standing(Role.TOTALS)), exemplars=box.exemplars()) for box in boxes]
             own[0].page = list(self._rows())
             host = [*self._host.read([box.path for box in boxes if box.path]), *own]
             return list(families(map(_without_own_rows, host)))
 
-    def page(self, accept: str, accept_encoding: str) -> Page:
-        """What a scrape gets, in the format it asks for."""
+    def page(self, accept: str, accept_encoding: str, authorization: str = "") -> Page:
+        """What a scrape gets, in the format it asks for; one without the token that is asked for gets nothing."""
+        try:
+            if not is_let_in(self._settings.readers, authorization):
+                return _closed()
+        except AccessError as error:
+            self._say_of_tokens(error)
+            return _unavailable("the tokens of readers cannot be read now; the log says why")
         try:
             encode, content_type = choose_encoder(accept)
             body = encode(self._registry)
@@ -178,6 +186,11 @@ class PrometheusEndpoint:
             headers.append(("Content-Encoding", "gzip"))
         return Page("200 OK", headers, body)
 
+    def _say_of_tokens(self, error: AccessError) -> None:
+        if not self._said_of_tokens:
+            self._said_of_tokens = True
+            _logger.error("%s; until then nobody can read the endpoint", error)
+
     # --- the port -----------------------------------------------------------------------------------------------------
 
     def _listen(self) -> None:
@@ -185,14 +198,24 @@ class PrometheusEndpoint:
             return
         host, _ = self._address()
         try:
+            certificates = Certificates(self._settings.readers)
             server = make_server(
                 *self._address(), wsgi_app(lambda: self), server_class=_server_for(host), handler_class=_Quiet
             )
+        except AccessError as error:
+            self._say_of_certificates(error)
+            return
         except OSError as error:
             self._explain(error)
             return
+        server.certificates = certificates
         self._server, self._said = server, False
         threading.Thread(target=server.serve_forever, name="telemetry-scrapes", daemon=True).start()
+
+    def _say_of_certificates(self, error: AccessError) -> None:
+        if not self._said:
+            self._said = True
+            _logger.error("%s; until then the endpoint is not opened", error)
 
     def _explain(self, error: OSError) -> None:
         if self._said or (error.errno == errno.EADDRINUSE and self._is_served()):
@@ -230,7 +253,24 @@ class _OfHost(Collector):
 
 
 class _Server(ThreadingWSGIServer):
-    """Does not ask a name server, which may take its time, by which name this host is known."""
+    """Does not ask a name server, which may take its time, by which name this host is known.
+
+    Attributes:
+        certificates: Whom it lets in.
+    """
+
+    certificates: Certificates
+
+    def get_request(self) -> tuple[Any, Any]:
+        """The next connection. Its handshake is made by its own thread: here it would keep others from being served."""
+        connection, address = super().get_request()
+        context = self.certificates.context()
+        if context is None:
+            return connection, address
+        return context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False), address
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Whoever hangs up, or is not let in, is no news."""
 
     def server_bind(self) -> None:
         """Take the port."""
@@ -265,7 +305,7 @@ def wsgi_app(endpoint: Callable[[], PrometheusEndpoint | None]) -> Callable[...,
     """
 
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Sequence[bytes]:
-        page = _page_of(endpoint(), environ.get("HTTP_ACCEPT", ""), environ.get("HTTP_ACCEPT_ENCODING", ""))
+        page = _page_of(endpoint(), *(environ.get(f"HTTP_{name}", "") for name in _HEADERS))
         start_response(page.status, page.headers)
         return [page.body]
 
@@ -283,8 +323,8 @@ def asgi_app(endpoint: Callable[[], PrometheusEndpoint | None]) -> Callable[...,
         if scope["type"] != "http":
             return
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        accept, encoding = headers.get("accept", ""), headers.get("accept-encoding", "")
-        page = await to_thread(_page_of, endpoint(), accept, encoding)
+        said = (headers.get(name.lower().replace("_", "-"), "") for name in _HEADERS)
+        page = await to_thread(_page_of, endpoint(), *said)
         raw = [(name.encode(), value.encode()) for name, value in page.headers]
         await send({"type": "http.response.start", "status": int(page.status[:3]), "headers": raw})
         await send({"type": "http.response.body", "body": page.body})
@@ -292,14 +332,25 @@ def asgi_app(endpoint: Callable[[], PrometheusEndpoint | None]) -> Callable[...,
     return app
 
 
-def _page_of(endpoint: PrometheusEndpoint | None, accept: str, accept_encoding: str) -> Page:
+_HEADERS = ("ACCEPT", "ACCEPT_ENCODING", "AUTHORIZATION")
+
+
+def _page_of(endpoint: PrometheusEndpoint | None, accept: str, accept_encoding: str, authorization: str) -> Page:
     if endpoint is None:
         return _unavailable("OTEL_METRICS_EXPORTER has no 'prometheus': the metrics of this process are not shown here")
-    return endpoint.page(accept, accept_encoding)
+    return endpoint.page(accept, accept_encoding, authorization)
+
+
+_TEXT = ("Content-Type", "text/plain; charset=utf-8")
 
 
 def _unavailable(sentence: str) -> Page:
-    return Page("503 Service Unavailable", [("Content-Type", "text/plain; charset=utf-8")], f"{sentence}\n".encode())
+    return Page("503 Service Unavailable", [_TEXT], f"{sentence}\n".encode())
+
+
+def _closed() -> Page:
+    body = b"a bearer token is needed here, one of those in TELEMETRY_PROMETHEUS_TOKEN_FILE\n"
+    return Page("401 Unauthorized", [_TEXT, ("WWW-Authenticate", "Bearer")], body)
 
 
 def _without_own_rows(standing: Standing) -> Standing:

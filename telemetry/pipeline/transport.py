@@ -7,30 +7,34 @@ when an answer is lost, and logs every attempt.
 from __future__ import annotations
 
 import gzip
+import json
 import zlib
-from collections.abc import Callable, Mapping
+from base64 import b64decode
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import partial
 from http import HTTPStatus
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from typing import Protocol as Interface
 from urllib.parse import urlsplit
 
-from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, MetricsData
+from opentelemetry.sdk.metrics.export import MetricsData
 
-from telemetry import extras
 from telemetry.pipeline import hints
-from telemetry.settings.destination import Compression, Destination, Protocol
+from telemetry.settings.destination import Compression, Destination, Protocol, TokenError
 from telemetry.settings.settings import Settings
 
 if TYPE_CHECKING:
     import requests
-    from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+    from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+        ExportMetricsServiceRequest,
+        ExportMetricsServiceResponse,
+    )
 
 EMPTY = MetricsData(resource_metrics=[])
 
+_IDS = frozenset(["traceId", "spanId"])
 ROUTE_HEADER = "Telemetry-Sender-Id"
 
 _REFUSED_FOR_GOOD = {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY}
@@ -86,6 +90,13 @@ class Transport(Interface):
         """Release what is open."""
 
 
+class OtlpTransport(Transport, Interface):
+    """A way by OTLP."""
+
+    def send_encoded(self, request: ExportMetricsServiceRequest, timeout: float, route: str = "") -> Answer:
+        """The same for a request that says what the SDK's data classes cannot."""
+
+
 class HttpTransport:
     """OTLP over HTTP, on a connection of its own for each export.
 
@@ -102,7 +113,7 @@ class HttpTransport:
         self._destination = destination
         self._encode, content_type = _ENCODINGS[destination.protocol]
         self._compress, encoding = _COMPRESSIONS[destination.compression]
-        self._headers = {"Content-Type": content_type, "Connection": "close", **encoding, **destination.headers}
+        self._headers = {"Content-Type": content_type, "Connection": "close", **encoding}
         self._verify = destination.certificate or True
         certificate, key = destination.client_certificate, destination.client_key
         self._session = requests.Session()
@@ -128,11 +139,15 @@ class HttpTransport:
         except Exception as error:
             return Answer(Outcome.REFUSED, f"it cannot be encoded: {error!r}")
         try:
+            headers = self._destination.headers_now()
+        except TokenError as error:
+            return Answer(Outcome.UNREACHABLE, str(error))
+        try:
             with suppress_instrumentation():
                 response = self._session.post(
                     self._destination.url,
                     body,
-                    headers={**self._headers, ROUTE_HEADER: route} if route else self._headers,
+                    headers={**self._headers, **headers, **({ROUTE_HEADER: route} if route else {})},
                     timeout=timeout,
                     allow_redirects=False,
                     verify=self._verify,  # the session's would give way to REQUESTS_CA_BUNDLE
@@ -148,38 +163,6 @@ class HttpTransport:
         self._session.close()
 
 
-class SdkTransport:
-    """An exporter of the SDK (OTLP over gRPC), which says only whether it succeeded.
-
-    Args:
-        exporter: Made by this process, never inherited from its parent.
-        hint: What to check where it fails.
-    """
-
-    def __init__(self, exporter: MetricExporter, hint: str = "") -> None:
-        self._exporter = exporter
-        self._hint = hint
-
-    def send(self, data: MetricsData, timeout: float, route: str = "") -> Answer:
-        """Try once; the exporter may try again by itself within ``timeout``. It has no header for a single export."""
-        from opentelemetry.instrumentation.utils import suppress_instrumentation
-
-        try:
-            with suppress_instrumentation():
-                result = self._exporter.export(data, timeout_millis=timeout * 1000)
-        except Exception as error:
-            return Answer(Outcome.UNANSWERED, f"the exporter failed: {error!r}")
-        return (
-            TAKEN
-            if result is MetricExportResult.SUCCESS
-            else Answer(Outcome.UNANSWERED, f"the export failed{self._hint}")
-        )
-
-    def close(self) -> None:
-        """Release the channel and interrupt a retry that is waiting."""
-        self._exporter.shutdown()
-
-
 def _answered(response: requests.Response, destination: Destination) -> Answer:
     status = response.status_code
     reason = f"it answers {status} {response.reason or ''}".rstrip()
@@ -187,7 +170,9 @@ def _answered(response: requests.Response, destination: Destination) -> Answer:
         return Answer(Outcome.TAKEN, _partly(response, destination))
     hint = hints.of_answer(destination, status, response.text[:200])
     if status in _REFUSED_FOR_GOOD:
-        return Answer(Outcome.REFUSED, f"{reason}: {response.text[:200]}{hint}")
+        return Answer(Outcome.REFUSED, f"{reason}: {response.text[:200].strip()}{hint}")
+    if status in hints.UNKNOWN_SENDER and (said := _said(response, destination)):
+        reason += f": {said}"
     outcome = Outcome.UNANSWERED if status in _IN_DOUBT else Outcome.BUSY
     return Answer(outcome, reason + hint, _retry_after(response.headers))
 
@@ -205,10 +190,29 @@ def _partly(response: requests.Response, destination: Destination) -> str:
             said.ParseFromString(response.content)
     except Exception:
         return ""
+    return partly(said)
+
+
+def partly(said: ExportMetricsServiceResponse) -> str:
+    """What an answer says that took an export but for some points; empty where it took all of it."""
     partial = said.partial_success
     if not partial.rejected_data_points:
         return ""
     return f"it rejected {partial.rejected_data_points} data points: {partial.error_message[:200]}"
+
+
+def _said(response: requests.Response, destination: Destination) -> str:
+    """The words of a collector that refuses, which the protocol has as a ``google.rpc.Status``."""
+    from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsPartialSuccess
+
+    try:
+        if destination.protocol == "http/json":
+            message = str(response.json()["message"])
+        else:  # it has the same fields as a status: a number, and a text
+            message = str(ExportMetricsPartialSuccess.FromString(response.content).error_message)
+    except Exception:  # a proxy's page
+        return ""
+    return destination.without_secrets(message)[:200]
 
 
 def _failed(error: Exception, timeout: float, destination: Destination) -> Answer:
@@ -216,11 +220,11 @@ def _failed(error: Exception, timeout: float, destination: Destination) -> Answe
 
     root = destination.without_secrets(_root(error))[:200]
     if _was_never_connected(error):
-        hint = hints.of_no_connection(destination, is_tls=isinstance(error, requests.exceptions.SSLError))
+        hint = hints.of_no_connection(destination, root, is_tls=isinstance(error, requests.exceptions.SSLError))
         return Answer(Outcome.UNREACHABLE, f"no connection ({root}){hint}")
     if isinstance(error, requests.Timeout):
         return Answer(Outcome.UNANSWERED, f"no answer within {timeout:.3g} s")
-    return Answer(Outcome.UNANSWERED, f"no answer ({root}){hints.of_no_answer(destination)}")
+    return Answer(Outcome.UNANSWERED, f"no answer ({root}){hints.of_no_answer(destination, root)}")
 
 
 def _was_never_connected(error: Exception) -> bool:
@@ -229,6 +233,8 @@ def _was_never_connected(error: Exception) -> bool:
 
     if isinstance(error, requests.ConnectionError | ValueError):
         reason = getattr(error.args[0] if error.args else None, "reason", None)
+        if isinstance(reason, urllib3.exceptions.SSLError) and "EOF" in str(reason):
+            return False  # it may also have come after the request
         kinds = requests.ConnectTimeout | requests.exceptions.SSLError | requests.exceptions.ProxyError | ValueError
         return isinstance(error, kinds) or isinstance(reason, urllib3.exceptions.NewConnectionError)
     return False
@@ -253,10 +259,24 @@ def _protobuf(request: ExportMetricsServiceRequest) -> bytes:
 
 
 def _json(request: ExportMetricsServiceRequest) -> bytes:
-    """As OTLP has it: enumerations are numbers, names in camel case, 64-bit integers texts."""
+    """As OTLP has it: enumerations are numbers, names in camel case, 64-bit integers texts, ids in hexadecimal."""
     from google.protobuf import json_format
 
-    return str(json_format.MessageToJson(request, use_integers_for_enums=True, indent=None)).encode()
+    said = json_format.MessageToDict(request, use_integers_for_enums=True)
+    for exemplar in _exemplars(said):
+        for name in _IDS & exemplar.keys():
+            exemplar[name] = b64decode(exemplar[name]).hex()
+    return json.dumps(said).encode()
+
+
+def _exemplars(said: Any) -> Iterator[dict[str, Any]]:
+    """Those of histograms, which are the only metrics here that have any."""
+    for of_resource in said.get("resourceMetrics", ()):
+        for of_scope in of_resource.get("scopeMetrics", ()):
+            for metric in of_scope.get("metrics", ()):
+                for kind in ("histogram", "exponentialHistogram"):
+                    for point in metric.get(kind, {}).get("dataPoints", ()):
+                        yield from point.get("exemplars", ())
 
 
 def _plain(body: bytes) -> bytes:
@@ -274,7 +294,7 @@ _COMPRESSIONS: Mapping[Compression, tuple[Callable[[bytes], bytes], Mapping[str,
 }
 
 
-def build_transport(destination: Destination) -> Transport:
+def build_transport(destination: Destination) -> OtlpTransport:
     """The way to the collector by the chosen protocol.
 
     Raises:
@@ -282,24 +302,9 @@ def build_transport(destination: Destination) -> Transport:
     """
     if destination.protocol != "grpc":
         return HttpTransport(destination)
-    with extras.needed("grpc", "OTEL_EXPORTER_OTLP_PROTOCOL='grpc'"):
-        import grpc
-        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
-    compressions = {"gzip": grpc.Compression.Gzip, "deflate": grpc.Compression.Deflate}
-    exporter = OTLPMetricExporter(
-        endpoint=destination.address,  # credentials in it would only go to the log of gRPC
-        insecure=destination.insecure,
-        credentials=None if destination.insecure else _credentials(grpc, destination),
-        headers=dict(destination.headers),
-        timeout=destination.timeout,
-        compression=compressions.get(destination.compression, grpc.Compression.NoCompression),
-    )
-    return SdkTransport(exporter, hints.of_grpc(destination))
+    from telemetry.pipeline.grpc_transport import GrpcTransport
 
-
-def _credentials(grpc: Any, destination: Destination) -> Any:
-    files = (destination.certificate, destination.client_key, destination.client_certificate)
-    return grpc.ssl_channel_credentials(*(Path(file).read_bytes() if file else None for file in files))
+    return GrpcTransport(destination)
 
 
 LOCAL = "this host"
@@ -313,5 +318,10 @@ def target_of(settings: Settings) -> str:
 
     destination = settings.destination
     parts = urlsplit(destination.url)
-    secret = (parts.netloc + (f"?{parts.query}" if parts.query else ""), sorted(destination.headers.items()))
+    secret: tuple[object, ...] = (
+        parts.netloc + (f"?{parts.query}" if parts.query else ""),
+        sorted(destination.headers.items()),
+    )
+    if destination.token_file:
+        secret += (str(destination.token_file),)  # and not the token, which is another one tomorrow
     return f"{destination.protocol} {destination.address} {sha256(repr(secret).encode()).hexdigest()[:8]}"

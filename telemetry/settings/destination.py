@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Literal, cast
 from urllib.parse import urlsplit, urlunsplit
 
@@ -17,7 +19,9 @@ Compression = Literal["gzip", "deflate", "none"]
 
 PATH = "/v1/metrics"
 HTTP_PORT, GRPC_PORT = 4318, 4317
-GRPC_PACKAGE = "opentelemetry-exporter-otlp-proto-grpc"
+GRPC_PACKAGE = "grpcio"
+_TOKEN = re.compile(r"[\x21-\x7e]+")
+_LONGEST_TOKEN = 16 * 1024
 _SHORTEST_SECRET = 4  # of less, every other word has some
 _DEFAULT_HTTP, _DEFAULT_GRPC = f"http://localhost:{HTTP_PORT}", f"http://localhost:{GRPC_PORT}"
 
@@ -37,6 +41,7 @@ class Destination:
         client_certificate: ``OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE``.
         client_key: ``OTEL_EXPORTER_OTLP_CLIENT_KEY``.
         insecure: Whether gRPC goes without TLS.
+        token_file: ``TELEMETRY_OTLP_TOKEN_FILE``: where the bearer token is that goes with each export.
     """
 
     url: str = _DEFAULT_HTTP + PATH
@@ -49,6 +54,7 @@ class Destination:
     client_certificate: str = ""
     client_key: str = ""
     insecure: bool = False
+    token_file: Path | None = None
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str] | None = None) -> Destination:
@@ -59,6 +65,16 @@ class Destination:
     def address(self) -> str:
         """The URL without credentials."""
         return without_credentials(self.url)
+
+    def headers_now(self) -> dict[str, str]:
+        """What goes with an export that is sent now: the token is read each time, as it may have been renewed.
+
+        Raises:
+            TokenError: If there is none in its file.
+        """
+        if self.token_file is None:
+            return self.headers
+        return {**self.headers, "authorization": f"Bearer {_token(self.token_file)}"}
 
     def __repr__(self) -> str:
         """Without what is secret, as it may land in a log or a traceback."""
@@ -75,6 +91,24 @@ class Destination:
             if len(secret) >= _SHORTEST_SECRET:
                 text = text.replace(secret, self.address if secret == self.url else "…")
         return text
+
+
+class TokenError(Exception):
+    """There is no token; the message names the setting and the remedy, and nothing of what the file has."""
+
+
+def _token(path: Path) -> str:
+    where = f"{variables.TOKEN_FILE.name}={path}"
+    try:
+        with path.open("rb") as file:
+            text = file.read(_LONGEST_TOKEN + 1).decode().strip()
+    except OSError as error:
+        raise TokenError(f"{where} cannot be read ({error.strerror}): write the token there") from error
+    except UnicodeDecodeError as error:
+        raise TokenError(f"{where} has no token: write one line of letters and digits there") from error
+    if not _TOKEN.fullmatch(text):
+        raise TokenError(f"{where} has no token: write one line of letters and digits there")
+    return text
 
 
 def without_credentials(url: str) -> str:
@@ -101,9 +135,10 @@ def read(reader: Reader) -> Destination:
         certificate=reader.read(variables.CERTIFICATE),
         client_certificate=reader.read(variables.CLIENT_CERTIFICATE),
         client_key=reader.read(variables.CLIENT_KEY),
+        token_file=reader.read(variables.TOKEN_FILE),
     )
     destination = replace(destination, insecure=_insecure(reader, destination))
-    return _checked_certificates(reader, destination)
+    return _checked_certificates(reader, _with_one_token(reader, destination))
 
 
 # --- protocol ---------------------------------------------------------------------------------------------------------
@@ -146,10 +181,7 @@ def _at_the_port_of_grpc(reader: Reader, said: Said, endpoint: Said, protocol: P
 
 
 def _has_grpc() -> bool:
-    try:
-        return find_spec("opentelemetry.exporter.otlp.proto.grpc") is not None
-    except ModuleNotFoundError:
-        return False
+    return find_spec("grpc") is not None
 
 
 def _port(url: str) -> int | None:
@@ -224,6 +256,15 @@ def _insecure(reader: Reader, destination: Destination) -> bool:
     if raw and insecure != (scheme == "http"):
         reader.no_effect(name, raw, f"{destination.setting or 'the endpoint'} says it by {scheme}://")
     return scheme == "http"
+
+
+def _with_one_token(reader: Reader, destination: Destination) -> Destination:
+    if destination.token_file is None or "authorization" not in destination.headers:
+        return destination
+    name = reader.said(variables.HEADERS).name
+    reader.no_effect(name, "authorization=…", f"{variables.TOKEN_FILE.name} gives the token")
+    others = {name: value for name, value in destination.headers.items() if name != "authorization"}
+    return replace(destination, headers=others)
 
 
 def _checked_certificates(reader: Reader, destination: Destination) -> Destination:

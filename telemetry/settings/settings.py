@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from telemetry.box.directory import default_directory
+from telemetry.metrics.exemplars import ExemplarFilter
+from telemetry.metrics.views import HistogramAggregation
 from telemetry.settings import buckets, llm_prices, variables
 from telemetry.settings import unknown as names
 from telemetry.settings.destination import Destination
@@ -17,6 +19,8 @@ from telemetry.settings.destination import read as read_destination
 from telemetry.settings.exclusions import Exclusions, InvalidExclusionError
 from telemetry.settings.problems import Problem, SettingsError
 from telemetry.settings.reader import Reader
+from telemetry.settings.readers import EVERYBODY, Readers
+from telemetry.settings.readers import read as read_readers
 from telemetry.settings.values import Exporter
 from telemetry.settings.variables import Variable
 
@@ -40,6 +44,7 @@ class Settings:
         exit_deadline: Seconds the exit of a process may take for its last export, ``TELEMETRY_EXIT_DEADLINE``.
         prometheus_host: ``OTEL_EXPORTER_PROMETHEUS_HOST``.
         prometheus_port: ``OTEL_EXPORTER_PROMETHEUS_PORT``.
+        readers: Who may read that endpoint: ``TELEMETRY_PROMETHEUS_TLS_CERTIFICATE`` and so on.
         disabled_instrumentations: Which instrumentors are not loaded where nobody calls them,
             ``OTEL_PYTHON_DISABLED_INSTRUMENTATIONS``; ours are ``fleet_celery``, ``fleet_fastapi`` and so on.
         excluded_urls: What HTTP metrics of an application leave out, by the library it is made with (``fastapi``,
@@ -48,11 +53,16 @@ class Settings:
             expressions and methods, as ``exclusions.py`` has them.
         histogram_buckets: Upper bounds of histograms of the catalogue instead of its own, by name,
             ``TELEMETRY_HISTOGRAM_BUCKETS``: the same in the whole fleet, as ``buckets.py`` has it.
+        histogram_aggregation: What histograms are whose buckets nothing else says,
+            ``OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION``: ``explicit_bucket_histogram``, or
+            ``base2_exponential_bucket_histogram``, which Prometheus can keep as native histograms.
         catalogue: Dotted names of modules that declare metrics of the application's own, ``TELEMETRY_CATALOGUE``.
         prometheus_client: Let the metrics of the default registry of ``prometheus_client`` leave with ours,
             ``TELEMETRY_PROMETHEUS_CLIENT``.
         pass_uncatalogued: Let what instrumentors of OpenTelemetry measure leave the process under its own names, too,
             ``TELEMETRY_PASS_UNCATALOGUED``. What an application measures itself always does.
+        exemplar_filter: Which values of histograms name the span in which they were recorded,
+            ``OTEL_METRICS_EXEMPLAR_FILTER``: ``always_off``, ``trace_based`` (sampled spans) or ``always_on``.
         state_dir: Where counts are kept that outlive their process, ``TELEMETRY_STATE_DIR``: a directory of this user
             alone, best in memory; ``box_directory`` when it is not set.
         state_max_age: Seconds after which what a dead process counted is not delivered any more,
@@ -74,13 +84,16 @@ class Settings:
     exit_deadline: float = variables.EXIT_DEADLINE.default
     prometheus_host: str = variables.PROMETHEUS_HOST.default
     prometheus_port: int = variables.PROMETHEUS_PORT.default
+    readers: Readers = EVERYBODY
     disabled_instrumentations: frozenset[str] = field(default_factory=frozenset)
     excluded_urls: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     excluded_paths: frozenset[str] = field(default_factory=frozenset)
     histogram_buckets: buckets.Buckets = field(default_factory=dict)
+    histogram_aggregation: HistogramAggregation = variables.AGGREGATION.default
     catalogue: tuple[str, ...] = ()
     prometheus_client: bool = False
     pass_uncatalogued: bool = False
+    exemplar_filter: ExemplarFilter = variables.EXEMPLARS.default
     state_dir: Path | None = None
     state_max_age: float = variables.STATE_MAX_AGE.default
     service_namespace: str = ""
@@ -164,13 +177,16 @@ def _read(reader: Reader, service_name: str | None) -> Settings:
         exit_deadline=read(variables.EXIT_DEADLINE),
         prometheus_host=read(variables.PROMETHEUS_HOST),
         prometheus_port=read(variables.PROMETHEUS_PORT),
+        readers=read_readers(reader),
         disabled_instrumentations=read(variables.DISABLED_INSTRUMENTATIONS),
         excluded_urls=_excluded_urls(reader),
         excluded_paths=read(variables.EXCLUDED_PATHS),
         histogram_buckets=read(variables.HISTOGRAM_BUCKETS),
+        histogram_aggregation=read(variables.AGGREGATION),
         catalogue=read(variables.CATALOGUE),
         prometheus_client=read(variables.PROMETHEUS_CLIENT),
         pass_uncatalogued=read(variables.PASS_UNCATALOGUED),
+        exemplar_filter=read(variables.EXEMPLARS),
         state_dir=read(variables.STATE_DIR),
         state_max_age=read(variables.STATE_MAX_AGE),
         llm_prices=read(variables.LLM_PRICES),
@@ -182,8 +198,6 @@ def _read(reader: Reader, service_name: str | None) -> Settings:
 
 _WITHOUT_EFFECT: tuple[Variable[Any], ...] = (
     variables.TEMPORALITY,
-    variables.AGGREGATION,
-    variables.EXEMPLARS,
     variables.CONFIG_FILE,
     variables.EXPERIMENTAL_CONFIG_FILE,
 )

@@ -6,11 +6,13 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast, get_args
 from urllib.parse import unquote
 
 from opentelemetry.util.re import parse_env_headers
 
+from telemetry.metrics.exemplars import ExemplarFilter
+from telemetry.metrics.views import HistogramAggregation
 from telemetry.settings import buckets, exclusions, llm_prices
 from telemetry.settings.problems import WrongValueError
 
@@ -92,6 +94,16 @@ def one_of(*allowed: str) -> Callable[[str], str]:
         return raw.lower()
 
     return convert
+
+
+def exemplar_filter(raw: str) -> ExemplarFilter:
+    """One of the filters that OpenTelemetry knows."""
+    return cast("ExemplarFilter", one_of(*get_args(ExemplarFilter))(raw))
+
+
+def histogram_aggregation(raw: str) -> HistogramAggregation:
+    """One of those that OpenTelemetry knows."""
+    return cast("HistogramAggregation", one_of(*get_args(HistogramAggregation))(raw))
 
 
 def names(raw: str) -> frozenset[str]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from telemetry.metrics.exemplars import ExemplarFilter
+from telemetry.metrics.views import HistogramAggregation
 from telemetry.settings import buckets, exclusions, llm_prices, values
 from telemetry.settings.values import Exporter
 
@@ -19,11 +21,6 @@ _TOTALS_ADD_UP = (
     "the processes of a fleet, living and dead, exactly; a backend that takes cumulative sums only gets them from a "
     "collector: otel-collector.durable.yaml, or the processor deltatocumulative"
 )
-_FIXED_CELLS = (
-    "buckets are those of the catalogue or of TELEMETRY_HISTOGRAM_BUCKETS, the same in the whole fleet, which "
-    "dashboards and alerts rely on"
-)
-_NO_EXEMPLARS = "no exemplars are recorded"
 _NO_FILE = "a configuration file is not read: set the variables of docs/settings.md"
 
 
@@ -116,7 +113,7 @@ METRICS_ENDPOINT = Variable(
 )
 PROTOCOL = _otlp(
     "PROTOCOL",
-    "`http/protobuf`, `http/json` or `grpc` (needs the package `opentelemetry-exporter-otlp-proto-grpc`).",
+    "`http/protobuf`, `http/json` or `grpc` (needs the package `grpcio`: `fleet-telemetry[grpc]`).",
     "http/protobuf",
     values.one_of("http/protobuf", "http/json", "grpc"),
     "http/protobuf, http/json or grpc",
@@ -194,21 +191,25 @@ TEMPORALITY = Variable(
     "delta",
     ignored={"cumulative": _TOTALS_ADD_UP, "lowmemory": _TOTALS_ADD_UP},
 )
-AGGREGATION = Variable(
+AGGREGATION: Variable[HistogramAggregation] = Variable(
     "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
-    "`explicit_bucket_histogram` is what is sent.",
+    "`base2_exponential_bucket_histogram`: histograms have finer buckets, which Prometheus keeps as one series instead "
+    "of one for each ([native-histograms.md](native-histograms.md)). Those of `TELEMETRY_HISTOGRAM_BUCKETS`, and those "
+    "whose instrument or view says what buckets they have, keep them.",
     "explicit_bucket_histogram",
-    values.one_of("explicit_bucket_histogram", "base2_exponential_bucket_histogram"),
-    "explicit_bucket_histogram",
-    ignored={"base2_exponential_bucket_histogram": _FIXED_CELLS},
+    values.histogram_aggregation,
+    "explicit_bucket_histogram or base2_exponential_bucket_histogram",
+    shown="`explicit_bucket_histogram`",
 )
-EXEMPLARS = Variable(
+EXEMPLARS: Variable[ExemplarFilter] = Variable(
     "OTEL_METRICS_EXEMPLAR_FILTER",
-    "`always_off` is what holds.",
+    "Which values of histograms leave with a link to the trace in which they were recorded: `trace_based` those of "
+    "sampled spans, `always_on` those of any span, `always_off` none. The SDK's default is `trace_based`; here a "
+    "service pays for links only where somebody asked for them ([exemplars.md](exemplars.md)).",
     "always_off",
-    values.one_of("always_off", "always_on", "trace_based"),
-    "always_off",
-    ignored={"always_on": _NO_EXEMPLARS, "trace_based": _NO_EXEMPLARS},
+    values.exemplar_filter,
+    "always_off, trace_based or always_on",
+    shown="`always_off`",
 )
 PROMETHEUS_HOST = Variable(
     "OTEL_EXPORTER_PROMETHEUS_HOST", "Where the endpoint of `prometheus` listens.", "localhost", str, "a host"
@@ -219,6 +220,40 @@ PROMETHEUS_PORT = Variable(
     9464,
     values.port,
     "a port from 1 to 65535",
+)
+PROMETHEUS_CERTIFICATE: Variable[Path | None] = Variable(
+    "TELEMETRY_PROMETHEUS_TLS_CERTIFICATE",
+    "PEM file of the certificate of the endpoint of `prometheus`: with it, the endpoint speaks TLS. One that cannot be "
+    "used is an ERROR in the log, and the endpoint is not opened; [security.md](security.md).",
+    None,
+    Path,
+    "the path of a PEM file",
+    shown="none",
+)
+PROMETHEUS_KEY: Variable[Path | None] = Variable(
+    "TELEMETRY_PROMETHEUS_TLS_KEY",
+    "PEM file with its private key, where the certificate's does not have it.",
+    None,
+    Path,
+    "the path of a PEM file",
+    shown="none",
+)
+PROMETHEUS_CLIENT_CA: Variable[Path | None] = Variable(
+    "TELEMETRY_PROMETHEUS_TLS_CLIENT_CA",
+    "PEM file of an authority: whoever reads the endpoint needs a certificate of it.",
+    None,
+    Path,
+    "the path of a PEM file",
+    shown="none",
+)
+PROMETHEUS_TOKEN_FILE: Variable[Path | None] = Variable(
+    "TELEMETRY_PROMETHEUS_TOKEN_FILE",
+    "A file of bearer tokens, one a line: whoever reads the endpoint, or a route that is mounted for it, needs one. It "
+    "is read each time.",
+    None,
+    Path,
+    "the path of a file",
+    shown="none",
 )
 DISABLED_INSTRUMENTATIONS: Variable[frozenset[str]] = Variable(
     "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS",
@@ -277,6 +312,15 @@ STATE_DIR: Variable[Path | None] = Variable(
     values.absolute,
     "an absolute path",
     shown="`/dev/shm/telemetry-<uid>`",
+)
+TOKEN_FILE: Variable[Path | None] = Variable(
+    "TELEMETRY_OTLP_TOKEN_FILE",
+    "A file with the bearer token that goes with each export, `authorization: Bearer …`. It is read for each, so that "
+    "a token can be renewed without a restart; [security.md](security.md).",
+    None,
+    values.absolute,
+    "an absolute path",
+    shown="none",
 )
 STATE_MAX_AGE = Variable(
     "TELEMETRY_STATE_MAX_AGE",
@@ -381,6 +425,11 @@ OWN: tuple[Variable[Any], ...] = (
     STATE_DIR,
     STATE_MAX_AGE,
     EXIT_DEADLINE,
+    TOKEN_FILE,
+    PROMETHEUS_CERTIFICATE,
+    PROMETHEUS_KEY,
+    PROMETHEUS_CLIENT_CA,
+    PROMETHEUS_TOKEN_FILE,
     EXCLUDED_PATHS,
     HISTOGRAM_BUCKETS,
     LLM_PRICES,

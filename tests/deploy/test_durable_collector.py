@@ -29,14 +29,6 @@ def collector() -> Iterator[Collector]:
         yield made
 
 
-@pytest.fixture(scope="session")
-def fleetload(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The program that drives collectors, built from this tree."""
-    program = tmp_path_factory.mktemp("fleetload") / "fleetload"
-    subprocess.run(["go", "build", "-o", program, "./cmd/fleetload"], cwd=ROOT / "collector", check=True)
-    return program
-
-
 def test_killed_under_load(fleetload: Path, tmp_path: Path) -> None:
     """SIGKILLs and lost answers under load, some senders cumulative: the truth, and no page with a lower value or a part."""
     command = [fleetload, "kill", "-otelcol", find_otelcol(), "-config", DURABLE, "-state", tmp_path, "-for", "10s"]

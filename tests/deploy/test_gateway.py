@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import resource
+import socket
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -17,6 +20,8 @@ from support.ports import closed_url, free_port
 from support.processes import program
 from support.waiting import eventually
 from tests.support.otlp_sink import OtlpSink
+
+_CLIENT = httpx.Client(trust_env=False, headers={"Connection": "close"})
 
 
 @pytest.fixture
@@ -44,7 +49,7 @@ def gateway(sinks: list[OtlpSink], tmp_path: Path) -> Iterator[tuple[Gateway, st
 
 def _status(url: str, sender: str, header: str = "Telemetry-Sender-Id") -> int:
     try:
-        return httpx.post(f"{url}/v1/metrics", content=b"", headers={header: sender}).status_code
+        return _CLIENT.post(f"{url}/v1/metrics", content=b"", headers={header: sender}).status_code
     except httpx.HTTPError:
         return 0
 
@@ -91,6 +96,59 @@ def test_drained_collector_gets_nothing(gateway: tuple[Gateway, str], sinks: lis
     gateway[0].admit("a")
     assert _status(gateway[1], "one") == 200
     assert [(c.name, c.drained) for c in gateway[0].collectors()] == [("a", False), ("b", True)]
+
+
+def test_collectors_are_added_and_removed(gateway: tuple[Gateway, str], sinks: list[OtlpSink]) -> None:
+    """An added collector gets exports at once and most senders stay where they are; only a drained one can be removed."""
+    senders = [f"sender-{number}" for number in range(60)]
+    before = [_taker(gateway[1], sinks, sender) for sender in senders]
+    sinks.append(OtlpSink())
+    gateway[0].add("c", sinks[2].url.removeprefix("http://"))
+    after = [_taker(gateway[1], sinks, sender) for sender in senders]
+    assert all(now in {then, 2} for then, now in zip(before, after, strict=True))
+    assert 0 < after.count(2) < len(senders) / 2
+    with pytest.raises(GatewayError, match="run `drain c` first"):
+        gateway[0].remove("c")
+    gateway[0].drain("c")
+    gateway[0].remove("c")
+    assert [_taker(gateway[1], sinks, sender) for sender in senders] == before
+    with pytest.raises(GatewayError, match=r"a is at .* already"):
+        gateway[0].add("d", gateway[0].collectors()[0].address)
+
+
+def _taker(url: str, sinks: list[OtlpSink], sender: str) -> int:
+    """Which one takes an export of this sender."""
+    before = _requests(sinks)
+    assert _status(url, sender) == 200
+    return next(number for number, count in enumerate(_requests(sinks)) if count > before[number])
+
+
+def test_many_requests_wait_at_once(tmp_path: Path) -> None:
+    """More senders than a default NGINX has connections wait for a collector that hangs, and each is answered."""
+    many = 1200
+    with ExitStack() as open_until_then, socket.create_server(("127.0.0.1", 0), backlog=2 * many) as collector:
+        _allow_files(5 * many)
+        made = Gateway(tmp_path, program(Path("nginx")))
+        listen = ("127.0.0.1", free_port())
+        made.configure(f"{listen[0]}:{listen[1]}", {"a": f"127.0.0.1:{collector.getsockname()[1]}"})
+        process = open_until_then.enter_context(subprocess.Popen(made.command, stderr=subprocess.DEVNULL))
+        open_until_then.callback(process.terminate)
+        assert eventually(lambda: not socket.socket().connect_ex(listen))
+        asking = [open_until_then.enter_context(socket.create_connection(listen)) for _ in range(many)]
+        for connection in asking:
+            connection.sendall(b"POST /v1/metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+        collector.settimeout(20)
+        hanging = [open_until_then.enter_context(collector.accept()[0]) for _ in range(many)]
+        for connection in hanging:
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        assert {connection.recv(12) for connection in asking} == {b"HTTP/1.1 200"}
+
+
+def _allow_files(count: int) -> None:
+    """NGINX inherits it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < count <= hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
 
 
 def test_drain_waits_for_what_is_under_way(gateway: tuple[Gateway, str], sinks: list[OtlpSink]) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -16,14 +14,12 @@ from support import exposition
 from support.collector import DURABLE, Collector, running
 from support.waiting import eventually
 from tests.support import prometheus
+from tests.support.honest import BOUNDS, COUNTER, HONEST, SECONDS, honest_fleet, shown
 from tests.support.sender import Sender
 
 MEMORY_MIB = 512
 """What the collector uses at most: all budgets used up, and one export of the largest size and the smallest points under way."""
 SCRAPE_SECONDS = 2.0
-HONEST = {"method": "GET", "endpoint": "/honest", "status_code": "200"}
-COUNTER, SECONDS = "http_requests_total", "http_request_duration_seconds"
-BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120]
 INVALID = b"~~not utf-8~~"
 
 
@@ -32,50 +28,6 @@ def collector() -> Iterator[Collector]:
     """One collector for all attacks: what one leaves behind must not help the next."""
     with running(DURABLE) as made:
         yield made
-
-
-@contextmanager
-def honest_fleet(collector: Collector) -> Iterator[None]:
-    """Senders that count meanwhile; at the end each count and each bucket has to be there."""
-    before = _shown(collector)
-    stop, counted = threading.Event(), []
-
-    def send(name: str) -> None:
-        sender, sent = Sender(collector, name, numbered=f"{name}-{time.monotonic_ns()}"), 0
-        while not stop.is_set() or sent < 20:
-            for request in (
-                sender.request_of_counter(COUNTER, 1, HONEST),
-                sender.request_of_histogram(SECONDS, [0.03], HONEST, BOUNDS),
-            ):
-                while sender.send(request).status_code != httpx.codes.OK:
-                    stop.wait(0.02)
-            sent += 1
-        counted.append(sent)
-
-    senders = [threading.Thread(target=send, args=(f"honest-{number}",)) for number in range(4)]
-    for sender in senders:
-        sender.start()
-    yield
-    stop.set()
-    for sender in senders:
-        sender.join()
-    expected = [value + sum(counted) for value in before]
-    assert eventually(lambda: _shown(collector) == expected), (_shown(collector), expected)
-
-
-def _shown(collector: Collector) -> list[float]:
-    """The honest counter, the histogram's count, and what is in the bucket that the honest values belong to, and not below."""
-    samples = collector.samples("TOTALS")
-
-    def value(name: str, **more: str) -> float:
-        wanted = {**HONEST, "environment": "prod", **more}
-        return sum(v for (n, labels), v in samples.items() if n == name and dict(labels) == wanted)
-
-    return [
-        value(COUNTER),
-        value(f"{SECONDS}_count"),
-        value(f"{SECONDS}_bucket", le="0.05") - value(f"{SECONDS}_bucket", le="0.025"),
-    ]
 
 
 def _request(name: str, points: int, label: Callable[[int], str], **resource: str) -> ExportMetricsServiceRequest:
@@ -215,9 +167,66 @@ def not_utf8(sender: Sender) -> None:
     sender.send(b"\x0a\xff\xff\xff\xff\x0fno request at all")
 
 
+def odd_times(sender: Sender) -> None:
+    """Points of the year 1970, of the year 2554, that end before they begin, in cumulative streams, too."""
+    last = 2**64 - 1
+    for start, end in ((0, 0), (0, 1), (last, last), (last, 0), (1, last)):
+        for temporality in (1, 2):
+            request = sender.request_of_counter("times_total", 1, HONEST, temporality=temporality)
+            point = request.resource_metrics[0].scope_metrics[0].metrics[0].sum.data_points[0]
+            point.start_time_unix_nano, point.time_unix_nano = start, end
+            sender.send(request)
+
+
+def twice_the_label(sender: Sender) -> None:
+    """The honest series' labels twice, with other values, and a resource's attributes twice."""
+    request = sender.request_of_counter(COUNTER, 1, HONEST)
+    point = request.resource_metrics[0].scope_metrics[0].metrics[0].sum.data_points[0]
+    for key in (*HONEST, "environment", "le", "__name__"):
+        point.attributes.add(key=key).value.string_value = "twice"
+        request.resource_metrics[0].resource.attributes.add(key="deployment.environment.name").value.string_value = key
+    sender.send(request)
+
+
+def too_long(sender: Sender) -> None:
+    """Names, values, senders' names and resources of megabytes, and ten thousand labels on one point."""
+    word = "x" * 2_000_000
+    request: Any = _request(
+        COUNTER, 1, str, **{"telemetry.sender.id": word, "deployment.environment.name": word, word: word}
+    )
+    attributes = request.resource_metrics[0].resource.attributes
+    attributes.add(key="telemetry.sender.sequence").value.int_value = 1
+    metric = request.resource_metrics[0].scope_metrics[0].metrics[0]
+    metric.description = metric.unit = word
+    sender.send(request)
+    for number in range(10_000):
+        metric.sum.data_points[0].attributes.add(key=f"l{number}").value.string_value = "v"
+    sender.send(request)
+    metric.name = word
+    sender.send(request)
+
+
+def odd_buckets(sender: Sender) -> None:
+    """Buckets that do not go with their bounds, bounds that fall, repeat, are infinite or no numbers, thousands of them."""
+    for bounds, counts in (
+        ([1, 2], [1]),
+        ([1], [1, 2, 3]),
+        ([2, 1], [1, 1, 1]),
+        ([1, 1], [1, 1, 1]),
+        ([float("nan")], [1, 1]),
+    ):
+        request = sender.request_of_histogram(SECONDS, [], HONEST, [])
+        point = request.resource_metrics[0].scope_metrics[0].metrics[0].histogram.data_points[0]
+        point.explicit_bounds.extend(bounds)
+        del point.bucket_counts[:]
+        point.bucket_counts.extend(counts)
+        sender.send(request)
+    sender.send(sender.request_of_histogram("odd_seconds", [1], HONEST, [float(n) for n in range(100_000)]))
+
+
 ATTACKS = [
     label_bomb, environment_bomb, name_bomb, level_bomb, giant_body, many_points, far_ahead, anothers_name, no_amounts,
-    wrapped_counts, huge_amounts, other_kind, not_utf8,
+    wrapped_counts, huge_amounts, other_kind, not_utf8, odd_times, twice_the_label, too_long, odd_buckets,
 ]  # fmt: skip
 
 
@@ -261,10 +270,10 @@ def test_nothing_is_lost_in_silence(collector: Collector) -> None:
     assert collector.own("fleet_totals_folded_points_total", metric=COUNTER) > 100_000
     for reason in ("amount", "text", "kind", "name", "names", "overflow"):
         assert collector.own("fleet_totals_dropped_points_total", reason=reason) > 0, reason
-    before = _shown(collector)
+    before = shown(collector)
     collector.kill()
     collector.start()
-    assert eventually(lambda: _shown(collector) == before)
+    assert eventually(lambda: shown(collector) == before)
 
 
 def test_honest_newcomers_have_their_place(collector: Collector) -> None:

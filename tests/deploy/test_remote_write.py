@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from support import web
 from support.collector import DURABLE, Collector, running
 from support.ports import free_port
 from support.waiting import eventually
+from telemetry.shipped import write_files
 from tests.support.sender import Sender
 
 FOLDER = ROOT / "deploy" / "remote-write"
@@ -37,10 +37,13 @@ def test_agents_take_their_files(name: str) -> None:
 
 
 def test_receiver_takes_its_file(tmp_path: Path) -> None:
-    """The receiver's file is one for Prometheus, with the rules as they are shipped."""
-    shutil.copy(FOLDER / "receiver.yml", tmp_path)
-    shutil.copytree(ROOT / "grafana" / "alerts", tmp_path / "alerts")
-    subprocess.run([BIN / "promtool", "check", "config", tmp_path / "receiver.yml"], check=True, timeout=60)
+    """The receiver's file is one for Prometheus, with the rules that `fleet-telemetry files` writes beside it."""
+    write_files(tmp_path)
+    file = tmp_path / "deploy" / "remote-write" / "receiver.yml"
+    done = subprocess.run(
+        [BIN / "promtool", "check", "config", file], check=True, timeout=60, capture_output=True, text=True
+    )
+    assert f"{len(list((ROOT / 'grafana' / 'alerts').iterdir()))} rule files found" in done.stdout
 
 
 def _flags(name: str) -> list[str]:

@@ -18,17 +18,54 @@ shown() {
     done
 }
 
-# Runs command $2, which serves, until address $1 answers; then ends it.
-serves() {
+# Starts command $2, which serves, and waits until address $1 answers; its process is $started.
+starts() {
     eval "$2" >served.log 2>&1 &
-    local server=$! end=$((SECONDS + DOCUMENTATION_PATIENCE))
+    local end=$((SECONDS + DOCUMENTATION_PATIENCE))
+    started=$!
     until curl -s -o answered "$1"; do
-        if ((SECONDS >= end)) || ! kill -0 $server 2>/dev/null; then
+        if ((SECONDS >= end)) || ! kill -0 $started 2>/dev/null; then
             echo "There was no answer at $1:" >&2; cat served.log >&2
             exit 1
         fi
         sleep 0.2
     done
-    kill -TERM -- -$server
-    wait $server || true
+}
+
+# The same, then ends it.
+serves() {
+    starts "$1" "$2"
+    kill -TERM -- -$started
+    wait $started || true
+}
+
+# Folder $1 is an empty one for what follows; nothing else of this machine sees that.
+instead_of() { mount -t tmpfs tmpfs "$1"; }
+
+# Further names lead to this machine.
+known_as() {
+    { cat /etc/hosts; printf '127.0.0.1 %s\n' "$@"; } >hosts
+    mount --bind hosts /etc/hosts
+}
+
+# A collector and a Prometheus that scrapes it, as the README has them.
+monitored() {
+    fleet-telemetry files monitoring/ >/dev/null
+    echo 'alerting: {alertmanagers: [{static_configs: [{targets: ["127.0.0.1:9093"]}]}]}' >>monitoring/grafana/prometheus-scrape-config.yml
+    starts http://127.0.0.1:13133/ "fleet-telemetry collector --state-directory collector-state"
+    starts http://127.0.0.1:9090/-/ready "prometheus --config.file=monitoring/grafana/prometheus-scrape-config.yml --storage.tsdb.path=prometheus \
+        --web.listen-address=127.0.0.1:9090 --enable-feature=created-timestamp-zero-ingestion"
+}
+
+# The same, with a service own:app that has the two lines; it returns when Prometheus has what that counts.
+served_and_monitored() {
+    monitored
+    printf '%s\n' 'import fastapi, telemetry' 'telemetry.configure()' 'app = fastapi.FastAPI()' 'telemetry.instrument(app)' >own.py
+    export OTEL_SERVICE_NAME=my-api OTEL_RESOURCE_ATTRIBUTES=deployment.environment.name=prod OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318
+    OTEL_METRIC_EXPORT_INTERVAL=500 starts http://127.0.0.1:8000/ "uvicorn own:app"
+    local end=$((SECONDS + DOCUMENTATION_PATIENCE))
+    until curl -s "http://127.0.0.1:9090/api/v1/query?query=http_requests_total" | grep -q value && curl -s "http://127.0.0.1:9090/api/v1/query?query=http_requests_in_progress" | grep -q value; do
+        ((SECONDS < end))
+        sleep 0.2
+    done
 }

@@ -27,6 +27,7 @@ class Run:
         alternatives: How many commands at its end serve, each by itself.
         checkout: Whether it runs modules of the repository.
         leaves: A file that must be there afterwards.
+        slow: Whether it waits for scrapes, or reads twice: `make test-slow` runs it.
     """
 
     with_files: tuple[str, ...] = ()
@@ -35,6 +36,7 @@ class Run:
     alternatives: int = 1
     checkout: bool = False
     leaves: str = ""
+    slow: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,20 +60,39 @@ LONG = "make runs it for minutes, on the fleet"
 HERE: dict[str, Run] = {
     "README.md#2": Run(OWN, serves=SERVES_OWN),
     "README.md#3": Run(serves=COLLECTOR, leaves="monitoring/otel-collector.durable.yaml"),
+    "collector/wheel/README.md#1": Run(before="instead_of /var/lib", serves=COLLECTOR),
     "docs/adopt.md#1": Run(OWN, serves=SERVES_OWN),
     "docs/bucket-bounds.md#1": Run(),
     "docs/collectors.md#1": Run(checkout=True, leaves="gateway"),
+    "docs/collectors.md#2": Run(
+        before=BLOCKS["docs/collectors.md#1"].text, serves="http://127.0.0.1:4318/", checkout=True
+    ),
+    "docs/deploy.md#3": Run(
+        ("deploy/remote-write",),
+        "mkdir deploy; mv remote-write deploy; instead_of /var/lib",
+        "http://127.0.0.1:9090/-/ready",
+    ),
+    "docs/doctor.md#1": Run(before="served_and_monitored", slow=True),
+    "docs/exemplars.md#1": Run(),
     "docs/install.md#1": Run(),
     "docs/lines.md#1": Run(),
     "docs/lines.md#2": Run(),
     "docs/lines.md#3": Run(),
+    "docs/native-histograms.md#1": Run(),
     "docs/no-collector.md#1": Run(OWN, serves="http://127.0.0.1:9464/metrics"),
     "docs/objectives.md#1": Run(leaves="grafana/dashboards/objectives.json"),
     "docs/own-metrics.md#1": Run(
         ("examples/own_metrics",), "export OTELCOL_STATE_DIR=$PWD/state; mkdir state", COLLECTOR
     ),
+    "docs/preview.md#1": Run(
+        before="monitored; cp -r monitoring/grafana/dashboards my-dashboards; mv my-dashboards/telemetry-health.json another.json",
+        serves="http://127.0.0.1:8300/",
+        alternatives=2,
+    ),
+    "docs/security.md#1": Run(leaves="secrets/scrape-tokens"),
     "docs/servers.md#1": Run(OWN, serves=SERVES_OWN, alternatives=2),
     "docs/services.md#1": Run(),
+    "docs/watch.md#1": Run(before="known_as collector-1; monitored", slow=True),
     "examples/plain/README.md#1": Run(OWN, serves=SERVES_OWN),
     "examples/preload/README.md#1": Run(
         ("examples/preload/own.py", "examples/preload/gunicorn.conf.py"), serves=SERVES_OWN
@@ -82,18 +103,14 @@ ELSEWHERE: dict[str, Elsewhere] = {
     "docs/index.md#1": Elsewhere(LONG, proof="tests/fleet/test_contract.py"),
     "docs/demo.md#1": Elsewhere(LONG, proof="tests/fleet/test_contract.py"),
     "docs/accuracy.md#1": Elsewhere("it takes 40 minutes", proof="tests/accuracy"),
-    "docs/collectors.md#2": Elsewhere("serves for the gateway's tests", proof="tests/deploy/test_gateway.py"),
     "docs/collectors.md#3": Elsewhere("restarts a unit of systemd", proof="tests/deploy/test_gateway.py"),
-    "docs/deploy.md#1": Elsewhere("needs a container engine", proof="tests/deploy/test_compose.py"),
-    "docs/deploy.md#2": Elsewhere("installs units of systemd", proof="tests/deploy/test_systemd.py"),
-    "docs/deploy.md#3": Elsewhere("writes below /var/lib, to a receiver", proof="tests/deploy/test_remote_write.py"),
-    "docs/kubernetes.md#1": Elsewhere("needs a cluster", proof="tests/deploy/kubernetes"),
-    "docs/kubernetes.md#2": Elsewhere("needs a cluster", proof="tests/deploy/kubernetes"),
-    "docs/doctor.md#1": Elsewhere("says what is wrong with a fleet", proof="tests/adopt/test_doctor.py"),
-    "docs/preview.md#1": Elsewhere("draws in a browser", proof="tests/telemetry/cli/test_preview_browser.py"),
-    "docs/watch.md#1": Elsewhere("takes the terminal", proof="tests/telemetry/cli/test_watch.py"),
+    "docs/deploy.md#1": Elsewhere("needs a container engine", proof="tests/documentation/test_command_lines.py"),
+    "docs/deploy.md#2": Elsewhere("installs units of systemd", proof="tests/documentation/test_command_lines.py"),
+    "docs/security.md#2": Elsewhere("serves on every address", proof="tests/deploy/test_access.py"),
+    "docs/security.md#3": Elsewhere("sets variables", proof="tests/deploy/test_access.py"),
+    "docs/kubernetes.md#1": Elsewhere("needs a cluster", proof="tests/documentation/test_command_lines.py"),
+    "docs/kubernetes.md#2": Elsewhere("needs a cluster", proof="tests/documentation/test_command_lines.py"),
     "examples/shop/README.md#1": Elsewhere("needs a broker and a vendor", proof="tests/adopt/test_launchers.py"),
-    "collector/wheel/README.md#1": Elsewhere("writes below /var/lib", proof="tests/telemetry/test_wheel.py"),
     "collector/README.md#1": Elsewhere("Go's tests: `make test-collector`", proof="collector/fleettotals"),
 }
 TUTORIAL = "docs/tutorial.md"
@@ -120,7 +137,9 @@ def test_make_targets_exist() -> None:
         assert set(re.findall(r"`make ([a-z-]+)", (ROOT / page).read_text())) <= targets, page
 
 
-@pytest.mark.parametrize("name", HERE)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if run.slow else []) for name, run in HERE.items()]
+)
 def test_block_runs(name: str, sandbox: Sandbox, tmp_path: Path) -> None:
     """The block's commands, word for word, succeed in a directory of their own, or serve."""
     run = HERE[name]

@@ -10,7 +10,8 @@ import yaml
 from deploy import alert_rules, render
 from deploy.settings import FleetSettings, SettingsError
 from support import prometheus_program
-from telemetry.shipped import ANCHORED, RUNBOOKS, Choices
+from telemetry.runbooks import RUNBOOKS
+from telemetry.shipped import ANCHORED, Choices
 from tests.grafana.expressions import RULE_FILES
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from telemetry.shipped import ANCHORED, RUNBOOKS
+from telemetry.runbooks import RUNBOOKS
+from telemetry.shipped import ANCHORED
 from tests.grafana import expressions
 from tests.grafana.expressions import ROOT, RULE_FILES
 from tests.grafana.scenarios import PROD, ROUTE, SCENARIOS, TASK, Scenario, Series, minutes, of

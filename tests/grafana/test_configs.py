@@ -38,14 +38,19 @@ def _strings(node: Any, key: str = "") -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("path", SCRAPE_CONFIGS, ids=lambda path: path.name)
-def test_prometheus_takes_scrape_config(path: Path) -> None:
-    """`promtool check config` accepts it, rules included."""
-    _check(path)
+def test_prometheus_takes_scrape_config(path: Path, tmp_path: Path) -> None:
+    """`promtool check config` accepts it, rules and files of secrets included."""
+    made = tmp_path / "prometheus.yml"
+    made.write_text(path.read_text().replace("/etc/prometheus", str(tmp_path)))
+    (tmp_path / "alerts").symlink_to(GRAFANA / "alerts")
+    for name in ("ca.crt", "sender.crt", "sender.key", "scrape-token"):
+        (tmp_path / name).touch()
+    _check(made)
 
 
-def test_all_three_settings_are_there() -> None:
-    """Host, Docker network, several collectors; the job of the guide's queries is in each, and totals and levels stay apart."""
-    assert len(SCRAPE_CONFIGS) == 3
+def test_all_four_settings_are_there() -> None:
+    """Host, Docker network, several collectors, TLS; the job of the guide's queries is in each, totals and levels stay apart."""
+    assert len(SCRAPE_CONFIGS) == 4
     for path in SCRAPE_CONFIGS:
         jobs = {job["job_name"]: job for job in yaml.safe_load(path.read_text())["scrape_configs"]}
         assert set(jobs) == {"fastapi-queue-system", "fastapi-queue-system-now", "otel-collector"}, path.name
@@ -74,7 +79,7 @@ def test_provisioning_holds_no_secret(path: Path) -> None:
     assert body["apiVersion"] == 1
     for key, value in _strings(body):
         if SECRET_SETTINGS.search(key):
-            assert re.fullmatch(r"\$[A-Z_]+", value), f"{path.name}: {key}"
+            assert re.fullmatch(r"\$[A-Z_]+(\$\$\{__value\.raw\})?", value), f"{path.name}: {key}"
 
 
 def test_provisioning_needs_no_contact_point() -> None:

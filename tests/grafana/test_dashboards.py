@@ -15,7 +15,8 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from grafana.boards.__main__ import BOARDS, BOUNDED, FOLDER, render
 from grafana.rules import slo
 from telemetry.looks import BLUE, COUNT, NEUTRAL
-from telemetry.shipped import ANCHORED, RUNBOOKS
+from telemetry.runbooks import RUNBOOKS
+from telemetry.shipped import ANCHORED
 from tests.grafana import expressions
 from tests.grafana.expressions import ROOT
 
@@ -296,6 +297,14 @@ def test_charts_have_one_scale(panel: expressions.Panel) -> None:
     assert [name for name in set_by if name in {"unit", "custom.axisPlacement"}] == []
     is_stacked = defaults["custom"].get("stacking", {}).get("mode", "none") != "none"
     assert not (is_stacked and defaults["unit"] == "percentunit")
+
+
+@pytest.mark.parametrize("panel", _of_kind("timeseries"), ids=lambda panel: panel.name)
+def test_durations_lead_to_traces(panel: expressions.Panel) -> None:
+    """A chart asks for exemplars, which lead to traces, if it shows durations of distributions, and only then."""
+    is_of_seconds = panel.model["fieldConfig"]["defaults"]["unit"] == "s"
+    for target in panel.model["targets"]:
+        assert target.get("exemplar", False) == (is_of_seconds and "histogram_quantile(" in target["expr"])
 
 
 @pytest.mark.parametrize("panel", _of_kind("timeseries"), ids=lambda panel: panel.name)

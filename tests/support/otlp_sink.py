@@ -42,6 +42,7 @@ class OtlpSink:
         missing: Sequences of a sender that never came.
         totals: Sum of a counter, count of a histogram, by series.
         buckets: Counts of a histogram, bucket by bucket.
+        exemplars: Of histograms, with their series, in the order in which they came.
         facts: Last value of a gauge and when it came, by series, whoever reported it.
         instances: Every `service.instance.id` that exported.
         resource: What the last export said of its process.
@@ -65,6 +66,7 @@ class OtlpSink:
         self._hanging: list[ExportMetricsServiceRequest] = []
         self.totals: dict[Series, float] = defaultdict(float)
         self.buckets: dict[Series, list[int]] = {}
+        self.exemplars: list[tuple[Series, Any]] = []
         self.levels: dict[tuple[str, Series], float] = {}
         self.facts: dict[Series, tuple[float, float]] = {}
         self.instances: set[str] = set()
@@ -155,8 +157,13 @@ class OtlpSink:
             key = (metric.name, frozenset((item.key, item.value.string_value) for item in point.attributes))
             if kind == "histogram":
                 self.totals[key] += point.count
+                self.exemplars += [(key, exemplar) for exemplar in point.exemplars]
                 known = self.buckets.get(key, [0] * len(point.bucket_counts))
                 self.buckets[key] = [a + b for a, b in zip(known, point.bucket_counts, strict=True)]
+            elif kind == "exponential_histogram":
+                assert point.count == point.zero_count + sum(point.positive.bucket_counts)
+                self.totals[key] += point.count
+                self.exemplars += [(key, exemplar) for exemplar in point.exemplars]
             elif kind == "sum" and metric.sum.is_monotonic:
                 self.totals[key] += point.as_double + point.as_int
             else:

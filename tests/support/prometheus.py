@@ -89,10 +89,12 @@ class Prometheus:
 
 
 @contextmanager
-def running(targets: Sequence[str], scrape_seconds: float = 1) -> Iterator[Prometheus]:
+def running(
+    targets: Sequence[str], scrape_seconds: float = 1, jobs: Sequence[Mapping[str, Any]] | None = None
+) -> Iterator[Prometheus]:
     """A Prometheus that has scraped every target once and is ended with the block."""
     with tempfile.TemporaryDirectory() as directory:
-        prometheus = Prometheus(targets, Path(directory), scrape_seconds)
+        prometheus = Prometheus(targets, Path(directory), scrape_seconds, jobs)
         try:
             assert eventually(prometheus.scrapes_all), "Prometheus does not scrape every target"
             yield prometheus

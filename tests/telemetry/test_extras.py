@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LIBRARIES = "anyio celery fastapi genai_prices kombu opentelemetry.exporter.otlp.proto.grpc prometheus_client sqlalchemy starlette".split()
+LIBRARIES = "anyio celery fastapi genai_prices kombu grpc prometheus_client sqlalchemy starlette".split()
 WITHOUT = """
 import json, logging, sys
 sys.modules.update(dict.fromkeys(sys.argv[1:]))

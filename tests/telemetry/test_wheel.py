@@ -20,7 +20,9 @@ from support.ports import free_port
 from support.waiting import eventually
 from support.web import get, is_ok
 from telemetry.cli.main import main
-from telemetry.shipped import ANCHORED, RUNBOOKS, Choices, shipped, write_files
+from telemetry.runbooks import RUNBOOKS, led_to
+from telemetry.runbooks import page as runbook_page
+from telemetry.shipped import ANCHORED, Choices, shipped, write_files
 
 ROOT = Path(__file__).parents[2]
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
@@ -99,6 +101,8 @@ def test_files_are_complete(environment: Environment, tmp_path: Path) -> None:
         "grafana/dashboards/celery-monitoring.json",
         "grafana/prometheus-scrape-config.yml",
         "docs/runbooks/CollectorDown.md",
+        "deploy/remote-write/agent.yml",
+        "deploy/remote-write/scrape.yml",
     } <= written.keys()
 
 
@@ -148,6 +152,39 @@ def test_files_lead_to_chosen_runbooks(tmp_path: Path) -> None:
     for path in [*dashboards.glob("*.json"), *rules.glob("*.yaml")]:
         assert RUNBOOKS not in path.read_text(), path.name
     assert f"runbook_url: {address}/CollectorDown.md" in (rules / "telemetry.yaml").read_text()
+
+
+def test_address_of_runbooks_has_a_place_for_names(tmp_path: Path) -> None:
+    """`{name}` in `--runbooks` is where the name goes: pages of the documentation's site end in `.html`, others in nothing."""
+    assert main(["files", str(tmp_path), "--runbooks", "https://docs.example/runbooks/{name}.html"]) == 0
+    assert (
+        "runbook_url: https://docs.example/runbooks/CollectorDown.html\n"
+        in (tmp_path / "grafana" / "alerts" / "telemetry.yaml").read_text()
+    )
+    for path in (tmp_path / "grafana" / "dashboards").glob("*.json"):
+        text = path.read_text()
+        assert RUNBOOKS not in text
+        assert ".md" not in "".join(re.findall(r"\$\{VAR_RUNBOOKS\}\S*", text)), path.name
+    health = (tmp_path / "grafana" / "dashboards" / "telemetry-health.json").read_text()
+    assert '"query": "https://docs.example/runbooks"' in health
+    assert "${VAR_RUNBOOKS}/CollectorDown.html" in health
+
+
+@pytest.mark.parametrize(
+    ("address", "page"),
+    [
+        ("https://a.example/runbooks", "https://a.example/runbooks/X.md"),
+        ("https://a.example/runbooks/{name}.html", "https://a.example/runbooks/X.html"),
+        ("https://a.example/wiki?page={name}", "https://a.example/wiki?page=X"),
+        ("https://a.example/runbooks/{name}/", "https://a.example/runbooks/X/"),
+    ],
+    ids=["folder", "html", "query", "index"],
+)
+def test_links_are_the_address_with_the_name(address: str, page: str) -> None:
+    """A link of a rule, and one of a dashboard once its variable is what the file has, lead to the page of the alert."""
+    variable = led_to(address, f"{RUNBOOKS} ${{VAR_RUNBOOKS}}/X.md {RUNBOOKS}/X.md").split()
+    assert variable[1].replace("${VAR_RUNBOOKS}", variable[0]) == page
+    assert variable[2] == page == runbook_page(address, "X")
 
 
 def test_versions_are_read(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -251,6 +288,23 @@ def test_collector_needs_a_state_directory(with_collector: Environment) -> None:
     assert "OTELCOL_STATE_DIR" in done.stderr
     done = with_collector.run("fleet-telemetry", "collector", "--config", "/own.yaml")
     assert done.stdout == "state= --config=/own.yaml\n"
+
+
+def test_collector_is_run_secured(with_collector: Environment, tmp_path: Path) -> None:
+    """`--secure` lays the shipped configuration over the other one, once the files of its secrets are there; each that is not is named."""
+    done = with_collector.run(
+        "fleet-telemetry", "collector", "--secure", OTELCOL_STATE_DIR="/s", OTELCOL_TLS_CERT="/no"
+    )
+    assert done.returncode == 2
+    assert "OTELCOL_TLS_CERT=/no cannot be read: set it to the file of the collector's certificate" in done.stderr
+    assert "OTELCOL_TOKENS=/etc/otelcol/tokens (its default) cannot be read" in done.stderr
+    assert "CLIENT_CA" not in done.stderr
+    (tmp_path / "secret").touch(mode=0o600)
+    names = ("TLS_CERT", "TLS_KEY", "TOKENS", "SCRAPE_TOKENS", "TLS_CLIENT_CA", "STATE_DIR")
+    variables = {f"OTELCOL_{name}": str(tmp_path / "secret") for name in names}
+    done = with_collector.run("fleet-telemetry", "collector", "--secure", **variables)
+    first, second = re.findall(r"--config=\S+/(\S+)", done.stdout)
+    assert (first, second) == ("otel-collector.durable.yaml", "otel-collector.durable.secure.yaml"), done.stderr
 
 
 def test_collector_is_of_the_same_version(metadata: Message) -> None:

@@ -54,7 +54,7 @@ func (c *collector) start() {
 	c.process.Stdout, c.process.Stderr = output, output
 	c.process.Env = append(os.Environ(), "OTELCOL_STATE_DIR="+c.options.state, "OTELCOL_MEMORY_MIB=8192",
 		"OTELCOL_UNKNOWN_SERIES="+many, "OTELCOL_MAX_SERIES="+strconv.Itoa(2*c.options.series+100_000),
-		"OTELCOL_FSYNC="+strconv.FormatBool(c.options.fsync))
+		"OTELCOL_MAX_SENDERS="+strconv.Itoa(c.options.maxSenders), "OTELCOL_FSYNC="+strconv.FormatBool(c.options.fsync))
 	for name, port := range c.ports {
 		c.process.Env = append(c.process.Env, fmt.Sprintf("OTELCOL_%s_PORT=%d", name, port))
 	}

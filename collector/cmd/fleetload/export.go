@@ -21,13 +21,29 @@ var client = &http.Client{
 
 // post sends an export and tells the status of the answer.
 func post(url string, body []byte) (int, error) {
-	r, err := client.Post(url, "application/x-protobuf", bytes.NewReader(body))
+	r, err := newPost(url, body)
+	if err != nil {
+		return 0, err
+	}
+	return answered(client.Do(r))
+}
+
+// answered is the status of an answer that was read to its end.
+func answered(r *http.Response, err error) (int, error) {
 	if err != nil {
 		return 0, err
 	}
 	defer r.Body.Close()
 	_, err = io.Copy(io.Discard, r.Body)
 	return r.StatusCode, err
+}
+
+func newPost(url string, body []byte) (*http.Request, error) {
+	r, err := http.NewRequest(http.MethodPost, url, bytes.NewReader(body))
+	if err == nil {
+		r.Header.Set("Content-Type", "application/x-protobuf")
+	}
+	return r, err
 }
 
 // points is the encoded ResourceMetrics of some metrics, without a resource: the same points are sent under many numbers.
@@ -44,16 +60,34 @@ func points(md pmetric.Metrics) []byte {
 	return b
 }
 
-// request puts a resource before points. Without a sender's name it has no number either.
-func request(instance, sender string, sequence int64, points []byte) []byte {
-	resource := text("service.name", "fleetload")
-	resource = append(resource, text("service.instance.id", instance)...)
-	if sender != "" {
-		resource = append(resource, text("telemetry.sender.id", sender)...)
-		number := binary.AppendUvarint([]byte{0x18}, uint64(sequence))
-		resource = append(resource, attribute("telemetry.sender.sequence", number)...)
-	}
+// request puts a resource before points.
+func request(resource, points []byte) []byte {
 	return field(0x0a, append(field(0x0a, resource), points...))
+}
+
+// attributesOf is what a process says of itself.
+func attributesOf(instance string) []byte {
+	resource := text("telemetry.sdk.language", "go")
+	resource = append(resource, text("telemetry.sdk.name", "opentelemetry")...)
+	resource = append(resource, text("telemetry.sdk.version", "1")...)
+	resource = append(resource, text("service.instance.id", instance)...)
+	resource = append(resource, text("service.name", "fleetload")...)
+	return append(resource, text("deployment.environment.name", "dev")...)
+}
+
+// numbered is what an export says besides, so that it counts once.
+func numbered(sender string, sequence int64) []byte {
+	number := binary.AppendUvarint([]byte{0x18}, uint64(sequence))
+	return append(text("telemetry.sender.id", sender), attribute("telemetry.sender.sequence", number)...)
+}
+
+// requestOf is a request whose sender is numbered if it has a name.
+func requestOf(instance, sender string, sequence int64, points []byte) []byte {
+	resource := attributesOf(instance)
+	if sender != "" {
+		resource = append(resource, numbered(sender, sequence)...)
+	}
+	return request(resource, points)
 }
 
 func text(key, value string) []byte { return attribute(key, field(0x0a, []byte(value))) }

@@ -125,7 +125,7 @@ func (k *killer) send(n int) {
 			own.add(&adds)
 			shown = *own
 		}
-		body := request(fmt.Sprint("i", n), name, sequence, points(killExport(n, &shown, own != nil, begun)))
+		body := requestOf(fmt.Sprint("i", n), name, sequence, points(killExport(n, &shown, own != nil, begun)))
 		for {
 			status, err := post(k.target, body)
 			if err == nil && status == http.StatusOK {

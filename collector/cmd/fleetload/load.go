@@ -73,7 +73,7 @@ func send(o *options, c *collector, payloads [][]byte, during time.Duration) (la
 			var own []time.Duration
 			failures := 0
 			for n := 0; time.Now().Before(end); n++ {
-				body := request(fmt.Sprint("i", k), sender, int64(n+1), payloads[(n*o.senders+k)%len(payloads)])
+				body := requestOf(fmt.Sprint("i", k), sender, int64(n+1), payloads[(n*o.senders+k)%len(payloads)])
 				begun := time.Now()
 				status, err := post(c.url("HTTP", "/v1/metrics"), body)
 				if err != nil {
@@ -103,27 +103,32 @@ func milliseconds(all []time.Duration, quantile float64) float64 {
 	return float64(all[int(quantile*float64(len(all)-1))].Microseconds()) / 1000
 }
 
-// scrapeTime is how long a page takes, as Prometheus 3 asks for it, the best of three.
+// scrapeTime is how long a page takes, the best of three.
 func scrapeTime(c *collector) (ms float64, size int) {
-	for i := range 3 {
-		r, err := http.NewRequest(http.MethodGet, c.url("TOTALS", "/metrics"), nil)
-		if err != nil {
-			log.Fatal(err)
-		}
-		r.Header.Set("Accept", "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited")
-		begun := time.Now()
-		answer, err := client.Do(r)
-		if err != nil {
-			log.Fatal(err)
-		}
-		page, err := io.ReadAll(answer.Body)
-		answer.Body.Close()
-		if err != nil {
-			log.Fatal(err)
-		}
-		if took := float64(time.Since(begun).Microseconds()) / 1000; i == 0 || took < ms {
-			ms, size = took, len(page)
-		}
+	ms, size = scrapeOnce(c)
+	for range 2 {
+		took, _ := scrapeOnce(c)
+		ms = min(ms, took)
 	}
 	return ms, size
+}
+
+// scrapeOnce is how long a page takes, as Prometheus 3 asks for it, and its bytes.
+func scrapeOnce(c *collector) (ms float64, size int) {
+	r, err := http.NewRequest(http.MethodGet, c.url("TOTALS", "/metrics"), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	r.Header.Set("Accept", "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited")
+	begun := time.Now()
+	answer, err := client.Do(r)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer answer.Body.Close()
+	page, err := io.ReadAll(answer.Body)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return float64(time.Since(begun).Microseconds()) / 1000, len(page)
 }

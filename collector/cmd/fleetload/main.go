@@ -1,5 +1,6 @@
 // fleetload drives a collector and says what it is worth: `load` measures throughput, latency, memory, scrape and restart; `kill` kills it
-// under load, loses answers, and compares every count with the truth. It starts the collector itself, on free ports, and ends it.
+// under load, loses answers, and compares every count with the truth; `fleet` sends at a pace, as so many processes do, and measures what
+// that takes. It starts the collector itself, on free ports, and ends it, unless `fleet -url` names something that takes OTLP.
 package main
 
 import (
@@ -11,7 +12,7 @@ import (
 	"time"
 )
 
-// options are the flags of both commands.
+// options are the flags of all commands.
 type options struct {
 	program, config, state, log string
 	seconds                     time.Duration
@@ -24,13 +25,27 @@ type options struct {
 	cumulative                  int
 	seed                        int64
 	fsync                       bool
+
+	url, temporality string
+	rate             float64
+	warm, life, idle time.Duration
+	connection       string
+	levels           int
+	maxSenders       int
+}
+
+// commands say what they found, and whether that is right.
+var commands = map[string]func(*options) (any, bool){
+	"load":  func(o *options) (any, bool) { return load(o), true },
+	"kill":  kill,
+	"fleet": runFleet,
 }
 
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("fleetload: ")
-	if len(os.Args) < 2 || os.Args[1] != "load" && os.Args[1] != "kill" {
-		log.Fatal("usage: fleetload load|kill [flags]; fleetload load -h lists them")
+	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
+		log.Fatal("usage: fleetload load|kill|fleet [flags]; fleetload load -h lists them")
 	}
 	o := flags(os.Args[1], os.Args[2:])
 	directory, err := os.MkdirTemp(o.state, "fleetload-")
@@ -39,12 +54,7 @@ func main() {
 	}
 	defer os.RemoveAll(directory)
 	o.state = directory
-	result, right := any(nil), true
-	if os.Args[1] == "load" {
-		result = load(o)
-	} else {
-		result, right = kill(o)
-	}
+	result, right := commands[os.Args[1]](o)
 	line, err := json.Marshal(result)
 	if err != nil {
 		log.Fatal(err)
@@ -70,11 +80,20 @@ func flags(command string, arguments []string) *options {
 	f.BoolVar(&o.histograms, "histograms", false, "histograms of 12 bounds instead of counters")
 	f.BoolVar(&o.numbered, "numbered", true, "senders name themselves and number their exports")
 	f.DurationVar(&o.pause, "pause", 0, "longest pause of a sender between exports")
-	f.Float64Var(&o.lose, "lose", 0, "kill: share of the answers that are lost on their way")
+	f.Float64Var(&o.lose, "lose", 0, "kill, fleet -url: share of the answers that are lost on their way")
 	f.DurationVar(&o.killEvery, "kill-every", time.Second, "kill: mean time between two kills; 0 is none")
 	f.IntVar(&o.cumulative, "cumulative", 0, "kill: how many of the senders report cumulatively and without numbers")
 	f.Int64Var(&o.seed, "seed", 1, "kill: of all chances")
 	f.BoolVar(&o.fsync, "fsync", false, "each commit is on the disk")
+	f.StringVar(&o.url, "url", "", "fleet: where OTLP over HTTP is taken, instead of a collector of its own")
+	f.StringVar(&o.temporality, "temporality", "delta", "fleet: what senders report, delta or cumulative")
+	f.Float64Var(&o.rate, "rate", 20_000, "fleet: points per second of all senders together")
+	f.DurationVar(&o.warm, "warm", 3*time.Second, "fleet: how long exports are sent before anything is measured")
+	f.DurationVar(&o.life, "life", 0, "fleet: how long a sender lives before another one takes its place; 0 is for ever")
+	f.DurationVar(&o.idle, "idle", 0, "fleet -url: pause after -for, after which senders go on for as long again")
+	f.StringVar(&o.connection, "connection", "each", "fleet: a connection for each export, as boxes have it, one that is kept, or grpc")
+	f.IntVar(&o.levels, "levels", 0, "fleet: series of its own that each sender reports of the present")
+	f.IntVar(&o.maxSenders, "max-senders", 100_000, "senders that the collector remembers")
 	_ = f.Parse(arguments) // it ends the process itself
 	return o
 }

@@ -101,14 +101,23 @@ func (w *lossyWay) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	status := 0
 	if err == nil {
-		status, err = post(w.upstream+r.URL.Path, body)
+		status, err = w.pass(r, body)
 	}
 	if err == nil && !w.loses() {
 		out.WriteHeader(status)
 		return
 	}
-	if status == http.StatusOK {
+	if err == nil && status/100 == 2 {
 		w.lost.Add(1)
 	}
 	panic(http.ErrAbortHandler) // the connection ends without an answer
+}
+
+func (w *lossyWay) pass(r *http.Request, body []byte) (int, error) {
+	on, err := newPost(w.upstream+r.URL.Path, body)
+	if err != nil {
+		return 0, err
+	}
+	on.Header = r.Header.Clone()
+	return answered(client.Do(on))
 }

@@ -1,7 +1,7 @@
 """An export of one made-up level, sent as a process of the service sends its own, looked for where it should be seen.
 
-A level, because a total would stay. It is taken back when it has been looked for; where that does not arrive, and over
-gRPC, the collector forgets a level by itself 60 seconds after its last report. No metric of the catalogue is touched.
+A level, because a total would stay. It is taken back when it has been looked for; where that does not arrive, the
+collector forgets a level by itself 60 seconds after its last report. No metric of the catalogue is touched.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
@@ -22,12 +23,12 @@ from opentelemetry.sdk.metrics.export import (
 )
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-from telemetry.cli import page
+from telemetry.cli import page, web
 from telemetry.cli.doctor.later import Later
 from telemetry.cli.doctor.server import PrometheusServer
 from telemetry.cli.prometheus_api import PrometheusError
 from telemetry.pipeline.resource import build_resource
-from telemetry.pipeline.transport import Answer, HttpTransport, Outcome, Transport, build_transport
+from telemetry.pipeline.transport import Answer, OtlpTransport, Outcome, build_transport
 from telemetry.settings.settings import Settings
 
 NAME = "telemetry_doctor_canary"
@@ -60,13 +61,16 @@ class Canary:
         return self.answer is not None and self.answer.outcome is Outcome.TAKEN
 
 
-def fly(settings: Settings, levels: str, prometheus: Later[PrometheusServer] | None) -> Canary:
+def fly(
+    settings: Settings, levels: str, prometheus: Later[PrometheusServer] | None, access: web.Access = web.NO_ACCESS
+) -> Canary:
     """Send a canary, look for it, and take it back.
 
     Args:
         settings: Of the service.
         levels: The address of the collector's page of levels; empty where it is not known.
         prometheus: Where it should arrive, too.
+        access: For that page.
     """
     try:
         transport = build_transport(settings.destination)
@@ -76,36 +80,37 @@ def fly(settings: Settings, levels: str, prometheus: Later[PrometheusServer] | N
     export = _export(settings, probe)
     canary = Canary(transport.send(export, _SEND_SECONDS))
     if canary.is_taken:
-        canary = _looked_for(canary, probe, levels, prometheus)
+        canary = _looked_for(canary, probe, partial(page.read, levels, access=access) if levels else None, prometheus)
         _take_back(export, transport)
     transport.close()
     return canary
 
 
-def _take_back(export: MetricsData, transport: Transport) -> None:
+def _take_back(export: MetricsData, transport: OtlpTransport) -> None:
     """Say that there is no value any more, which a collector's page forgets at once."""
     from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
     from opentelemetry.proto.metrics.v1.metrics_pb2 import DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK
 
-    if isinstance(transport, HttpTransport):
-        request = encode_metrics(export)
-        (point,) = request.resource_metrics[0].scope_metrics[0].metrics[0].sum.data_points
-        point.flags = DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK
-        transport.send_encoded(request, _SEND_SECONDS)
+    request = encode_metrics(export)
+    (point,) = request.resource_metrics[0].scope_metrics[0].metrics[0].sum.data_points
+    point.flags = DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK
+    transport.send_encoded(request, _SEND_SECONDS)
 
 
-def _looked_for(canary: Canary, probe: str, levels: str, prometheus: Later[PrometheusServer] | None) -> Canary:
+def _looked_for(
+    canary: Canary, probe: str, levels: Callable[[], page.Page] | None, prometheus: Later[PrometheusServer] | None
+) -> Canary:
     canary = replace(canary, is_shown=_is_shown(levels, probe) if levels else None)
     if canary.is_shown and prometheus is not None:
         canary = replace(canary, is_scraped=_is_scraped(prometheus.get(), probe))
     return canary
 
 
-def _is_shown(levels: str, probe: str) -> bool | None:
+def _is_shown(levels: Callable[[], page.Page], probe: str) -> bool | None:
     """Whether the page shows it; ``None`` for a page that cannot be read."""
-    if page.read(levels).problem:
+    if levels().problem:
         return None
-    return _eventually(lambda: _has(page.read(levels).by_name.get(NAME, ()), probe), _SHOWN_WITHIN)
+    return _eventually(lambda: _has(levels().by_name.get(NAME, ()), probe), _SHOWN_WITHIN)
 
 
 def _has(samples: object, probe: str) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from telemetry.cli import page
+from telemetry.cli import page, web
 from telemetry.cli.collector_address import CollectorAddress, pages_of
 from telemetry.cli.doctor.application import IMPORT_SECONDS, Application, imported
 from telemetry.cli.doctor.canary import Canary, fly
@@ -19,6 +19,7 @@ from telemetry.cli.doctor.server import PrometheusServer, asked
 from telemetry.cli.page import Page
 from telemetry.cli.prometheus_api import Prometheus
 from telemetry.settings import variables
+from telemetry.settings.destination import Destination
 from telemetry.settings.problems import SettingsError
 from telemetry.settings.settings import Settings
 
@@ -34,6 +35,7 @@ class Asked:
         environment: What the label ``environment`` should be.
         dashboards: A directory with dashboards.
         import_seconds: How long the import of the application may take.
+        scrape_token: A file with a token for the collector's pages.
     """
 
     target: str = ""
@@ -42,6 +44,7 @@ class Asked:
     environment: str = ""
     dashboards: str = ""
     import_seconds: float = IMPORT_SECONDS
+    scrape_token: str = ""
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,8 @@ def opened(what: Asked, env: Mapping[str, str]) -> Case:
     """
     settings, problems = read_settings(env)
     endpoint = endpoint_of(settings) if is_about_sending(what, env) else ""
-    pages = _pages(what.collector or endpoint, env)
+    access = _access(settings, what.scrape_token)
+    pages = _pages(what.collector or endpoint, env, access)
     server = Prometheus(what.prometheus) if what.prometheus else None
     prometheus = Later(lambda: asked(server)) if server else None
     return Case(
@@ -126,7 +130,7 @@ def opened(what: Asked, env: Mapping[str, str]) -> Case:
         problems=problems,
         pages=pages,
         application=Later(lambda: imported(what.target, what.import_seconds)) if what.target else None,
-        canary=Later(lambda: fly(settings, pages.address.levels if pages else "", prometheus))
+        canary=Later(lambda: fly(settings, pages.address.levels if pages else "", prometheus, access))
         if settings and endpoint
         else None,
         prometheus=prometheus,
@@ -142,11 +146,20 @@ def read_settings(env: Mapping[str, str]) -> tuple[Settings | None, str]:
         return None, str(error)
 
 
-def _pages(collector: str, env: Mapping[str, str]) -> Pages | None:
+def _access(settings: Settings | None, token_file: str) -> web.Access:
+    """A reader trusts whom a sender trusts, and shows its certificate."""
+    of = settings.destination if settings else Destination()
+    return web.Access(of.certificate, of.client_certificate, of.client_key, token_file)
+
+
+def _pages(collector: str, env: Mapping[str, str], access: web.Access) -> Pages | None:
     if not collector:
         return None
     address = pages_of(collector, env)
-    return Pages(address, *(Later(partial(page.read, url)) for url in (address.totals, address.levels, address.own)))
+    return Pages(
+        address,
+        *(Later(partial(page.read, url, access=access)) for url in (address.totals, address.levels, address.own)),
+    )
 
 
 def _series(pages: Pages | None, server: Prometheus | None) -> Later[FleetSeries] | None:

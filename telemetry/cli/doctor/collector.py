@@ -16,6 +16,7 @@ from telemetry.cli.doctor.fleet_series import totals as total_specs
 from telemetry.cli.page import Page
 
 _NEARLY = 0.8
+_CLOSED = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 _MEMORY_MIB = 512.0
 _MIB = 1024 * 1024
 _UNREAD = ("fleet-absent", "environment-absent", "senders-silent", "metric-missing")
@@ -26,6 +27,12 @@ PAGES_GONE = Cause(
     "name the collector with --collector, and its ports with OTELCOL_TOTALS_PORT, OTELCOL_LEVELS_PORT and "
     "OTELCOL_METRICS_PORT",
     explains=("totals-unread", "levels-unread", "own-unread", "target-down", *_UNREAD),
+)
+CLOSED = Cause(
+    "collector-pages-closed",
+    "The collector shows its pages to readers with a token alone.",
+    "name a file with such a token by --scrape-token",
+    explains=("collector-pages-gone", "totals-unread", "levels-unread", "own-unread", *_UNREAD),
 )
 RESTORING = Cause(
     "collector-restoring",
@@ -91,7 +98,8 @@ FOLDS = Cause(
 REFUSES = Cause(
     "collector-refuses-points",
     "The collector has refused exports, which senders keep and repeat.",
-    "raise OTELCOL_MEMORY_MIB or add a collector; docs/runbooks/CollectorRefusesPoints.md",
+    "raise OTELCOL_MEMORY_MIB or add a collector; where senders have tokens, look for one in whose log is 403; "
+    "docs/runbooks/CollectorRefusesPoints.md",
     severity=Severity.WARNING,
 )
 MEMORY = Cause(
@@ -121,6 +129,9 @@ def _run(case: Case) -> Iterator[Finding]:
 
 
 def _pages(totals: Page, levels: Page, own: Page) -> Iterator[Finding]:
+    if totals.answer.status in _CLOSED:
+        yield CLOSED.found(f"{totals.url} answers {totals.answer.status}")
+        return
     if totals.problem and levels.problem and own.problem:
         yield PAGES_GONE.found(
             "no page of the collector can be read", *(f"{p.url}: {p.problem}" for p in (totals, levels, own))
@@ -215,6 +226,7 @@ CHECK = Check(
     asks="Is the collector well, by its pages and by its metrics of itself?",
     causes=(
         PAGES_GONE,
+        CLOSED,
         RESTORING,
         SWAPPED,
         TOTALS_UNREAD,

@@ -11,7 +11,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from telemetry.cli.command import DONE, FOUND, Command, prometheus_url, refuse, say, seconds
+from telemetry.cli.command import DONE, FOUND, Command, add_scrape_token, prometheus_url, refuse, say, seconds
 from telemetry.cli.doctor.application import IMPORT_SECONDS
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--prometheus", type=prometheus_url, default="", metavar="URL", help="http://127.0.0.1:9090, for instance"
     )
+    add_scrape_token(parser)
     parser.add_argument("--environment", default="", metavar="NAME", help="what the label `environment` should be")
     parser.add_argument(
         "--dashboards", type=_directory, default="", metavar="DIRECTORY", help="try the queries of these dashboards"
@@ -47,7 +48,13 @@ def _run(given: Namespace) -> int:
     from telemetry.cli.doctor.examination import examine
 
     asked = Asked(
-        given.app, given.collector, given.prometheus, given.environment, given.dashboards, given.import_seconds
+        given.app,
+        given.collector,
+        given.prometheus,
+        given.environment,
+        given.dashboards,
+        given.import_seconds,
+        given.scrape_token,
     )
     try:
         with extras.needed("prometheus", "doctor"):

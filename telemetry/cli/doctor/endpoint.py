@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from http import HTTPStatus
 
-from telemetry.cli import page
+from telemetry.cli import page, web
 from telemetry.cli.doctor.case import Case
 from telemetry.cli.doctor.check import Check
 from telemetry.cli.doctor.finding import Cause, Finding
@@ -28,7 +29,12 @@ def _run(case: Case) -> Iterator[Finding]:
     settings = case.settings
     if settings is None or "prometheus" not in settings.exporters or not case.is_about_sending:
         return
-    read = page.read(f"http://{_host(settings.prometheus_host)}:{settings.prometheus_port}/metrics")
+    of, readers = settings.destination, settings.readers
+    access = web.Access(of.certificate, of.client_certificate, of.client_key, str(readers.token_file or ""))
+    scheme = "https" if readers.certificate else "http"
+    read = page.read(f"{scheme}://{_host(settings.prometheus_host)}:{settings.prometheus_port}/metrics", access=access)
+    if read.answer.status == HTTPStatus.UNAUTHORIZED or read.problem.startswith("TLS"):
+        return  # it is there, and for others than this one to read
     ours = {sample_name(spec) for spec in (*totals(), *levels())}
     if not read.answer.status:
         yield GONE.found(f"nothing answers at {read.url}: {read.problem}")

@@ -17,7 +17,9 @@ from telemetry.cli.doctor import probe
 from telemetry.cli.doctor.case import Case
 from telemetry.cli.doctor.check import Check
 from telemetry.cli.doctor.finding import Cause, Finding
+from telemetry.pipeline import tls
 from telemetry.pipeline.transport import Answer, Outcome
+from telemetry.settings import variables
 
 _HTTP_PORT = 4318
 _NOTHING_ARRIVES = (
@@ -33,7 +35,7 @@ _NO_COLLECTOR = (*_NOTHING_ARRIVES, "collector", "target-down", "clock")
 
 NOT_INSTALLED = Cause(
     "grpc-not-installed",
-    "gRPC is asked for and its exporter is not installed.",
+    "gRPC is asked for and its package is not installed.",
     "pip install 'fleet-telemetry[grpc]', or set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
     explains=_NOTHING_ARRIVES,
 )
@@ -86,6 +88,37 @@ TLS = Cause(
     "certificate",
     explains=_NO_COLLECTOR,
 )
+EXPIRED = Cause(
+    "certificate-expired",
+    "The collector's certificate is not valid now.",
+    "renew the certificate of the collector, which reads it anew; check the clock of this host",
+    explains=_NO_COLLECTOR,
+)
+UNTRUSTED = Cause(
+    "certificate-untrusted",
+    "The collector's certificate is of an authority that is not trusted here.",
+    "set OTEL_EXPORTER_OTLP_CERTIFICATE to the authority that signed the collector's certificate",
+    explains=_NO_COLLECTOR,
+)
+OTHER_NAME = Cause(
+    "certificate-other-name",
+    "The collector's certificate is for another name than the endpoint's host.",
+    "write the endpoint with a name that the certificate has, or have one made for this name",
+    explains=_NO_COLLECTOR,
+)
+OWN_CERTIFICATE = Cause(
+    "own-certificate-refused",
+    "The collector wants a certificate of this sender that it trusts and that has not expired.",
+    "set OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY to one of the authority that the "
+    "collector knows (OTELCOL_TLS_CLIENT_CA), or renew it",
+    explains=_NO_COLLECTOR,
+)
+TLS_EXPECTED = Cause(
+    "tls-expected",
+    "The collector speaks TLS, and exports are sent without.",
+    "write the endpoint with https://, and set OTEL_EXPORTER_OTLP_CERTIFICATE to the collector's authority",
+    explains=_NO_COLLECTOR,
+)
 DOWN = Cause(
     "collector-down",
     "Nothing listens at the endpoint.",
@@ -101,7 +134,20 @@ SILENT = Cause(
 UNAUTHORIZED = Cause(
     "export-unauthorized",
     "The collector does not let this sender in.",
-    "set OTEL_EXPORTER_OTLP_HEADERS to the credentials it wants",
+    "set TELEMETRY_OTLP_TOKEN_FILE or OTEL_EXPORTER_OTLP_HEADERS to the credentials it wants",
+    explains=_NOTHING_ARRIVES,
+)
+FORBIDDEN = Cause(
+    "export-forbidden",
+    "The collector knows this sender, and does not let it write this.",
+    "correct deployment.environment.name in OTEL_RESOURCE_ATTRIBUTES, or let the token write that environment "
+    "(OTELCOL_TOKENS of the collector)",
+    explains=_NOTHING_ARRIVES,
+)
+NO_TOKEN = Cause(
+    "token-unreadable",
+    "The sender's token cannot be read.",
+    "write the token to the file that TELEMETRY_OTLP_TOKEN_FILE names, readable by the user of the service",
     explains=_NOTHING_ARRIVES,
 )
 NOT_FOUND = Cause(
@@ -223,10 +269,36 @@ def _host(case: Case, answer: Answer) -> Found:
     return None
 
 
-def _tls(case: Case, answer: Answer) -> Found:
-    if re.search(r"\[SSL|SSL:|certificate verify failed", answer.reason) or "speaks TLS" in answer.reason:
-        return TLS, f"no encrypted connection to {case.endpoint}"
+def _token(case: Case, answer: Answer) -> Found:
+    if answer.reason.startswith(f"{variables.TOKEN_FILE.name}="):
+        return NO_TOKEN, answer.reason.partition(": ")[0]
     return None
+
+
+def _tls(case: Case, answer: Answer) -> Found:
+    if case.settings is None or _status_of(answer) not in {"", "400"}:
+        return None
+    of = case.settings.destination
+    if of.insecure:
+        return (TLS_EXPECTED, f"{case.endpoint} speaks TLS") if probe.speaks_tls(case.endpoint) else None
+    problem = tls.problem_of(answer.reason)
+    if problem is tls.TlsProblem.HUNG_UP:
+        access = web.Access(of.certificate, of.client_certificate, of.client_key)
+        problem = tls.problem_of(probe.tls_alert(case.endpoint, access)) or problem
+    if problem is None:
+        return None
+    return _BY_PROBLEM.get(problem, TLS), f"no encrypted connection to {case.endpoint}"
+
+
+_BY_PROBLEM = {
+    tls.TlsProblem.EXPIRED: EXPIRED,
+    tls.TlsProblem.NOT_YET: EXPIRED,
+    tls.TlsProblem.AUTHORITY: UNTRUSTED,
+    tls.TlsProblem.NAME: OTHER_NAME,
+    tls.TlsProblem.OWN_MISSING: OWN_CERTIFICATE,
+    tls.TlsProblem.OWN_EXPIRED: OWN_CERTIFICATE,
+    tls.TlsProblem.OWN_UNKNOWN: OWN_CERTIFICATE,
+}
 
 
 def _status(case: Case, answer: Answer) -> Found:
@@ -235,15 +307,27 @@ def _status(case: Case, answer: Answer) -> Found:
 
 
 def _status_of(answer: Answer) -> str:
-    status = re.match(r"it answers (\d+)", answer.reason)
-    return status[1] if status else ""
+    """Of HTTP; those of gRPC by the number that means the same."""
+    status = re.match(r"it answers (\d+|[A-Z_]+)", answer.reason)
+    return _OF_GRPC.get(status[1], status[1]) if status else ""
+
+
+_OF_GRPC = {
+    "UNAUTHENTICATED": "401",
+    "PERMISSION_DENIED": "403",
+    "UNIMPLEMENTED": "404",
+    "RESOURCE_EXHAUSTED": "429",
+    "INTERNAL": "500",
+    "UNAVAILABLE": "503",
+}
 
 
 _UNRESOLVED = re.compile(r"resol|Name or service|nodename")
 # What a collector answers that was reached; a proxy says other things of its own.
 _OF_COLLECTORS = frozenset({"400", "401", "404", "405", "413", "415", "429"})
 _BY_STATUS = {
-    **dict.fromkeys(("401", "403", "407"), UNAUTHORIZED),
+    **dict.fromkeys(("401", "407"), UNAUTHORIZED),
+    "403": FORBIDDEN,
     **dict.fromkeys(("404", "405"), NOT_FOUND),
     **dict.fromkeys(("429", "500", "503"), BUSY),
     **dict.fromkeys(("502", "504"), UNANSWERED),
@@ -251,10 +335,11 @@ _BY_STATUS = {
 _LOOKS: tuple[Callable[[Case, Answer], Found], ...] = (
     _prometheus_receives,
     _paths,
+    _token,
     _proxy,
     _host,
-    _protocol,
     _tls,
+    _protocol,
     _status,
 )
 
@@ -307,7 +392,14 @@ CHECK = Check(
         GRPC_TO_HTTP,
         DISTRO,
         TLS,
+        TLS_EXPECTED,
+        EXPIRED,
+        UNTRUSTED,
+        OTHER_NAME,
+        OWN_CERTIFICATE,
         UNAUTHORIZED,
+        FORBIDDEN,
+        NO_TOKEN,
         NOT_FOUND,
         BUSY,
         REFUSED,

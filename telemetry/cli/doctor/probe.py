@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from urllib.parse import SplitResult, urlsplit
 
 from telemetry.cli import web
@@ -45,6 +46,31 @@ def speaks_http2(address: str) -> bool:
     except (OSError, ValueError):
         return False
     return len(answer) == _FRAME_HEADER and answer[3] == _SETTINGS
+
+
+def speaks_tls(address: str) -> bool:
+    """Whether what listens there answers a client of TLS, whatever its certificate is."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        with _connected(address) as connection, context.wrap_socket(connection):
+            return True
+    except (OSError, ValueError):
+        return False
+
+
+def tls_alert(address: str, access: web.Access) -> str:
+    """Why a server of TLS ends a connection that it has made: it says so when the client's certificate has come."""
+    try:
+        context = access.context()
+        with (
+            _connected(address) as connection,
+            context.wrap_socket(connection, server_hostname=_parts(address).hostname) as encrypted,
+        ):
+            encrypted.recv(1)
+    except (OSError, ValueError) as error:
+        return str(error)
+    return ""
 
 
 def _connected(address: str) -> socket.socket:

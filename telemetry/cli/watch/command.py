@@ -8,7 +8,7 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from telemetry import extras
-from telemetry.cli.command import DONE, Command, prometheus_url, refuse, seconds
+from telemetry.cli.command import DONE, Command, add_scrape_token, prometheus_url, refuse, seconds
 
 if TYPE_CHECKING:
     from telemetry.cli.page import Sample
@@ -23,6 +23,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
     where.add_argument(
         "--prometheus", type=prometheus_url, default="", metavar="URL", help="http://127.0.0.1:9090: shows alerts, too"
     )
+    add_scrape_token(parser)
     parser.add_argument("--environment", default="", metavar="NAME", help="only this environment")
     parser.add_argument("--interval", type=seconds, default=2.0, metavar="SECONDS", help="between reads, 2 by default")
     parser.add_argument("--once", action="store_true", help="print one moment and end; so without a terminal")
@@ -58,6 +59,7 @@ def _source(given: Namespace) -> Source:
     from telemetry.cli.collector_address import pages_of
     from telemetry.cli.prometheus_api import Prometheus
     from telemetry.cli.watch.sources import CollectorSource, PrometheusSource
+    from telemetry.cli.web import Access
     from telemetry.settings.destination import Destination
 
     def is_chosen(sample: Sample) -> bool:
@@ -66,7 +68,8 @@ def _source(given: Namespace) -> Source:
     if not given.prometheus:
         named = Destination.from_environment()
         collector = given.collector or (named.address if named.setting else "127.0.0.1")
-        return CollectorSource(pages_of(collector, os.environ), is_chosen)
+        access = Access(named.certificate, named.client_certificate, named.client_key, given.scrape_token)
+        return CollectorSource(pages_of(collector, os.environ), is_chosen, access=access)
     return PrometheusSource(Prometheus(given.prometheus), is_chosen)
 
 

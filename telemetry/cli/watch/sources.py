@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Protocol
 
-from telemetry.cli import page
+from telemetry.cli import page, web
 from telemetry.cli.collector_address import CollectorAddress
 from telemetry.cli.page import Page, Sample
 from telemetry.cli.prometheus_api import Prometheus, PrometheusError
@@ -38,9 +38,17 @@ class CollectorSource:
         address: Of its pages.
         chosen: Which series are shown.
         clock: Seconds that never go back.
+        access: For the pages.
     """
 
-    def __init__(self, address: CollectorAddress, chosen: Chosen, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        address: CollectorAddress,
+        chosen: Chosen,
+        clock: Callable[[], float] = time.monotonic,
+        access: web.Access = web.NO_ACCESS,
+    ) -> None:
+        self._access = access
         self.name = address.totals
         self._address = address
         self._chosen = chosen
@@ -50,7 +58,7 @@ class CollectorSource:
 
     def read(self) -> Moment:
         """Both pages; the first read has no rates yet."""
-        totals, levels = page.read(self._address.totals), page.read(self._address.levels)
+        totals, levels = (page.read(url, access=self._access) for url in (self._address.totals, self._address.levels))
         problem = _problem(totals) or _problem(levels)
         if problem:
             self._last = replace(self._last, problem=problem, _by_name={})

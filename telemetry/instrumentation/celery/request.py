@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from billiard.einfo import ExceptionWithTraceback
@@ -15,6 +16,7 @@ from kombu.utils.imports import symbol_by_name
 
 from telemetry import guard
 from telemetry.domains.celery_task import TaskSeries
+from telemetry.instrumentation.celery import trace
 from telemetry.instrumentation.celery.queues import QueueNames
 from telemetry.process import get
 
@@ -200,23 +202,28 @@ class MeteredRequest:
         if self.is_metered and published is not None and not self.delivery_info.get("redelivered"):  # type: ignore[attr-defined]
             eta = self.eta  # type: ignore[attr-defined]
             could_start = float(published) if eta is None else max(float(published), eta.timestamp())
-            self._series().waited(time.time() - could_start)
+            with self._trace():
+                self._series().waited(time.time() - could_start)
 
     def _end_completed(self, seconds: float | None) -> None:
         if self._is_first_end():
-            self._series().completed(seconds)
+            with self._trace():
+                self._series().completed(seconds)
 
     def _end_failed(self, exception: str) -> None:
         if self._is_first_end():
-            self._series().failed(self._seconds(), exception)
+            with self._trace():
+                self._series().failed(self._seconds(), exception)
 
     def _end_retried(self) -> None:
         if self._is_first_end():
-            self._series().retried(self._seconds())
+            with self._trace():
+                self._series().retried(self._seconds())
 
     def _end_dropped(self, reason: str) -> None:
         if self._is_first_end():
-            self._series().dropped(self._seconds(), reason)
+            with self._trace():
+                self._series().dropped(self._seconds(), reason)
 
     def _is_first_end(self) -> bool:
         first, self._ended = self.is_metered and not self._ended, True
@@ -224,6 +231,9 @@ class MeteredRequest:
 
     def _seconds(self) -> float | None:
         return None if self._accepted_at is None else max(0.0, time.monotonic() - self._accepted_at)
+
+    def _trace(self) -> AbstractContextManager[None]:
+        return trace.of(self.request_dict)  # type: ignore[attr-defined]
 
     def _series(self) -> TaskSeries:
         series = self._task_series

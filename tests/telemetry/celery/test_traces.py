@@ -20,10 +20,19 @@ with trace.get_tracer("api").start_as_current_span("POST /chat") as span:
 """
 
 
+def _linked(fleet: Fleet, identity: str) -> set[str]:
+    """Tasks whose duration leads to this trace."""
+    return {
+        dict(labels)["task_name"]
+        for (name, labels), exemplar in list(fleet.sink.exemplars)
+        if name == "celery_task_duration_seconds" and exemplar.trace_id.hex() == identity
+    }
+
+
 def test_trace_goes_from_request_to_task(fleet: Fleet, tmp_path: Path) -> None:
-    """Both tasks run in the trace of the request that published them, and every count is one."""
+    """Both tasks run in the trace of the request that published them, their durations lead to it, and every count is one."""
     spans = tmp_path / "spans"
-    variables = {"SPANS": str(spans)}
+    variables = {"SPANS": str(spans), "OTEL_METRICS_EXEMPLAR_FILTER": "trace_based"}
     fleet.start_worker("-I", TRACED, **variables)
     done = subprocess.run(
         [sys.executable, "-c", PUBLISH],
@@ -45,4 +54,5 @@ def test_trace_goes_from_request_to_task(fleet: Fleet, tmp_path: Path) -> None:
             f"{TASKS}.{task}"
         )
     assert eventually(lambda: fleet.sink.total("celery_task_duration_seconds") == 2)
+    assert eventually(lambda: _linked(fleet, identity) == {f"{TASKS}.succeed", f"{TASKS}.fail"})
     assert not [name for name, _ in list(fleet.sink.totals) if name.startswith("flower")]

@@ -148,7 +148,8 @@ def test_peer_that_never_answers_is_the_first_finding(service: Patch, doctor: Do
 
 def test_missing_exporter_of_grpc_is_the_first_finding(service: Patch, doctor: Doctor) -> None:
     """gRPC without its package is named with what to install."""
-    service.setitem(__import__("sys").modules, "opentelemetry.exporter.otlp.proto.grpc.metric_exporter", None)
+    service.setitem(__import__("sys").modules, "grpc", None)
+    service.setattr("telemetry.settings.destination._has_grpc", lambda: True)  # it is there, and cannot be imported
     service.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
     assert doctor().first == "grpc-not-installed"
 

@@ -17,7 +17,7 @@ from telemetry.cli.preview import site as sites
 from telemetry.cli.preview.dashboards import DashboardError, load
 from telemetry.cli.preview.proxy import Upstream
 from telemetry.cli.preview.server import Server
-from telemetry.shipped import RUNBOOKS
+from telemetry.runbooks import RUNBOOKS
 
 BOARD = {"uid": "mine", "title": "Mine", "panels": []}
 

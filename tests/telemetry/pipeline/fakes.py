@@ -139,8 +139,8 @@ class Exporting:
         telemetry: Its recorders.
     """
 
-    def __init__(self, directory: Path | None = None, transport: Script | None = None) -> None:
-        settings = Settings() if directory is None else Settings(exporters=("otlp",), state_dir=directory)
+    def __init__(self, directory: Path | None = None, transport: Script | None = None, **said: Any) -> None:
+        settings = Settings(**said) if directory is None else Settings(exporters=("otlp",), state_dir=directory, **said)
         self.telemetry = Telemetry(settings, catalogue=chat.CHAT)
         self.telemetry.pipeline.start = lambda: None  # type: ignore[method-assign] - nothing exports by itself
         self.transport, self.observed, self.clock = transport or Script(), Observed(), Clock()

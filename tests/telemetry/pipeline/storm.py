@@ -1,7 +1,8 @@
 """A storm of SIGKILLs: processes that count, export and adopt each other die at any moment, and every event is known.
 
 Each event is noted with one byte in a file before it and one after it; whatever is counted must lie between. Every writer
-has a series of its own, so that each is judged by itself.
+has a series of its own, so that each is judged by itself. Every second process counts exponential histograms, and every
+second value has an exemplar.
 """
 
 from __future__ import annotations
@@ -13,13 +14,16 @@ import signal
 import threading
 import time
 import traceback
+import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import telemetry
 from telemetry import Settings
 from telemetry.deliver import deliver
+from telemetry.metrics.views import EXPONENTIAL
+from tests.support import spans
 from tests.support.killing import kill_at_a_point
 from tests.support.otlp_sink import Fate, OtlpSink
 
@@ -38,6 +42,7 @@ class Report:
         events: How many were made.
         in_flight: Writers that were killed in the middle of an event.
         wrong: What is counted and should not be.
+        exemplars: How many came.
         duplicates: Exports that came again.
         left: Files that were left behind when everybody was dead.
     """
@@ -48,6 +53,7 @@ class Report:
     events: int = 0
     in_flight: int = 0
     wrong: list[str] = field(default_factory=list)
+    exemplars: int = 0
     duplicates: int = 0
     left: int = 0
 
@@ -68,18 +74,24 @@ class Note:
         os.write(self._files[2], b"x")
 
 
+def _trace_of(who: str) -> int:
+    """By which an exemplar says whose it is."""
+    return zlib.crc32(who.encode()) + 1
+
+
 def _record_for_ever(truth: Path, who: str, draw: random.Random) -> None:
     note = Note(truth, who)
     meter = telemetry.get().meter_provider.get_meter("storm")
     counter = meter.create_counter("storm_total")
-    histogram = meter.create_histogram("storm_seconds", explicit_bucket_boundaries_advisory=[0.5, 1.0, 2.0])
+    histogram = meter.create_histogram("storm_seconds")
     grows = meter.create_counter("storm_growing_total")
     number = 0
     while True:
         note.before()
         counter.add(1, {"who": who})
         note.between()
-        histogram.record(number % 4, {"who": who})
+        with spans.current(trace_id=_trace_of(who), span_id=number + 1, sampled=number % 2 == 0):
+            histogram.record(number % 4, {"who": who})
         note.after()
         number += 1
         if number % 50 == 0:
@@ -93,7 +105,8 @@ def _worker(number: int, seed: int, settings: Settings, truth: Path) -> None:
     if draw.random() < 0.4:
         kill_at_a_point(draw)
         (truth.parent / "chosen").open("a").write(f"{number}\n")
-    telemetry.configure(settings=settings)
+    own = replace(settings, histogram_aggregation=EXPONENTIAL) if number % 2 else settings
+    telemetry.configure(settings=own)
     for thread in range(2):
         arguments = (truth, f"{number}-{thread}", random.Random(draw.random()))
         threading.Thread(target=_record_for_ever, args=arguments, daemon=True).start()
@@ -127,7 +140,9 @@ def storm(directory: Path, state: Path, kills: int, seed: int) -> Report:
     draw = random.Random(seed)
     sink = OtlpSink()
     os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = sink.url
-    settings = Settings(exporters=("otlp",), export_interval=0.05, export_timeout=0.3, state_dir=state)
+    settings = Settings(
+        exporters=("otlp",), export_interval=0.05, export_timeout=0.3, state_dir=state, exemplar_filter="trace_based"
+    )
     sink.fate = lambda: _fate(draw)
     report = Report()
     ended, living = os.pipe()
@@ -213,5 +228,10 @@ def _judge(report: Report, sink: OtlpSink, truth: Path) -> None:
             report.wrong.append(f"{who}: {counted} counted, {between} to {before} made")
         if not after <= recorded <= between:
             report.wrong.append(f"{who}: {recorded} recorded, {after} to {between} made")
+    for (_, labels), exemplar in sink.exemplars:
+        whose = _trace_of(dict(labels)["who"])
+        report.exemplars += 1
+        if int.from_bytes(exemplar.trace_id) != whose or exemplar.as_double != (exemplar.span_id[-1] - 1) % 4:
+            report.wrong.append(f"an exemplar of {labels} is another's")
     if sink.missing:
         report.wrong.append(f"{sink.missing} exports are missing")

@@ -19,6 +19,7 @@ print(report)
 assert not report.wrong, report.wrong
 assert report.left == 0
 assert report.duplicates > 0
+assert report.exemplars > report.writers
 assert report.events > 50 * report.kills
 """
 

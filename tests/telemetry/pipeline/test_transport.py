@@ -15,7 +15,7 @@ from dataclasses import replace
 
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
-from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, MetricsData
+from opentelemetry.sdk.metrics.export import MetricsData
 
 from support.ports import closed_url
 from telemetry import Settings
@@ -25,7 +25,6 @@ from telemetry.pipeline.transport import (
     LOCAL,
     HttpTransport,
     Outcome,
-    SdkTransport,
     build_transport,
     target_of,
 )
@@ -290,37 +289,9 @@ def test_failures_do_not_log(monkeypatch: pytest.MonkeyPatch, caplog: pytest.Log
     assert caplog.records == []
 
 
-class _SdkExporter(MetricExporter):
-    def __init__(self, result: MetricExportResult | Exception) -> None:
-        super().__init__()
-        self.result = result
-        self.is_closed = False
-
-    def export(self, metrics_data: MetricsData, timeout_millis: float = 0, **kwargs: object) -> MetricExportResult:
-        if isinstance(self.result, Exception):
-            raise self.result
-        return self.result
-
-    def force_flush(self, timeout_millis: float = 0) -> bool:
-        return True
-
-    def shutdown(self, timeout_millis: float = 0, **kwargs: object) -> None:
-        self.is_closed = True
-
-
-def test_sdk_exporters_can_be_used() -> None:
-    """An exporter of the SDK is believed that it delivered; why it did not it does not say, so it may have."""
-    results = (MetricExportResult.SUCCESS, MetricExportResult.FAILURE, RuntimeError("x"))
-    outcomes = [SdkTransport(_SdkExporter(result)).send(EMPTY, 1).outcome for result in results]
-    assert outcomes == [Outcome.TAKEN, Outcome.UNANSWERED, Outcome.UNANSWERED]
-    exporter = _SdkExporter(MetricExportResult.SUCCESS)
-    SdkTransport(exporter).close()
-    assert exporter.is_closed
-
-
 def test_missing_grpc_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     """gRPC without its package names the setting and the extra."""
-    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.grpc.metric_exporter", None)
+    monkeypatch.setitem(sys.modules, "grpc", None)
     with pytest.raises(MissingExtraError, match=r"OTEL_EXPORTER_OTLP_PROTOCOL='grpc' .* 'fleet-telemetry\[grpc\]'"):
         build_transport(Destination(protocol="grpc"))
 

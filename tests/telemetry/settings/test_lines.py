@@ -31,8 +31,9 @@ from telemetry.deliver import deliver
 from telemetry.instrumentation.zero_code import start_line
 from telemetry.pipeline.transport import build_transport
 from telemetry.settings import destination, variables
+from telemetry.settings.readers import Readers
 from telemetry.setup import Telemetry
-from tests.support import chat
+from tests.support import chat, spans
 from tests.support.otlp_sink import OtlpSink
 from tests.support.processes import run
 
@@ -220,7 +221,7 @@ def _protocol(place: Place) -> None:
     assert place.exports(**wins).headers["content-type"] == "application/json"
     place.monkeypatch.setattr(destination, "_has_grpc", lambda: False)
     assert place.exports(OTEL_EXPORTER_OTLP_PROTOCOL="grpc").total(MESSAGES) == 4
-    assert "pip install opentelemetry-exporter-otlp-proto-grpc" in place.problem("OTEL_EXPORTER_OTLP_PROTOCOL")
+    assert "pip install grpcio" in place.problem("OTEL_EXPORTER_OTLP_PROTOCOL")
 
 
 @proves(variables.HEADERS)
@@ -322,12 +323,10 @@ def _interval(place: Place) -> None:
         assert process.settings.export_interval == 15.0
 
 
-@proves(variables.TEMPORALITY, variables.AGGREGATION, variables.EXEMPLARS)
+@proves(variables.TEMPORALITY)
 def _not_honoured(place: Place) -> None:
     env = {
         "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "Cumulative",
-        "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION": "base2_exponential_bucket_histogram",
-        "OTEL_METRICS_EXEMPLAR_FILTER": "always_on",
     }
     place.sink.judge = lambda request: 200 if "is_monotonic" not in str(request) or _is_delta(request) else 400
     place.exports(**env)
@@ -338,10 +337,32 @@ def _not_honoured(place: Place) -> None:
     assert all("set it to" in place.problem(name) for name in env)
     place.exports(
         OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE="delta",
-        OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION="explicit_bucket_histogram",
-        OTEL_METRICS_EXEMPLAR_FILTER="always_off",
     )
     assert place.said[-1].problems == place.said[-1].ignored == ()
+
+
+@proves(variables.AGGREGATION)
+def _aggregation(place: Place) -> None:
+    name = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION"
+    place.exports(**{name: "explicit_bucket_histogram"})
+    place.exports(**{name: "sometimes"})
+    assert "exponential" not in str(place.sink.last)
+    assert "set it to explicit_bucket_histogram or base2_exponential" in place.problem(name)
+    place.exports(**{name: "BASE2_exponential_bucket_histogram"})
+    assert "exponential_histogram" in str(place.sink.last)
+    assert place.sink.total("http_request_duration_seconds") == 3
+
+
+@proves(variables.EXEMPLARS)
+def _exemplars(place: Place) -> None:
+    with spans.current():
+        place.exports()
+        place.exports(OTEL_METRICS_EXEMPLAR_FILTER="always_off")
+        assert not place.sink.exemplars
+        place.exports(OTEL_METRICS_EXEMPLAR_FILTER="TRACE_BASED")
+        assert place.sink.exemplars
+        place.exports(OTEL_METRICS_EXEMPLAR_FILTER="sometimes")
+    assert "set it to always_off, trace_based or always_on" in place.problem("OTEL_METRICS_EXEMPLAR_FILTER")
 
 
 def _is_delta(request: Any) -> bool:
@@ -542,3 +563,44 @@ def _strict(place: Place) -> None:
     with pytest.raises(SettingsError, match=r"(?s)OTEL_METRICS_EXPORTER.*OTEL_METRIC_EXPORT_INTERVAL"):
         Settings.from_environment(env={**env, "TELEMETRY_STRICT": "true"})
     assert len(Settings.from_environment(env={**env, "TELEMETRY_STRICT": "false"}).problems) == 2
+
+
+@proves(variables.TOKEN_FILE)
+def _token_file(place: Place) -> None:
+    place.directory.mkdir(mode=0o700)
+    file = place.directory / "token"
+    file.write_text("first\n")
+    more = {"TELEMETRY_OTLP_TOKEN_FILE": str(file), "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Basic%20abc,x=1"}
+    with place.process(**more) as process:
+        chat.of(process).message_sent(plan="free")
+        assert process.force_flush(5.0)
+        assert (place.sink.headers["authorization"], place.sink.headers["x"]) == ("Bearer first", "1")
+        file.write_text("second")
+        chat.of(process).message_sent(plan="free")
+        assert process.force_flush(5.0)
+        assert place.sink.headers["authorization"] == "Bearer second"
+        for wrong in ("", "two\nlines", "\N{SNOWMAN}"):
+            file.write_text(wrong)
+            chat.of(process).message_sent(plan="free")
+            assert not process.force_flush(5.0)
+        file.write_text("third")
+        assert process.force_flush(5.0)
+    assert place.sink.total(MESSAGES) == 5
+    assert "TELEMETRY_OTLP_TOKEN_FILE gives the token" in place.ignored("OTEL_EXPORTER_OTLP_HEADERS")
+    assert "abc" not in place.ignored("OTEL_EXPORTER_OTLP_HEADERS")
+    place.exports(TELEMETRY_OTLP_TOKEN_FILE="relative")
+    assert "an absolute path" in place.problem("TELEMETRY_OTLP_TOKEN_FILE")
+
+
+@proves(
+    variables.PROMETHEUS_CERTIFICATE,
+    variables.PROMETHEUS_KEY,
+    variables.PROMETHEUS_CLIENT_CA,
+    variables.PROMETHEUS_TOKEN_FILE,
+)
+def _readers(place: Place) -> None:
+    names = ("TLS_CERTIFICATE", "TLS_KEY", "TLS_CLIENT_CA", "TOKEN_FILE")
+    env = {f"TELEMETRY_PROMETHEUS_{name}": f"/etc/{name}" for name in names}
+    readers = Settings.from_environment(env=env).readers  # what they do: tests/telemetry/pipeline/test_access.py
+    assert readers == Readers(*(Path(f"/etc/{name}") for name in names))
+    assert Settings.from_environment(env={}).readers == Readers()

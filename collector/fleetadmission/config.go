@@ -1,0 +1,43 @@
+package fleetadmission
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+)
+
+// Config is the settings of the extension.
+type Config struct {
+	// RequestLimitMiB is how much of requests is decoded and counted at once, uncompressed; others wait for their turn. A larger
+	// request has it for itself.
+	RequestLimitMiB int64 `mapstructure:"request_limit_mib"`
+	// WaitingLimitMiB is how much of requests over HTTP is in memory while they are read and wait. What is beyond it is refused; senders
+	// keep it and repeat.
+	WaitingLimitMiB int64 `mapstructure:"waiting_limit_mib"`
+	// MaxGRPCRequests is how many requests over gRPC are under way at once: each takes up to twice `max_recv_msg_size_mib`.
+	MaxGRPCRequests int64 `mapstructure:"max_grpc_requests"`
+	// Timeout is what a request may take from its head to its answer, and a connection of gRPC until it is one.
+	Timeout time.Duration `mapstructure:"timeout"`
+}
+
+func defaultConfig() component.Config {
+	return &Config{RequestLimitMiB: 16, WaitingLimitMiB: 64, MaxGRPCRequests: 32, Timeout: 30 * time.Second}
+}
+
+// Validate names everything that is wrong.
+func (c *Config) Validate() error {
+	var problems []error
+	for name, value := range map[string]int64{
+		"request_limit_mib": c.RequestLimitMiB, "waiting_limit_mib": c.WaitingLimitMiB, "max_grpc_requests": c.MaxGRPCRequests,
+	} {
+		if value < 1 {
+			problems = append(problems, fmt.Errorf("%s: %d is not positive: set it to 1 or more", name, value))
+		}
+	}
+	if c.Timeout <= 0 {
+		problems = append(problems, fmt.Errorf("timeout: %s is not positive: set it to a duration such as 30s", c.Timeout))
+	}
+	return errors.Join(problems...)
+}

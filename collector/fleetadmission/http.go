@@ -1,0 +1,91 @@
+package fleetadmission
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"time"
+
+	"go.opentelemetry.io/collector/extension/extensionmiddleware"
+)
+
+// step is what a body takes at a time; each request takes one at least.
+const step = 32 << 10
+
+var errBusy = errors.New("no room for the request")
+
+// GetHTTPHandler wraps the handler of a receiver. Its requests are uncompressed as they are read, and bounded by `max_request_body_size`.
+func (a *admission) GetHTTPHandler(context.Context) (extensionmiddleware.WrapHTTPHandlerFunc, error) {
+	return func(_ context.Context, next http.Handler) (http.Handler, error) {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.serve(w, r, next) }), nil
+	}, nil
+}
+
+func (a *admission) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	ctx, cancel := context.WithTimeout(r.Context(), a.config.Timeout)
+	defer cancel()
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(a.config.Timeout)) // a body that comes slower holds memory
+	body, held, err := a.read(r.Body, r.ContentLength)
+	defer func() { a.waiting.give(held) }()
+	if err != nil {
+		a.refuse(w, r, err)
+		return
+	}
+	end, err := a.takeTurn(ctx, len(body))
+	if err != nil {
+		a.refuse(w, r, errBusy)
+		return
+	}
+	defer end()
+	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	next.ServeHTTP(w, r)
+}
+
+// read takes room for a body as it comes, and tells how much.
+func (a *admission) read(from io.Reader, length int64) (body []byte, held int64, err error) {
+	var into bytes.Buffer
+	into.Grow(int(min(max(length, 0), step)) + bytes.MinRead)
+	for {
+		if !a.waiting.take(step) {
+			return nil, held, errBusy
+		}
+		held += step
+		_, err := io.CopyN(&into, from, step)
+		if errors.Is(err, io.EOF) {
+			return into.Bytes(), held, nil
+		}
+		if err != nil {
+			return nil, held, err
+		}
+	}
+}
+
+// refuse says why, and what to do.
+func (a *admission) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	status, why, sentence := a.explain(err)
+	a.own.refuse(r.Context(), "http", why)
+	if status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "1")
+	}
+	http.Error(w, sentence, status)
+}
+
+func (a *admission) explain(err error) (status int, why reason, sentence string) {
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.Is(err, errBusy):
+		return http.StatusServiceUnavailable, refusedBusy, fmt.Sprintf("Requests that wait take all that waiting_limit_mib of fleet_admission "+
+			"lets them have, %d MiB: repeat this one later.", a.config.WaitingLimitMiB)
+	case errors.As(err, &tooLarge):
+		return http.StatusRequestEntityTooLarge, refusedSize, fmt.Sprintf("The request is larger, uncompressed, than max_request_body_size "+
+			"lets it be, %d bytes: send less at once.", tooLarge.Limit)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return http.StatusRequestTimeout, refusedSlow, fmt.Sprintf("The request did not come within timeout of fleet_admission, %s: "+
+			"repeat it.", a.config.Timeout)
+	}
+	return http.StatusBadRequest, refusedDamaged, "The request cannot be read as its Content-Encoding says: compress it anew."
+}

@@ -1,0 +1,82 @@
+"""From a request to its trace: what a service records of a sampled request is found in a real Prometheus by its trace id."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import ExitStack
+from typing import Any
+
+import httpx
+
+from support import web
+from support.collector import DURABLE, Collector, running
+from support.ports import free_port
+from support.waiting import eventually
+from tests.support import prometheus
+from tests.support.processes import end, start
+
+DURATION = "http_request_duration_seconds"
+SERVICE = """
+import telemetry, uvicorn
+from fastapi import FastAPI
+from opentelemetry import trace
+from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+from opentelemetry.sdk.trace import TracerProvider
+telemetry.configure("test")
+trace.set_tracer_provider(TracerProvider())
+app = FastAPI()
+app.get("/items/{{item}}")(lambda item: item)
+telemetry.instrument(app)
+FastAPIInstrumentor.instrument_app(app)
+uvicorn.run(app, host="127.0.0.1", port={port}, log_level="warning")
+"""
+
+
+class Service:
+    """A traced service that exports to a collector.
+
+    Args:
+        collector: Where to.
+    """
+
+    def __init__(self, collector: Collector) -> None:
+        port = free_port()
+        code = SERVICE.format(port=port)
+        self.process = start(code, collector.endpoint, begin="", OTEL_METRICS_EXEMPLAR_FILTER="trace_based")
+        self._url = f"http://127.0.0.1:{port}/items/1"
+        assert eventually(lambda: web.is_ok(self._url))
+
+    def asked(self, *, sampled: bool) -> str:
+        """Send a request that is part of a trace; the id of that."""
+        trace_id = secrets.token_hex(16)
+        header = f"00-{trace_id}-{secrets.token_hex(8)}-0{sampled:d}"
+        assert httpx.get(self._url, headers={"traceparent": header}, trust_env=False).is_success
+        return trace_id
+
+
+def _exemplars(seen: prometheus.Prometheus, expression: str) -> list[dict[str, Any]]:
+    window = {"query": expression, "start": "0", "end": "4102444800"}
+    found = web.get(f"{seen.url}/api/v1/query_exemplars", params=window).json()["data"]
+    return [exemplar for series in found for exemplar in series["exemplars"]]
+
+
+def test_trace_of_a_request_is_found() -> None:
+    """A sampled request's trace id is what Prometheus answers to the guide's own query; one not sampled leaves none."""
+    with ExitStack() as ended:
+        collector = ended.enter_context(running(DURABLE))
+        service = Service(collector)
+        ended.callback(end, service.process)
+        seen = ended.enter_context(prometheus.running([f"127.0.0.1:{collector.ports['TOTALS']}"], 0.2))
+        unsampled = [service.asked(sampled=False) for _ in range(3)]
+        trace_id = service.asked(sampled=True)
+        query = f"histogram_quantile(0.95, sum by (le) (rate({DURATION}_bucket[5m])))"
+        found: list[dict[str, Any]] = []
+
+        def is_found() -> bool:
+            found[:] = [one for one in _exemplars(seen, query) if one["labels"]["trace_id"] == trace_id]
+            return bool(found)
+
+        assert eventually(is_found)
+        assert all(one["labels"].keys() == {"trace_id", "span_id"} for one in _exemplars(seen, query))
+        assert not {one["labels"]["trace_id"] for one in _exemplars(seen, query)} & set(unsampled)
+        assert eventually(lambda: collector.total(f"{DURATION}_count") == 5)  # the service was asked until it answered
