@@ -8,6 +8,8 @@ SECONDS_OF_TRAFFIC ?= 60
 APART := PATH=$(CURDIR)/.venv/bin:$$PATH
 HOOKS := not slow and not brokers and not postgres
 TESTS_OF_HOOKS := $(addprefix tests/telemetry/,http llm database celery test_bridge.py test_bridge_llm.py metrics)
+FUZZ_SECONDS ?= 300
+FUZZ_EXAMPLES ?= 20000
 PYTHONS := 3.12 3.13 3.14
 WEAVER ?= weaver
 export PYTHONPATH := $(CURDIR)
@@ -58,6 +60,12 @@ test: install-tests check test-collector  ## every check and test of a change, u
 
 test-collector:  ## the Go tests of the collector's components
 	cd collector && go test ./...
+
+fuzz: install  ## random input, FUZZ_SECONDS=300 for each target of Go and FUZZ_EXAMPLES=20000 for each test of Python; what breaks is kept beside the tests
+	@set -e; cd collector; grep -ro --include='*_test.go' 'func Fuzz[A-Za-z]*' . | sed -E 's/:func / /' | while read -r file target; do \
+		echo "$$target in $$(dirname $$file)"; nice go test ./$$(dirname $$file) -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_SECONDS)s; \
+	done
+	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) nice $(PYTHON) -m pytest -p no:logging --timeout 3600 tests/telemetry/box/test_fuzz.py tests/telemetry/test_fuzz_bridge.py
 
 test-accuracy: install  ## the whole accuracy suite; run it alone (40 minutes)
 	$(PYTHON) -m pytest -m accuracy tests/accuracy

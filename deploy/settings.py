@@ -167,6 +167,12 @@ class FleetSettings:
         "ALERT_WEBHOOK", "", "Alertmanager tells this address of every alert; default: nobody", _webhook
     )
     body_limit_mib: int = _setting("BODY_LIMIT_MIB", 64, "NGINX's limit, above the app's own", _count(1, 4096))
+    slow_client_seconds: int = _setting(
+        "SLOW_CLIENT_SECONDS", 10, "NGINX waits so long for a client's next bytes", _count(1, 3600)
+    )
+    connections_per_address: int = _setting(
+        "CONNECTIONS_PER_ADDRESS", 512, "requests under way that NGINX takes from one address", _count(1, 100_000)
+    )
     ready_seconds: int = _setting("READY_SECONDS", 90, "each process must be ready within this", _count(1, 3600))
     drain_seconds: int = _setting(
         "DRAIN_SECONDS", 30, "running tasks may finish within this at `down`", _count(1, 3600)

@@ -13,7 +13,8 @@ import threading
 import time
 from asyncio import to_thread
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from socket import AF_INET6
+from contextlib import suppress
+from socket import AF_INET6, SHUT_RDWR
 from socketserver import TCPServer
 from typing import Any, NamedTuple, Protocol
 from wsgiref.simple_server import WSGIRequestHandler, make_server
@@ -39,6 +40,9 @@ _logger = logging.getLogger("telemetry")
 
 LONGEST_INTERVAL = 2.0  # between two looks at what lives and what is dead
 LONGEST_OBSERVATION = 1.0
+MOST_CONNECTIONS = 16  # to the endpoint at once
+YIELD_AFTER = 2.0  # seconds until one is cut off for another, where as many as may be are open
+SILENCE = 10.0  # seconds for which a connection may say nothing
 _SERVES = Identity("telemetry_endpoint", Kind.NOTE)  # on the page of a process: where it listens
 
 
@@ -253,13 +257,43 @@ class _OfHost(Collector):
 
 
 class _Server(ThreadingWSGIServer):
-    """Does not ask a name server, which may take its time, by which name this host is known.
+    """Takes few connections at once, each of which may cost a thread: a slow one makes room for who comes later.
+
+    It does not ask a name server, which may take its time, by which name this host is known.
 
     Attributes:
         certificates: Whom it lets in.
     """
 
     certificates: Certificates
+
+    def __init__(self, *given: Any) -> None:
+        self._open: dict[Any, float] = {}  # the oldest first
+        super().__init__(*given)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer in a thread, where there is room."""
+        if not self._has_room():
+            self.shutdown_request(request)
+            return
+        self._open[request] = time.monotonic()
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """The end of a connection."""
+        self._open.pop(request, None)
+        super().shutdown_request(request)
+
+    def _has_room(self) -> bool:
+        if len(self._open) < MOST_CONNECTIONS:
+            return True
+        oldest, since = next(iter(list(self._open.items())), (None, 0.0))
+        if oldest is None or time.monotonic() - since < YIELD_AFTER:
+            return oldest is None
+        self._open.pop(oldest, None)
+        with suppress(OSError):  # its thread was quicker
+            oldest.shutdown(SHUT_RDWR)
+        return True
 
     def get_request(self) -> tuple[Any, Any]:
         """The next connection. Its handshake is made by its own thread: here it would keep others from being served."""
@@ -291,7 +325,9 @@ def _server_for(host: str) -> type[_Server]:
 
 
 class _Quiet(WSGIRequestHandler):
-    """A scrape is no news."""
+    """A scrape is no news, and who says nothing is not waited for."""
+
+    timeout = SILENCE
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name it has there
         """Say nothing."""

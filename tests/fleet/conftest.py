@@ -29,7 +29,9 @@ FLEET_ENVIRONMENT = {
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """The fleet: 3 replicas, 4 workers, everything else once."""
     directory: Path = tmp_path_factory.mktemp("fleet")
-    settings = FleetSettings.isolated(directory, worker_concurrency=1, export_interval_ms=1000, scrape_seconds=1)
+    settings = FleetSettings.isolated(
+        directory, worker_concurrency=1, export_interval_ms=1000, scrape_seconds=1, slow_client_seconds=2
+    )
     with running_fleet(settings, FLEET_ENVIRONMENT) as fleet:
         yield fleet
     assert not settings.boxes.exists(), "a process left counts that nobody delivered"
