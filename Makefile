@@ -56,7 +56,7 @@ logs:  ## follow the logs; NAME=app-1 for one of them
 	@$(FLEET) logs $(NAME)
 
 test: install-tests check test-collector  ## every check and test of a change, under 30 minutes
-	$(PYTHON) -m pytest --numprocesses 2 --no-loadscope-reorder -m "not slow and not accuracy and not chaos and not brokers and not grafana and not pictures and not postgres and not rehearsal"
+	$(PYTHON) -m pytest --numprocesses 2 --no-loadscope-reorder -m "not slow and not accuracy and not chaos and not brokers and not grafana and not pictures and not postgres and not rehearsal and not soak"
 
 test-collector:  ## the Go tests of the collector's components
 	cd collector && go test ./...
@@ -77,6 +77,10 @@ test-accuracy: install  ## the whole accuracy suite; run it alone (40 minutes)
 
 test-chaos: install  ## a thousand kills on the whole fleet (half an hour; run it alone); CHAOS_SEED=14 CHAOS_KILLS=1000
 	$(PYTHON) -m pytest -m chaos tests/fleet/chaos
+
+soak: install  ## the fleet under traffic, kills, restarts and rotations: what grows, and is every minute exact; SOAK_MINUTES=30 SOAK_SEED=19
+	SOAK_RESULT=benchmarks/results/soak.json $(PYTHON) -m pytest -m soak tests/fleet/soak
+	$(PYTHON) -m docs.generate
 
 accuracy-page: install  ## measure every system of the accuracy suite, and write docs/accuracy.md; run it alone (25 minutes)
 	@export ACCURACY_ROWS=docs/accuracy/rows.json; measure="$(PYTHON) -m pytest -q -m accuracy tests/accuracy -k"; \
@@ -200,7 +204,7 @@ dashboards: install  ## write grafana/dashboards/*.json and the generated rules 
 golden: install  ## write the golden file of the collector's endpoints anew
 	UPDATE_GOLDEN=1 $(PYTHON) -m pytest tests/fleet/test_contract.py -k golden
 
-bench: install  ## cost of a request, an event, a query, of series and of the collector, and docs/performance.md from it; run it alone
+bench: install  ## cost of a request, an event, a query, of series and of the collector, what troubles are felt, and the pages from it; run it alone
 	$(PYTHON) -m benchmarks.http
 	$(PYTHON) -m benchmarks.load
 	$(PYTHON) -m benchmarks.record
@@ -209,6 +213,12 @@ bench: install  ## cost of a request, an event, a query, of series and of the co
 	$(PYTHON) -m benchmarks.collector
 	$(PYTHON) -m benchmarks.scrape
 	$(PYTHON) -m benchmarks.start
+	$(PYTHON) -m benchmarks.backpressure
+	$(PYTHON) -m benchmarks.recovery
+	$(PYTHON) -m docs.generate
+
+scale-page: install  ## measure thousands of senders, Prometheus' end, and what others do with the same traffic, and write docs/scale.md; run it alone (11 minutes; needs Go)
+	$(PYTHON) -m benchmarks.scale
 	$(PYTHON) -m docs.generate
 
 bench-fleet: install  ## start-up time of the fleet and memory per process

@@ -19,6 +19,7 @@ from docs.adopt.page import launchers
 from docs.celery.page import outcomes
 from docs.migrate import page as migrate
 from docs.performance import PARTS
+from docs.scale import PARTS as SCALE
 from docs.variables import variables, without_effect
 from grafana.rules import reference as alerts
 from grafana.rules.compatibility import PEERS
@@ -77,6 +78,7 @@ GENERATED: dict[str, dict[str, Callable[[], str]]] = {
     "docs/recording.md": {"bridge": lambda: translations(RULES)},
     "docs/performance.md": dict(PARTS),
     "docs/security.md": {"threats": threats.table, "left": threats.left, "attacks": threats.measured},
+    "docs/scale.md": dict(SCALE),
     "docs/settings.md": {
         "standard": lambda: variables(STANDARD),
         "ignored": lambda: without_effect(STANDARD),

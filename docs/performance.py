@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
 
 from docs.markdown import table
+from docs.results import about, result_of
 
-RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
 OFFICIAL = "otel-collector.yaml"
 PEER = "prometheus-fastapi-instrumentator"
 SDK = "OpenTelemetry SDK"
-
-
-def _result(name: str) -> Any:
-    return json.loads((RESULTS / f"{name}.json").read_text())
-
-
-def _about(name: str) -> str:
-    result = _result(name)
-    versions = [f"Python {result['python']}", *(f"{name} {version}" for name, version in result["packages"].items())]
-    return f"Measured {result['measured']}, {', '.join(versions)}."
 
 
 def _added(cpu: Mapping[str, float], variant: str) -> str:
@@ -31,19 +18,19 @@ def _added(cpu: Mapping[str, float], variant: str) -> str:
 
 def requests() -> str:
     """CPU per request by variant and number of routes, and ours relative to the peer."""
-    by_routes = _result("http")["cpu_us_per_request"]
+    by_routes = result_of("http")["cpu_us_per_request"]
     variants = [name for name in by_routes["1"] if name != "bare"]
     rows = [["bare FastAPI, µs", *(f"{cpu['bare']:.1f}" for cpu in by_routes.values())]]
     rows += [[name, *(_added(cpu, name) for cpu in by_routes.values())] for name in variants]
     shares = [(cpu["ours"] - cpu["bare"]) / (cpu[PEER] - cpu["bare"]) for cpu in by_routes.values()]
     rows.append([f"**ours / {PEER}**", *(f"**{share:.0%}**" for share in shares)])
     head = ["µs of CPU added to a request", *(f"{n} route{'s' * (n != '1')}" for n in by_routes)]
-    return _about("http") + "\n\n" + table(head, rows, numbers=True)
+    return about("http") + "\n\n" + table(head, rows, numbers=True)
 
 
 def served() -> str:
     """Requests per second and latency through uvicorn."""
-    result = _result("load")
+    result = result_of("load")
     bare = result["variants"]["bare"]["requests_per_second"]
     rows = [
         [
@@ -56,37 +43,37 @@ def served() -> str:
         for name, run in result["variants"].items()
     ]
     head = ["uvicorn under wrk", "requests/s", "kept", "p99 ms", "server CPU µs/request"]
-    return _about("load") + "\n\n" + table(head, rows, numbers=True)
+    return about("load") + "\n\n" + table(head, rows, numbers=True)
 
 
 def events() -> str:
     """CPU per event."""
-    by_kind = _result("record")["cpu_us_per_event"]
+    by_kind = result_of("record")["cpu_us_per_event"]
     names = list(dict.fromkeys(name for ways in by_kind.values() for name in ways))
     rows = [[kind, *(f"{ways[name]:.2f}" if name in ways else "" for name in names)] for kind, ways in by_kind.items()]
-    return _about("record") + "\n\n" + table(["µs of CPU per event", *names], rows, numbers=True)
+    return about("record") + "\n\n" + table(["µs of CPU per event", *names], rows, numbers=True)
 
 
 def weights() -> str:
     """Memory and collection time of many series."""
     rows = [
         [f"{int(size):,} {kind}s", *(f"{way['mib']:.1f} MiB, {way['collect_ms']:.0f} ms" for way in ways.values())]
-        for kind, sizes in _result("record")["series"].items()
+        for kind, sizes in result_of("record")["series"].items()
         for size, ways in sizes.items()
     ]
-    ways = _result("record")["series"]["counter"]["1000"]
+    ways = result_of("record")["series"]["counter"]["1000"]
     return table(["memory, and CPU of one collection", *ways], rows, numbers=True)
 
 
 def queries() -> str:
     """CPU per query."""
-    by_kind = _result("db")["cpu_us_per_query"]
+    by_kind = result_of("db")["cpu_us_per_query"]
     rows = [
         [kind, f"{cpu['bare']:.1f}", *(_added(cpu, name) for name in cpu if name != "bare")]
         for kind, cpu in by_kind.items()
     ]
     others = [name for name in by_kind["core"] if name != "bare"]
-    return _about("db") + "\n\n" + table(["µs of CPU per query", "bare", *others], rows, numbers=True)
+    return about("db") + "\n\n" + table(["µs of CPU per query", "bare", *others], rows, numbers=True)
 
 
 def tasks() -> str:
@@ -98,10 +85,10 @@ def tasks() -> str:
             "" if name == "bare" else f"{run['added_percent']:+.1f} % ± {run['standard_error']:.1f}",
             str(run["tasks_per_second"]),
         ]
-        for name, run in _result("celery")["variants"].items()
+        for name, run in result_of("celery")["variants"].items()
     ]
     head = ["µs of CPU per task", "whole worker", "main process", "pool processes", "against bare", "tasks/s"]
-    return _about("celery") + "\n\n" + table(head, rows, numbers=True)
+    return about("celery") + "\n\n" + table(head, rows, numbers=True)
 
 
 def collectors() -> str:
@@ -117,25 +104,25 @@ def collectors() -> str:
             f"{run['scrape_ms']:.0f}",
             f"{run['restart_s']:.2f}",
         ]
-        for size, by_name in _result("collector")["series"].items()
+        for size, by_name in result_of("collector")["series"].items()
         for name, run in by_name.items()
     ]
     ratio = f"times {OFFICIAL}"
     head = ["series", "configuration", "points/s", ratio, "an export, p50, p99 ms", "MiB", "scrape ms", "restart s"]
-    return _about("collector") + "\n\n" + table(head, rows, numbers=True)
+    return about("collector") + "\n\n" + table(head, rows, numbers=True)
 
 
 def scrapes() -> str:
     """Time of a scrape of a host without a collector."""
-    found = _result("scrape")
+    found = result_of("scrape")
     rows = [[count, *(f"{took:.1f}" for took in ways.values())] for count, ways in found["scrape_ms"].items()]
     head = [f"ms for {found['series']:,} series; processes", *found["scrape_ms"]["1"]]
-    return _about("scrape") + "\n\n" + table(head, rows, numbers=True)
+    return about("scrape") + "\n\n" + table(head, rows, numbers=True)
 
 
 def starts() -> str:
     """CPU and memory of imports and configuration, beside the SDK alone."""
-    variants = _result("start")["variants"]
+    variants = result_of("start")["variants"]
     alone = variants[SDK]
     rows = [
         [
@@ -148,7 +135,7 @@ def starts() -> str:
         for name, run in variants.items()
     ]
     head = ["until it could count", "ms of CPU", f"times {SDK}", "MiB", f"times {SDK}"]
-    return _about("start") + "\n\n" + table(head, rows, numbers=True)
+    return about("start") + "\n\n" + table(head, rows, numbers=True)
 
 
 PARTS: Mapping[str, Callable[[], str]] = {

@@ -79,6 +79,12 @@ class Collector:
         return f"{'https' if self._over else 'http'}://127.0.0.1:{self.ports[port]}"
 
     @property
+    def pid(self) -> int:
+        """Of its process, which runs."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def store(self) -> Path:
         """The file of a durable one's totals."""
         return self.state / "processor_fleet_totals__totals"

@@ -4,7 +4,7 @@ set -eu
 umask 077
 
 file=$(dirname "$0")/../.env
-for name in POSTGRES_PASSWORD ADMIN_TOKEN FLOWER_PASSWORD GRAFANA_PASSWORD SIMULATED_LLM_API_KEY; do
+for name in POSTGRES_PASSWORD REDIS_PASSWORD ADMIN_TOKEN FLOWER_PASSWORD GRAFANA_PASSWORD SIMULATED_LLM_API_KEY; do
     grep -q "^$name=" "$file" 2>/dev/null && continue
     # 24 bytes are 32 letters, none of which means anything in an address.
     printf '%s=%s\n' "$name" "$(head -c 24 /dev/urandom | base64 | tr '+/' '-_')" >>"$file"

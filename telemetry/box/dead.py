@@ -14,7 +14,7 @@ from typing import Any
 from telemetry import guard
 from telemetry.box import locks
 from telemetry.box.box import Box
-from telemetry.box.directory import DAMAGED, NOTE, SUFFIX
+from telemetry.box.directory import DAMAGED, NOTE, SUFFIX, why_no_box, why_not_believed
 from telemetry.box.header import LENGTH, DamagedError, OtherVersionError, Role
 from telemetry.box.segment import Segment
 from telemetry.box.storage import DeadFile
@@ -28,11 +28,14 @@ _DAMAGED_FOR = 7 * 86400.0
 def dead_boxes(directory: Path) -> Iterator[Box]:
     """Every box whose process is dead and that nobody else delivers; whoever gets one closes it.
 
-    A box that cannot be read is set aside with an error in the log; one of another version is left to that.
+    A box that cannot be read, or that is another user's, is set aside with an error in the log; one of another version
+    is left to that. Of a directory that others can write in, nothing is taken.
 
     Args:
         directory: Where boxes are kept; it may not exist.
     """
+    if why_not_believed(directory):
+        return
     with suppress(OSError):
         for path in sorted(directory.iterdir()):
             if path.suffix != SUFFIX or path.name.startswith("."):
@@ -47,12 +50,14 @@ def look_at_dead(directory: Path) -> Iterator[Box]:
     Args:
         directory: Where boxes are kept.
     """
+    if why_not_believed(directory):
+        return
     for path in sorted(directory.glob(f"[!.]*{SUFFIX}")):
         lock = _lock_of_the_dead(path)
         if lock is None:
             continue
         try:
-            box = read_box(DeadFile(path, lock))
+            box = read_box(_own_file(path, lock))
         except Exception:  # whoever delivers says so
             locks.unlock(lock)
             continue
@@ -67,7 +72,7 @@ def _taken(path: Path) -> Box | None:
     if lock is None:
         return None
     try:
-        return read_box(DeadFile(path, lock))
+        return read_box(_own_file(path, lock))
     except OtherVersionError:
         _logger.info("%s was written by another version of fleet-telemetry and is left to it", path)
     except Exception as error:
@@ -91,6 +96,13 @@ def _lock_of_the_dead(path: Path) -> int | None:
             return lock
     locks.unlock(lock)
     return None
+
+
+def _own_file(path: Path, lock: int) -> DeadFile:
+    why = why_no_box(os.fstat(lock))
+    if why:
+        raise DamagedError(why)
+    return DeadFile(path, lock)
 
 
 def read_box(file: DeadFile) -> Box:

@@ -12,6 +12,9 @@ SUFFIX = ".box"
 DAMAGED = ".damaged"
 NOTE = ".broker"  # what a process says to others of the host; it holds the file's lock as long as it lives
 
+LARGEST = 256 * 1024 * 1024
+"""More than every series that a process may have takes."""
+
 # Locks and mapped pages of these are not those of one machine.
 _SHARED_OVER_NETWORKS = frozenset(
     "nfs nfs4 cifs smb3 smbfs 9p virtiofs fuse ceph glusterfs afs lustre gpfs beegfs ocfs2 gfs2".split()
@@ -53,6 +56,37 @@ def make_usable(directory: Path) -> None:
         raise UnusableError(f"it is on a file system shared over a network ({kind})")
     if kind in _COPY_ON_WRITE:
         raise UnusableError(f"its file system ({kind}) cannot reserve space")
+
+
+def why_not_believed(directory: Path) -> str:
+    """Why what lies in a directory is not delivered: others could have put it there. Empty where it is believed.
+
+    Args:
+        directory: Where boxes are kept; nothing is wrong with one that is not there.
+    """
+    try:
+        found = directory.lstat()
+    except OSError:
+        return ""
+    if not stat.S_ISDIR(found.st_mode):
+        return "it is not a directory"
+    if not _is_mine(found):
+        return "it belongs to another user"
+    return "others can write in it: chmod 700" if found.st_mode & 0o022 else ""
+
+
+def why_no_box(found: os.stat_result) -> str:
+    """Why a file of such a directory is none of ours; it may be there from when others could write in it."""
+    if not _is_mine(found):
+        return "it belongs to another user"
+    if found.st_nlink > 1:
+        return "it is a link to a file elsewhere"
+    return "it is larger than any box" if found.st_size > LARGEST else ""
+
+
+def _is_mine(found: os.stat_result) -> bool:
+    """Whether this user made it; root, which delivers for others, believes them."""
+    return not hasattr(os, "geteuid") or os.geteuid() in {found.st_uid, 0}
 
 
 def file_system(path: Path) -> str:

@@ -8,7 +8,9 @@ read, who adds up holds it alone.
 from __future__ import annotations
 
 import logging
+import os
 import secrets
+import stat
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
@@ -20,7 +22,7 @@ from typing import Any
 from telemetry.box import locks
 from telemetry.box.box import Box, standing_exemplars
 from telemetry.box.dead import dead_boxes
-from telemetry.box.directory import SUFFIX
+from telemetry.box.directory import SUFFIX, why_no_box, why_not_believed
 from telemetry.box.exemplars import Exemplar
 from telemetry.box.header import LENGTH, DamagedError, OtherVersionError, Role
 from telemetry.box.identity import Entry, Kind, ReadEntry
@@ -78,7 +80,7 @@ class Host:
         Raises:
             OSError: If it cannot be read now.
         """
-        if not self._directory.is_dir():
+        if not self._directory.is_dir() or why_not_believed(self._directory):
             return []
         with locks.directory_locked(self._directory, shared=True, timeout=LOCK_SECONDS):
             sums = self._all(self._paths(SUM))
@@ -108,7 +110,7 @@ class Host:
 
     def _once(self, path: Path) -> Standing | None:
         lives = locks.is_locked(path)
-        segments = _blocks(path.read_bytes(), self._known.get(path, []))
+        segments = _blocks(_content(path), self._known.get(path, []))
         self._known[path] = segments
         if segments[0].process is None:
             return None
@@ -127,7 +129,7 @@ class Host:
         Raises:
             OSError: If there is no room, or the directory cannot be read now.
         """
-        if not self._directory.is_dir():
+        if not self._directory.is_dir() or why_not_believed(self._directory):
             return 0
         with locks.directory_locked(self._directory, shared=False, timeout=LOCK_SECONDS):
             taken: list[Box] = []
@@ -213,6 +215,21 @@ class _Totals:
             with suppress(OSError):
                 partial.unlink()
             raise
+
+
+def _content(path: Path) -> bytes:
+    """What is in a file of this user.
+
+    Raises:
+        OSError: If it cannot be read.
+        DamagedError: If it is none of ours.
+    """
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+        found = os.fstat(file.fileno())
+        why = why_no_box(found) if stat.S_ISREG(found.st_mode) else "it is no file"
+        if why:
+            raise DamagedError(why)
+        return file.read()
 
 
 def _blocks(content: bytes, known: list[Segment]) -> list[Segment]:

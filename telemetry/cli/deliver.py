@@ -17,6 +17,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
 
 
 def _run(given: Namespace) -> int:
+    from telemetry.box.directory import why_not_believed
     from telemetry.deliver import deliver
     from telemetry.settings.problems import SettingsError
     from telemetry.settings.settings import Settings
@@ -30,6 +31,9 @@ def _run(given: Namespace) -> int:
     if "otlp" not in settings.exporters:
         exporters = ",".join(settings.exporters) or "none"
         return refuse(f"OTEL_METRICS_EXPORTER={exporters!r} delivers nowhere: set it to otlp")
+    why = why_not_believed(settings.box_directory)
+    if why:
+        return refuse(f"TELEMETRY_STATE_DIR={settings.box_directory} is not delivered: {why}")
     adopted = deliver(settings, given.timeout)
     for line in _lines(adopted, settings):
         say(line)

@@ -86,6 +86,8 @@ OF_OTHERS: dict[str, Series] = {
     "fleet_totals_dropped_points_total": Series("counter", frozenset({"reason"})),
     "fleet_totals_failed_commits_total": Series("counter", frozenset()),
     "fleet_totals_commit_seconds_bucket": Series("bucket", frozenset({"le"})),
+    "fleet_totals_pushed_out_senders_total": Series("counter", frozenset()),
+    "fleet_totals_sender_memory_seconds": Series("gauge", frozenset()),
     "fleet_totals_series": Series("gauge", frozenset({"metric"})),
     "fleet_totals_series_budget": Series("gauge", frozenset({"metric"})),
     "fleet_totals_max_series": Series("gauge", frozenset()),

@@ -22,13 +22,22 @@ from app.settings import Settings
 from deploy import alert_routes, containers, grafana, processes
 from deploy.rehearsal import composed
 from deploy.settings import ROOT, FleetSettings
+from support.ports import free_port
 from support.processes import program
+from support.waiting import eventually
 from telemetry.settings.variables import OWN, STANDARD
 
 DEPLOY = ROOT / "deploy"
 FILE = DEPLOY / "compose.yaml"
 COMPOSED = DEPLOY / "rehearsal" / "composed"
-NAMES = ("POSTGRES_PASSWORD", "ADMIN_TOKEN", "FLOWER_PASSWORD", "GRAFANA_PASSWORD", "SIMULATED_LLM_API_KEY")
+NAMES = (
+    "POSTGRES_PASSWORD",
+    "REDIS_PASSWORD",
+    "ADMIN_TOKEN",
+    "FLOWER_PASSWORD",
+    "GRAFANA_PASSWORD",
+    "SIMULATED_LLM_API_KEY",
+)
 SECRETS = {name: f"secret-of-{name.lower()}" for name in NAMES}
 OURS = "fleet-telemetry:local"
 ENDS = {"migrations", "addresses"}
@@ -175,7 +184,10 @@ def test_environment_is_the_fleets(service: str, name: str) -> None:
     got = dict(_services()[service]["environment"])
     wanted = {**_expected(SECRETS), "OTEL_SERVICE_NAME": name}
     assert set(got) == set(wanted)
-    where = {"DATABASE_URL", "STORAGE_URL", "TELEMETRY_STATE_DIR"}
+    redis = {"REDIS_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"}
+    for key in redis:
+        assert got[key] == wanted[key].replace("redis://", f"redis://:{SECRETS['REDIS_PASSWORD']}@"), key
+    where = {"DATABASE_URL", "STORAGE_URL", "TELEMETRY_STATE_DIR", *redis}
     assert {key: got[key] for key in set(got) - where} == {key: wanted[key] for key in set(wanted) - where}
 
 
@@ -338,6 +350,35 @@ def test_nginx_takes_its_file(tmp_path: Path) -> None:
         timeout=30,
     )
     assert done.returncode == 0, done.stderr
+
+
+@go
+def test_redis_asks_for_its_password(tmp_path: Path) -> None:
+    """Redis, by its command and file, lets in who has the password that every URL has, and nobody else; its arguments do not tell it."""
+    service, port = _services()["redis"], free_port()
+    text = (containers.FOLDER / "redis.conf").read_text()
+    for here, there in (("port 6379", f"port {port}"), ("dir /data", f"dir {tmp_path}"), ("0.0.0.0", "127.0.0.1")):
+        assert here in text
+        text = text.replace(here, there)
+    file = tmp_path / "redis.conf"
+    file.write_text(text)
+    command = [word.replace("/fleet/conf/redis.conf", str(file)) for word in service["command"]]
+    environment = {"PATH": os.environ["PATH"], **service["environment"]}
+    asks = service["healthcheck"]["test"][1].replace("redis-cli", f"redis-cli -p {port}")
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as server:
+        try:
+            assert eventually(lambda: _says(asks, environment))
+            assert not _says(asks, {"PATH": os.environ["PATH"]})
+            assert not _says(asks, {**environment, "REDISCLI_AUTH": "wrong"})
+            arguments = Path(f"/proc/{server.pid}/cmdline").read_bytes()
+            assert b"redis-server" in arguments
+            assert SECRETS["REDIS_PASSWORD"].encode() not in arguments
+        finally:
+            server.terminate()
+
+
+def _says(command: str, environment: Mapping[str, str]) -> bool:
+    return subprocess.run(["/bin/sh", "-c", command], env=environment, capture_output=True, check=False).returncode == 0
 
 
 @go

@@ -86,3 +86,16 @@ def test_scripts_beside_them_can_be_run() -> None:
         if "docker compose" in block.text or "kubectl" in block.text:
             for script in re.findall(r"^(deploy/\S+)", block.text, re.MULTILINE):
                 assert os.access(ROOT / script, os.X_OK), block.name
+
+
+def test_units_and_files_of_installations_are_there() -> None:
+    """What a block puts in place for systemd is in the repository, and the units that it starts can be enabled."""
+    installing = [block for block in commands() if "systemctl enable" in block.text]
+    assert installing
+    for block in installing:
+        for sources in re.findall(r"install -m \d+ ([^\s\"$]+) ", block.text):
+            assert list(ROOT.glob(sources)), (block.name, sources)
+        for units in re.findall(r"systemctl enable --now (.*)", block.text):
+            for unit in units.split():
+                file = ROOT / "deploy" / "systemd" / f"{re.sub('@.*', '@', unit)}.service"
+                assert "WantedBy=" in file.read_text(), (block.name, unit)

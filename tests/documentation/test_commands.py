@@ -78,6 +78,7 @@ HERE: dict[str, Run] = {
     "docs/lines.md#1": Run(),
     "docs/lines.md#2": Run(),
     "docs/lines.md#3": Run(),
+    "docs/native-histograms.md#1": Run(),
     "docs/no-collector.md#1": Run(OWN, serves="http://127.0.0.1:9464/metrics"),
     "docs/objectives.md#1": Run(leaves="grafana/dashboards/objectives.json"),
     "docs/own-metrics.md#1": Run(
@@ -104,7 +105,7 @@ ELSEWHERE: dict[str, Elsewhere] = {
     "docs/accuracy.md#1": Elsewhere("it takes 40 minutes", proof="tests/accuracy"),
     "docs/collectors.md#3": Elsewhere("restarts a unit of systemd", proof="tests/deploy/test_gateway.py"),
     "docs/deploy.md#1": Elsewhere("needs a container engine", proof="tests/documentation/test_command_lines.py"),
-    "docs/deploy.md#2": Elsewhere("installs units of systemd", proof="tests/deploy/test_systemd.py"),
+    "docs/deploy.md#2": Elsewhere("installs units of systemd", proof="tests/documentation/test_command_lines.py"),
     "docs/security.md#2": Elsewhere("serves on every address", proof="tests/deploy/test_access.py"),
     "docs/security.md#3": Elsewhere("sets variables", proof="tests/deploy/test_access.py"),
     "docs/kubernetes.md#1": Elsewhere("needs a cluster", proof="tests/documentation/test_command_lines.py"),

@@ -462,6 +462,13 @@ SCENARIOS: dict[str, Scenario] = {
         just_below=never("fleet_totals_folded_points_total", {**COLLECTOR, "metric": "errors_total"}),
         also_bad=({of("fleet_totals_folded_points_total", COLLECTOR, metric="errors_total"): "0+3x30"},),
     ),
+    "CollectorForgetsSenders": Scenario(
+        {of("fleet_totals_sender_memory_seconds", COLLECTOR): "604800x5 1800x20 604800x30"},
+        AT,
+        fires_after=6,
+        ends_after=27,
+        just_below={of("fleet_totals_sender_memory_seconds", COLLECTOR): "3600x60"},
+    ),
     "CollectorCannotStore": Scenario(
         {of("fleet_totals_failed_commits_total", COLLECTOR): "0x5 0+1x20 20x30"},
         AT,

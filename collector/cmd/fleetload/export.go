@@ -71,7 +71,8 @@ func attributesOf(instance string) []byte {
 	resource = append(resource, text("telemetry.sdk.name", "opentelemetry")...)
 	resource = append(resource, text("telemetry.sdk.version", "1")...)
 	resource = append(resource, text("service.instance.id", instance)...)
-	return append(resource, text("service.name", "fleetload")...)
+	resource = append(resource, text("service.name", "fleetload")...)
+	return append(resource, text("deployment.environment.name", "dev")...)
 }
 
 // numbered is what an export says besides, so that it counts once.

@@ -23,6 +23,8 @@ type fleet struct {
 	exports atomic.Int64
 	retries atomic.Int64
 	lives   atomic.Int64
+	givenUp atomic.Int64
+	ended   atomic.Int64 // unix nanoseconds; 0 until then
 
 	mu        sync.Mutex
 	latencies []time.Duration
@@ -63,9 +65,16 @@ func (f *fleet) start() (stop func()) {
 		all.Go(func() { f.run(n) })
 	}
 	return func() {
+		f.ended.Store(time.Now().UnixNano())
 		close(f.over)
 		all.Wait()
 	}
+}
+
+// isLongOver tells whether what is not answered now will not be.
+func (f *fleet) isLongOver() bool {
+	ended := f.ended.Load()
+	return ended != 0 && time.Since(time.Unix(0, ended)) > 20*time.Second
 }
 
 // take tells whether an export was taken.

@@ -29,7 +29,7 @@ type options struct {
 	url, temporality string
 	rate             float64
 	warm, life, idle time.Duration
-	kept             bool
+	connection       string
 	levels           int
 	maxSenders       int
 }
@@ -91,7 +91,7 @@ func flags(command string, arguments []string) *options {
 	f.DurationVar(&o.warm, "warm", 3*time.Second, "fleet: how long exports are sent before anything is measured")
 	f.DurationVar(&o.life, "life", 0, "fleet: how long a sender lives before another one takes its place; 0 is for ever")
 	f.DurationVar(&o.idle, "idle", 0, "fleet -url: pause after -for, after which senders go on for as long again")
-	f.BoolVar(&o.kept, "kept", false, "fleet: each sender keeps its connection, instead of one for each export as boxes have")
+	f.StringVar(&o.connection, "connection", "each", "fleet: a connection for each export, as boxes have it, one that is kept, or grpc")
 	f.IntVar(&o.levels, "levels", 0, "fleet: series of its own that each sender reports of the present")
 	f.IntVar(&o.maxSenders, "max-senders", 100_000, "senders that the collector remembers")
 	_ = f.Parse(arguments) // it ends the process itself

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	mathrand "math/rand"
-	"net/http"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/pmetric"
@@ -14,7 +13,7 @@ import (
 // sender is one process of a fleet, as the collector sees it: it has a name, one export under way, and repeats that until it is answered.
 type sender struct {
 	fleet    *fleet
-	http     *http.Client
+	way      way
 	number   int
 	instance string
 	name     string
@@ -23,9 +22,9 @@ type sender struct {
 	events   []int64 // by block, since it began
 }
 
-func (f *fleet) newSender(number int, client *http.Client) *sender {
+func (f *fleet) newSender(number int, through way) *sender {
 	s := &sender{
-		fleet: f, http: client, number: number, name: randomName(), begun: time.Now(), events: make([]int64, f.traffic.blocks()),
+		fleet: f, way: through, number: number, name: randomName(), begun: time.Now(), events: make([]int64, f.traffic.blocks()),
 	}
 	s.instance = fmt.Sprintf("host-%d-%s", number, s.name[:4])
 	return s
@@ -37,19 +36,14 @@ func randomName() string {
 	return hex.EncodeToString(name)
 }
 
-// transport is the way of one sender. Boxes have a connection for each export; other SDKs keep theirs.
-func transport(kept bool) *http.Client {
-	return &http.Client{Transport: &http.Transport{DisableKeepAlives: !kept}, Timeout: 10 * time.Second}
-}
-
 // run exports at the fleet's interval until it is over; each life has a name and numbers of its own.
 func (f *fleet) run(number int) {
-	client := transport(f.options.kept)
+	through := newWay(f.options.connection)
 	r := mathrand.New(mathrand.NewSource(int64(number)))
 	next := time.Now().Add(time.Duration(r.Int63n(int64(f.interval) + 1)))
-	for s := f.newSender(number, client); f.waitTill(next); next = next.Add(f.interval) {
+	for s := f.newSender(number, through); f.waitTill(next); next = next.Add(f.interval) {
 		if f.options.life > 0 && time.Since(s.begun) > f.options.life {
-			s = f.newSender(number, client)
+			s = f.newSender(number, through)
 			f.lives.Add(1)
 		}
 		if late := time.Since(next); late > f.interval {
@@ -71,6 +65,10 @@ func (s *sender) export(turn int) {
 	}
 	body := s.request(f.traffic.export(block, events, start))
 	for !f.take(s, block, body) {
+		if f.isLongOver() {
+			f.givenUp.Add(1)
+			return
+		}
 		f.retries.Add(1)
 		time.Sleep(time.Duration(20+mathrand.Intn(60)) * time.Millisecond)
 	}
@@ -88,12 +86,8 @@ func (s *sender) request(md pmetric.Metrics) []byte {
 }
 
 func (s *sender) post(body []byte) (int, error) {
-	r, err := newPost(s.fleet.target, body)
-	if err != nil {
-		return 0, err
-	}
 	if s.fleet.options.numbered {
-		r.Header.Set("Telemetry-Sender-Id", s.name)
+		return s.way.post(s.fleet.target, s.name, body)
 	}
-	return answered(s.http.Do(r))
+	return s.way.post(s.fleet.target, "", body)
 }

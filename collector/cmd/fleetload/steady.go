@@ -4,11 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"log"
+	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -22,6 +23,7 @@ type steady struct {
 	Exports    int64   `json:"exports"`
 	Retries    int64   `json:"retries"`
 	Lost       int64   `json:"answers_lost"`
+	GivenUp    int64   `json:"given_up"` // exports that were not answered for long after the end; whether they were taken is unknown
 	ExportSize int64   `json:"bytes_per_export"`
 	PerSecond  float64 `json:"points_per_second"`
 	P50        float64 `json:"p50_ms"`
@@ -40,7 +42,6 @@ type atCollector struct {
 	Scrape     float64 `json:"scrape_ms"`
 	Page       float64 `json:"page_mib"`
 	Store      float64 `json:"store_mib"`
-	Written    float64 `json:"written_bytes_per_point"`
 	Sockets    int     `json:"sockets"`
 }
 
@@ -53,7 +54,11 @@ func runFleet(o *options) (any, bool) {
 	c.start()
 	defer func() { c.kill() }()
 	c.await()
-	f := newFleet(o, c.url("HTTP", "/v1/metrics"))
+	target := c.url("HTTP", "/v1/metrics")
+	if o.connection == "grpc" {
+		target = strings.TrimPrefix(c.url("GRPC", ""), "http://")
+	}
+	f := newFleet(o, target)
 	stop := f.start()
 	time.Sleep(o.warm)
 	f.forgetLatencies()
@@ -61,7 +66,7 @@ func runFleet(o *options) (any, bool) {
 	seen.watch(c, begun.Add(o.seconds))
 	took := time.Since(begun).Seconds()
 	result := f.result(f.truth()-events, took)
-	result.atCollector = seen.finish(c, f.truth()-events, took)
+	result.atCollector = seen.finish(c, took)
 	stop()
 	result.Truth, result.Lives = f.truth(), f.lives.Load()
 	result.compare(f, c)
@@ -73,9 +78,13 @@ func runFleet(o *options) (any, bool) {
 func runElsewhere(o *options) any {
 	target, lost := o.url, func() int64 { return 0 }
 	if o.lose > 0 {
-		way := newLossyWay(o.url, o.lose, o.seed)
+		u, err := url.Parse(o.url)
+		if err != nil {
+			log.Fatal(err)
+		}
+		way := newLossyWay(u.Scheme+"://"+u.Host, o.lose, o.seed)
 		defer way.close()
-		target, lost = way.url(""), way.lost.Load
+		target, lost = way.url(u.Path), way.lost.Load
 	}
 	told, forget := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer forget()
@@ -90,7 +99,7 @@ func runElsewhere(o *options) any {
 	}
 	stop()
 	result := f.result(f.truth(), time.Since(begun).Seconds())
-	result.Truth, result.Lives, result.Lost = f.truth(), f.lives.Load(), lost()
+	result.Truth, result.Lives, result.Lost, result.GivenUp = f.truth(), f.lives.Load(), lost(), f.givenUp.Load()
 	return result
 }
 
@@ -113,14 +122,13 @@ func (f *fleet) result(events int64, seconds float64) *steady {
 // seen is what was seen of a collector meanwhile.
 type seen struct {
 	cpu     float64
-	written int64
 	memory  []float64
 	scrapes []float64
 	page    int
 	sockets int
 }
 
-func look(c *collector) *seen { return &seen{cpu: c.cpu(), written: c.written()} }
+func look(c *collector) *seen { return &seen{cpu: c.cpu()} }
 
 // watch looks at it twice a second until a moment; a scrape comes with every other look.
 func (s *seen) watch(c *collector, till time.Time) {
@@ -135,11 +143,10 @@ func (s *seen) watch(c *collector, till time.Time) {
 	}
 }
 
-func (s *seen) finish(c *collector, events int64, seconds float64) *atCollector {
-	points := float64(max(events, 1))
+func (s *seen) finish(c *collector, seconds float64) *atCollector {
 	return &atCollector{
 		CPU: (c.cpu() - s.cpu) / seconds * 100, Memory: median(s.memory), Scrape: median(s.scrapes), Page: mebibytes(int64(s.page)),
-		Store: mebibytes(sizeOf(c.options.state)), Written: float64(c.written()-s.written) / points, Sockets: s.sockets,
+		Store: mebibytes(sizeOf(c.options.state)), Sockets: s.sockets,
 	}
 }
 
@@ -188,21 +195,6 @@ func sizeOf(directory string) (total int64) {
 		return nil
 	})
 	return total
-}
-
-// written is the bytes that the collector has written to files.
-func (c *collector) written() int64 {
-	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", c.process.Process.Pid))
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(content)) {
-		if rest, ok := strings.CutPrefix(line, "write_bytes:"); ok {
-			n, _ := strconv.ParseInt(strings.TrimSpace(rest), 10, 64)
-			return n
-		}
-	}
-	return 0
 }
 
 // sockets is how many it has open.

@@ -20,6 +20,7 @@ from telemetry.cli.prometheus_api import Target
 
 _ZEROES = "created-timestamp-zero-ingestion"
 _FIRST_WITH_ZEROES = 3
+_EXEMPLARS = "exemplar-storage"
 _ENOUGH_ALIKE = 5
 _MISSED_SCRAPES = 3
 _LOOKED_AT = 3
@@ -66,6 +67,13 @@ ZEROES = Cause(
     f"start it with --enable-feature={_ZEROES}",
     severity=Severity.WARNING,
 )
+EXEMPLARS = Cause(
+    "exemplars-not-kept",
+    "Services record exemplars, and Prometheus keeps none: no point of a chart leads to a trace.",
+    f"start it with --enable-feature={_EXEMPLARS}, beside the features that it has, or set "
+    "OTEL_METRICS_EXEMPLAR_FILTER=always_off",
+    severity=Severity.WARNING,
+)
 JOB = Cause(
     "job-unknown",
     "The jobs have other names than the alerts of this project expect, so CollectorDown fires for ever.",
@@ -103,7 +111,7 @@ def _run(case: Case) -> Iterator[Finding]:
     targets = _of_the_fleet(case, server)
     yield from _targets(targets)
     yield from _scraped(case, server)
-    yield from _features(server)
+    yield from _features(case, server)
     yield from _labels(server)
     yield from _once(server)
     yield from _complete(case, server, targets)
@@ -159,9 +167,12 @@ def _known(targets: Iterable[Target]) -> list[str]:
     return [f"job {target.job} scrapes {target.url}" for target in targets][:5]
 
 
-def _features(server: PrometheusServer) -> Iterator[Finding]:
+def _features(case: Case, server: PrometheusServer) -> Iterator[Finding]:
     if server.major >= _FIRST_WITH_ZEROES and _ZEROES not in server.features:
         yield ZEROES.found("the first increment of every new series is not counted", *sorted(server.features))
+    recorded = case.settings.exemplar_filter if case.settings else "always_off"
+    if recorded != "always_off" and _EXEMPLARS not in server.features:
+        yield EXEMPLARS.found(f"OTEL_METRICS_EXEMPLAR_FILTER={recorded}", *sorted(server.features))
     expects = any(rule.name == "CollectorDown" and "fastapi-" in rule.query for rule in server.rules)
     if expects and not any(target.job.startswith(_JOBS) for target in server.targets):
         yield JOB.found("no job is called fastapi-… or otel-collector", *_known(server.targets))
@@ -250,6 +261,6 @@ def _fresh(server: PrometheusServer, targets: Iterable[Target]) -> Iterator[Find
 CHECK = Check(
     name="prometheus",
     asks="Does Prometheus scrape the fleet whole, once, and with the labels it has?",
-    causes=(DOWN, TARGET, NO_TOTALS, NO_LEVELS, TWICE, HONOR, ZEROES, JOB, STALE, MISSING, CANARY_GONE),
+    causes=(DOWN, TARGET, NO_TOTALS, NO_LEVELS, TWICE, HONOR, ZEROES, EXEMPLARS, JOB, STALE, MISSING, CANARY_GONE),
     run=_run,
 )

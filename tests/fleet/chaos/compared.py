@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
 
 from support.exposition import Samples
@@ -24,9 +25,14 @@ def comparable(samples: Samples) -> Samples:
 
 def differences(told: Path, page: Samples) -> tuple[list[str], int]:
     """Every sample that is not what was counted, in words; and how many were compared."""
+    return against(truth.samples(truth.read(told)), page)
+
+
+def against(told: Iterable[truth.Sample], page: Samples) -> tuple[list[str], int]:
+    """The same for samples that are known already."""
     shown = comparable(page)
     wrong, expected = [], set()
-    for name, labels, least, most in truth.samples(truth.read(told)):
+    for name, labels, least, most in told:
         key = (name, tuple(sorted(labels)))
         expected.add(key)
         value = shown.get(key, 0.0)

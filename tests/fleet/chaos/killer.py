@@ -6,7 +6,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from support.processes import children, kill, kill_group
 from tests.fleet.chaos.fleet import ChaosFleet
@@ -29,16 +29,24 @@ class Killer:
         seed: The same one kills in the same order, at the same distances.
         pause: Seconds between two kills, at most.
         say: Told how far it is, every hundred kills.
+        spared: Who is not killed itself, by name; its children are not spared.
 
     Attributes:
         killed: How many were, by kind.
     """
 
     def __init__(
-        self, fleet: ChaosFleet, kills: int, seed: int, pause: float, say: Callable[[str], None] = lambda line: None
+        self,
+        fleet: ChaosFleet,
+        kills: int,
+        seed: int,
+        pause: float,
+        say: Callable[[str], None] = lambda line: None,
+        spared: Iterable[str] = (),
     ) -> None:
         self._fleet = fleet
         self._say = say
+        self._spared = frozenset(spared)
         self._draw = random.Random(seed)
         self._pause = pause
         self._deck = [kind for kind, share in SHARES.items() for _ in range(-(-share * kills // 100))]
@@ -58,9 +66,8 @@ class Killer:
                 raise TimeoutError(f"{len(self._deck)} kills are left: {Counter(self._deck)}")
             time.sleep(self._draw.uniform(0.0, self._pause))
             for place, kind in enumerate(self._deck):
-                if self._kill(kind):
+                if self.kill_one(kind):
                     del self._deck[place]
-                    self._count(kind)
                     break
         for orphan in self._orphans:
             orphan.join()
@@ -70,8 +77,14 @@ class Killer:
         if self.killed.total() % 100 == 0:
             self._say(f"{dict(self.killed)} killed so far")
 
-    def _kill(self, kind: str) -> bool:
+    def kill_one(self, kind: str) -> bool:
         """Kill one of a kind; whether there was one that has lived a while."""
+        killed = self._kill(kind)
+        if killed:
+            self._count(kind)
+        return killed
+
+    def _kill(self, kind: str) -> bool:
         states = self._fleet.states()
         given_up = [state.name for state in states.values() if state.status == "FATAL"]
         assert not given_up, f"{given_up} did not come back; the end of the log says why"
@@ -81,6 +94,7 @@ class Killer:
             if state.name.startswith(_STAGES[kind])
             and state.status == "RUNNING"
             and state.running_seconds >= (_WORKS if kind == "child" else _SETTLED)
+            and (kind == "child" or state.name not in self._spared)
         ]
         if not settled:
             return False

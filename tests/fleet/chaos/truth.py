@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import Any
 
 DIRECTORY = "CHAOS_TRUTH_DIR"
-_BEGUN, _DONE = 0, 1
-_EVENT = struct.Struct("<IId")
+BEGUN, DONE = 0, 1
+EVENT = struct.Struct("<IId")
 _LARGEST = 1e200
 
 Key = tuple[str, tuple[tuple[str, str], ...]]
+Sample = tuple[str, tuple[tuple[str, str], ...], float, float]
 
 
 @dataclass
@@ -50,8 +51,8 @@ def read(directory: Path) -> dict[Key, Amounts]:
             number, metric, labels, bounds = json.loads(line)
             series[number] = truth[metric, tuple(sorted((name, value) for name, value in labels))]
             series[number].bounds = None if bounds is None else tuple(bounds)
-        for phase, number, amount in _EVENT.iter_unpack(path.with_suffix(".events").read_bytes()):
-            (series[number].done if phase == _DONE else series[number].begun).append(amount)
+        for phase, number, amount in EVENT.iter_unpack(path.with_suffix(".events").read_bytes()):
+            (series[number].done if phase == DONE else series[number].begun).append(amount)
     return truth
 
 
@@ -119,9 +120,9 @@ class Teller:
             act()
             return
         number = self._number(entry)
-        os.write(self._events, _EVENT.pack(_BEGUN, number, amount))
+        os.write(self._events, EVENT.pack(BEGUN, number, amount))
         act()
-        os.write(self._events, _EVENT.pack(_DONE, number, amount))
+        os.write(self._events, EVENT.pack(DONE, number, amount))
 
     def _number(self, entry: Any) -> int:
         key = (entry.identity.name, entry.keys, entry.values)
@@ -168,7 +169,7 @@ def install(directory: Path) -> None:
     Box.count = teller.telling_for_the_dead(Box.count)  # type: ignore[assignment,method-assign]
 
 
-def samples(truth: dict[Key, Amounts]) -> Iterator[tuple[str, tuple[tuple[str, str], ...], float, float]]:
+def samples(truth: dict[Key, Amounts]) -> Iterator[Sample]:
     """Every sample a Prometheus page must have: its name, its labels, the least and the most it may stand at."""
     for (metric, labels), amounts in truth.items():
         done, begun = amounts.done, amounts.begun

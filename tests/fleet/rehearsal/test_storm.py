@@ -32,7 +32,14 @@ from tests.fleet.rehearsal.storm import Storm
 SECONDS = float(os.environ.get("REHEARSAL_SECONDS", "75"))
 SEED = int(os.environ.get("REHEARSAL_SEED", "14"))
 PAUSE = 4.0  # seconds between two kills, at most
-NAMES = ("POSTGRES_PASSWORD", "ADMIN_TOKEN", "FLOWER_PASSWORD", "GRAFANA_PASSWORD", "SIMULATED_LLM_API_KEY")
+NAMES = (
+    "POSTGRES_PASSWORD",
+    "REDIS_PASSWORD",
+    "ADMIN_TOKEN",
+    "FLOWER_PASSWORD",
+    "GRAFANA_PASSWORD",
+    "SIMULATED_LLM_API_KEY",
+)
 WHO_COUNTS = ("beat", "worker", "app")
 TOLD = "/run/told"  # in containers
 

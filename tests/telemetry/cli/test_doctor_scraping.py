@@ -233,3 +233,15 @@ def test_query_that_fails_is_the_first_finding(
     told = doctor("--prometheus", prometheus.url, "--dashboards", str(tmp_path))
     assert told.first == "dashboard-query-fails"
     assert told.findings[0]["evidence"][0].startswith("Requests: ")
+
+
+def test_exemplars_that_nobody_keeps_are_told(service: Patch, doctor: Doctor, prometheus: Prometheus) -> None:
+    """A service that records exemplars, and a Prometheus without their storage, are a finding; with it there is none."""
+    service.setenv("OTEL_METRICS_EXEMPLAR_FILTER", "trace_based")
+    assert doctor("--prometheus", prometheus.url).findings == []
+    peer = Peer(prometheus.url)
+    flags = {"enable-feature": "created-timestamp-zero-ingestion"}
+    peer.says(json.dumps({"status": "success", "data": flags}), path="/api/v1/status/flags")
+    told = doctor("--prometheus", peer.url)
+    peer.close()
+    assert told.first == "exemplars-not-kept", told.findings

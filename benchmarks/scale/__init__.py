@@ -1,0 +1,1 @@
+"""Many senders, and what others do with the same traffic; `python -m benchmarks.scale` measures it all."""
