@@ -61,6 +61,11 @@ test: install-tests check test-collector  ## every check and test of a change, u
 test-collector:  ## the Go tests of the collector's components
 	cd collector && go test ./...
 
+security-page: install  ## attack a collector, and write what that costs into docs/security.md
+	rm -f docs/security/rows.json
+	SECURITY_ROWS=docs/security/rows.json $(PYTHON) -m pytest tests/deploy/test_hostile_connections.py
+	$(PYTHON) -m docs.generate
+
 fuzz: install  ## random input, FUZZ_SECONDS=300 for each target of Go and FUZZ_EXAMPLES=20000 for each test of Python; what breaks is kept beside the tests
 	@set -e; cd collector; grep -ro --include='*_test.go' 'func Fuzz[A-Za-z]*' . | sed -E 's/:func / /' | while read -r file target; do \
 		echo "$$target in $$(dirname $$file)"; nice go test ./$$(dirname $$file) -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_SECONDS)s; \

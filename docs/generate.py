@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from app.catalogue import FLEET
-from docs import doctor, licences, rooms
+from docs import doctor, licences, rooms, threats
 from docs.accuracy import page as accuracy
 from docs.adopt.page import launchers
 from docs.celery.page import outcomes
@@ -78,6 +78,7 @@ GENERATED: dict[str, dict[str, Callable[[], str]]] = {
     "docs/recording.md": {"bridge": lambda: translations(RULES)},
     "docs/performance.md": dict(PARTS),
     "docs/scale.md": dict(SCALE),
+    "docs/security.md": {"threats": threats.table, "left": threats.left, "attacks": threats.measured},
     "docs/settings.md": {
         "standard": lambda: variables(STANDARD),
         "ignored": lambda: without_effect(STANDARD),

@@ -23,7 +23,7 @@ type Config struct {
 }
 
 func defaultConfig() component.Config {
-	return &Config{RequestLimitMiB: 16, WaitingLimitMiB: 64, MaxGRPCRequests: 32, Timeout: 30 * time.Second}
+	return &Config{RequestLimitMiB: 8, WaitingLimitMiB: 64, MaxGRPCRequests: 32, Timeout: 30 * time.Second}
 }
 
 // Validate names everything that is wrong.

@@ -24,9 +24,19 @@ func newInstruments(settings component.TelemetrySettings) (*instruments, error) 
 	meter := settings.MeterProvider.Meter("github.com/fleet-telemetry/collector/fleetadmission")
 	refused, err := meter.Int64Counter("fleet_admission_refused_requests_total",
 		otel.WithDescription("Requests that were refused before they were decoded, by reason."))
-	return &instruments{refused}, err
+	i := &instruments{refused}
+	for _, protocol := range []string{"http", "grpc"} {
+		for _, why := range []reason{refusedBusy, refusedSize, refusedSlow, refusedDamaged} {
+			i.add(context.Background(), protocol, why, 0) // so that the first refusal is an increase
+		}
+	}
+	return i, err
 }
 
 func (i *instruments) refuse(ctx context.Context, protocol string, why reason) {
-	i.refused.Add(ctx, 1, otel.WithAttributes(attribute.String("protocol", protocol), attribute.String("reason", string(why))))
+	i.add(ctx, protocol, why, 1)
+}
+
+func (i *instruments) add(ctx context.Context, protocol string, why reason, requests int64) {
+	i.refused.Add(ctx, requests, otel.WithAttributes(attribute.String("protocol", protocol), attribute.String("reason", string(why))))
 }

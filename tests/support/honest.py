@@ -20,10 +20,14 @@ BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120]
 
 
 @contextmanager
-def honest_fleet(collector: Collector) -> Iterator[None]:
-    """Senders that count meanwhile; at the end each count and each bucket has to be there."""
+def honest_fleet(collector: Collector) -> Iterator[list[int]]:
+    """Senders that count meanwhile; at the end each count and each bucket has to be there.
+
+    What it gives is how many exports each of them made, once they have ended.
+    """
     before = shown(collector)
-    stop, counted = threading.Event(), []
+    stop = threading.Event()
+    counted: list[int] = []
 
     def send(name: str) -> None:
         sender, sent = Sender(collector, name, numbered=f"{name}-{time.monotonic_ns()}"), 0
@@ -41,7 +45,7 @@ def honest_fleet(collector: Collector) -> Iterator[None]:
     for sender in senders:
         sender.start()
     try:
-        yield
+        yield counted
     finally:
         stop.set()
         for sender in senders:

@@ -16,6 +16,7 @@ type fleet struct {
 	target   string
 	interval time.Duration // of one sender
 	over     chan struct{}
+	turns    chan struct{} // as many as may export at once
 	paused   atomic.Bool
 
 	taken   []atomic.Int64 // by block: exports that were acknowledged
@@ -38,7 +39,7 @@ func newFleet(o *options, target string) *fleet {
 	each := float64(o.senders*o.points) / o.rate
 	return &fleet{
 		options: o, traffic: t, target: target, interval: time.Duration(each * float64(time.Second)),
-		over: make(chan struct{}), taken: make([]atomic.Int64, t.blocks()),
+		over: make(chan struct{}), turns: make(chan struct{}, o.atOnce), taken: make([]atomic.Int64, t.blocks()),
 	}
 }
 
@@ -79,6 +80,8 @@ func (f *fleet) isLongOver() bool {
 
 // take tells whether an export was taken.
 func (f *fleet) take(s *sender, block int, body []byte) bool {
+	f.turns <- struct{}{}
+	defer func() { <-f.turns }()
 	begun := time.Now()
 	status, err := s.post(body)
 	if err != nil || status < http.StatusOK || status >= http.StatusMultipleChoices {

@@ -32,6 +32,7 @@ type options struct {
 	connection       string
 	levels           int
 	maxSenders       int
+	atOnce           int
 }
 
 // commands say what they found, and whether that is right.
@@ -93,6 +94,7 @@ func flags(command string, arguments []string) *options {
 	f.DurationVar(&o.idle, "idle", 0, "fleet -url: pause after -for, after which senders go on for as long again")
 	f.StringVar(&o.connection, "connection", "each", "fleet: a connection for each export, as boxes have it, one that is kept, or grpc")
 	f.IntVar(&o.levels, "levels", 0, "fleet: series of its own that each sender reports of the present")
+	f.IntVar(&o.atOnce, "at-once", 1_000_000, "fleet: exports under way at once, of all senders; the others wait for their turn")
 	f.IntVar(&o.maxSenders, "max-senders", 100_000, "senders that the collector remembers")
 	_ = f.Parse(arguments) // it ends the process itself
 	return o

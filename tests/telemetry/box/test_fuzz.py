@@ -6,6 +6,7 @@ import math
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -19,6 +20,7 @@ from opentelemetry.sdk.metrics.export import MetricsData
 from support.memory import MEMORY
 from telemetry.box.box import Box
 from telemetry.box.dead import dead_boxes
+from telemetry.box.exemplars import Exemplar
 from telemetry.box.header import MAGIC, Role
 from telemetry.box.host import Host
 from telemetry.box.own import new_box
@@ -51,14 +53,17 @@ def _directory() -> Iterator[Path]:
 
 @cache
 def _whole() -> bytes:
-    """A box with counters and histograms, an export of it under way."""
+    """A box with counters and histograms, one of them with an exemplar, an export of it under way."""
     with _directory() as directory:
         box = new_box(directory / "state", {"resource": {"service.name": "x"}, "target": "here"})
         for number in range(int(MOST)):
             segment = count(box, str(number), number)
         segment.prepare(ROUTE)
         entry = histogram("h")
-        box.place(entry).cells[entry.slot] += 1
+        block = box.place(entry)
+        block.cells[entry.slot] += 1
+        box.make_room_for_exemplars()
+        box.keep_exemplar(entry, block.cells, 0, Exemplar(0.1, time.time_ns(), bytes(range(16)), bytes(range(8))))
         assert box.path is not None
         content = box.path.read_bytes()
         box.leave()
@@ -81,7 +86,9 @@ def _delivered(box: Box) -> list[float]:
         amounts = [amount for _, amounts in box.standing(Role.TOTALS) for amount in amounts]
         for segment in box.totals:
             segment.prepare(ROUTE)
-            export = export_of(segment, segment.carried(), box.process.get("resource", {}))
+            export = export_of(
+                segment, segment.carried(), box.process.get("resource", {}), box.carried_exemplars(segment)
+            )
             encode_metrics(MetricsData([export])).SerializeToString()
         return amounts
     finally:
