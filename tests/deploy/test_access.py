@@ -444,3 +444,15 @@ def _jobs(collector: Collector, secrets: Path) -> list[dict[str, Any]]:
         text = text.replace(f"otel-collector:{port}", f"127.0.0.1:{collector.ports[name]}")
     jobs: list[dict[str, Any]] = yaml.safe_load(text.replace("/etc/prometheus", str(secrets)))["scrape_configs"]
     return jobs
+
+
+@pytest.mark.parametrize(("config", "over"), [(DURABLE, DURABLE_SECURE), (CONFIG, SECURE)], ids=["durable", "official"])
+def test_lists_have_what_they_replace(config: Path, over: Path) -> None:
+    """A list of the second file replaces that of the first, so it has all of it."""
+    first, second = (yaml.safe_load(path.read_text())["service"] for path in (config, over))
+    assert set(first["extensions"]) <= set(second["extensions"])
+    for name, pipeline in second.get("pipelines", {}).items():
+        assert (
+            pipeline["processors"][: len(first["pipelines"][name]["processors"])]
+            == first["pipelines"][name]["processors"]
+        )
