@@ -72,7 +72,8 @@ class Ours(System):
 
     def left(self) -> float:
         """Boxes that nobody has delivered."""
-        return len([path for path in self.state.iterdir() if not path.name.startswith(".")])
+        # Who delivers the last one takes the directory away, too.
+        return len([path for path in self.state.glob("*") if not path.name.startswith(".")])
 
 
 class Exporting(Ours, WithCollector):
