@@ -60,7 +60,7 @@ class Link:
         await stop.wait()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, asyncio.IncompleteReadError):
+        with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):  # cancelled at the end of `open`
             if self.is_busy:
                 await _refuse(reader, writer)
             else:

@@ -68,9 +68,12 @@ class Request:
 
 
 def send() -> None:
-    """Count until the standard input ends, deliver, and say how many events there were."""
+    """Say that every series is there, count until the standard input ends, deliver, say how many events there were."""
     telemetry.configure(service_name="sender")
     happened, count = telemetry.counter(HAPPENED), 0
+    for count in range(1, SERIES + 1):
+        happened.add(1, {"place": str(count % SERIES)})
+    print(count, flush=True)
     while not select.select([sys.stdin], [], [], _PAUSE)[0]:
         happened.add(1, {"place": str(count % SERIES)})
         count += 1
@@ -104,7 +107,8 @@ def measure(senders: int, outage: float, interval: float, calm: float) -> dict[s
         with link.open():
             service = stack.enter_context(serving(variables))
             processes = stack.enter_context(_sending(senders, variables))
-            eventually(lambda: collector.total(HAPPENED.name) >= senders * SERIES, 120)
+            begun = sum(int(process.stdout.readline()) for process in processes if process.stdout)
+            eventually(lambda: collector.total(HAPPENED.name) >= begun)
             load(service.url, service.pid, 1)
             with _phase(phases, "before"):
                 p99["before"] = load(service.url, service.pid, int(calm))["p99_ms"]
