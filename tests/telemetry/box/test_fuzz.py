@@ -54,6 +54,7 @@ def _whole() -> bytes:
     """A box with counters and histograms, an export of it under way."""
     with _directory() as directory:
         box = new_box(directory / "state", {"resource": {"service.name": "x"}, "target": "here"})
+        box.make_room_for_exemplars()
         for number in range(int(MOST)):
             segment = count(box, str(number), number)
         segment.prepare(ROUTE)
@@ -77,11 +78,14 @@ def _adopt(content: bytes) -> list[float]:
 
 def _delivered(box: Box) -> list[float]:
     try:
+        box.exemplars()
         totals_of(box)
         amounts = [amount for _, amounts in box.standing(Role.TOTALS) for amount in amounts]
         for segment in box.totals:
             segment.prepare(ROUTE)
-            export = export_of(segment, segment.carried(), box.process.get("resource", {}))
+            export = export_of(
+                segment, segment.carried(), box.process.get("resource", {}), box.carried_exemplars(segment)
+            )
             encode_metrics(MetricsData([export])).SerializeToString()
         return amounts
     finally:
