@@ -56,6 +56,7 @@ def _whole() -> bytes:
     """A box with counters and histograms, one of them with an exemplar, an export of it under way."""
     with _directory() as directory:
         box = new_box(directory / "state", {"resource": {"service.name": "x"}, "target": "here"})
+        box.make_room_for_exemplars()
         for number in range(int(MOST)):
             segment = count(box, str(number), number)
         segment.prepare(ROUTE)
@@ -82,6 +83,7 @@ def _adopt(content: bytes) -> list[float]:
 
 def _delivered(box: Box) -> list[float]:
     try:
+        box.exemplars()
         totals_of(box)
         amounts = [amount for _, amounts in box.standing(Role.TOTALS) for amount in amounts]
         for segment in box.totals:
