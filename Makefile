@@ -242,4 +242,4 @@ lock:  ## resolve the dependencies anew
 		--no-emit-index-url --no-annotate --no-header -q -c requirements.lock -o requirements.fleet.lock
 	uv pip compile --group release --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-annotate --no-header -q -o deploy/release/sbom.lock
-	cd collector && go run go.opentelemetry.io/collector/cmd/builder@v$$(sed -n 's/^  version: //p' builder.yaml) --config=builder.yaml --skip-compilation
+	cd collector && go run go.opentelemetry.io/collector/cmd/builder@v$$(sed -n 's/^  version: //p' builder.yaml) --config=builder.yaml --skip-compilation && rm -f otelcol/*.go
