@@ -31,6 +31,7 @@ class Link:
     def __init__(self, port: int, *, keeps: bool = False) -> None:
         self._upstream = port
         self._keeps = keeps
+        self._serving: set[object] = set()
         self.port = free_port()
         self.delay = 0.0
         self.is_busy = False
@@ -60,12 +61,16 @@ class Link:
         await stop.wait()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):  # cancelled at the end of `open`
+        task = asyncio.current_task()
+        self._serving.add(task)  # until 3.12 nobody else keeps it
+        # Cancelled at the end of `open`.
+        with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             if self.is_busy:
                 await _refuse(reader, writer)
             else:
                 await self._forward(reader, writer)
         writer.close()
+        self._serving.discard(task)
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         at, came = time.monotonic(), bytearray()

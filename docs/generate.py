@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from app.catalogue import FLEET
-from docs import doctor, licences, rooms, threats
+from docs import doctor, licences, rooms, soak, threats
 from docs.accuracy import page as accuracy
 from docs.adopt.page import launchers
 from docs.celery.page import outcomes
@@ -77,6 +77,7 @@ GENERATED: dict[str, dict[str, Callable[[], str]]] = {
     "docs/alerts.md": {"alerts": alerts.overview, "guide": alerts.comparison},
     "docs/recording.md": {"bridge": lambda: translations(RULES)},
     "docs/performance.md": dict(PARTS),
+    "docs/soak.md": dict(soak.PARTS),
     "docs/scale.md": dict(SCALE),
     "docs/security.md": {"threats": threats.table, "left": threats.left, "attacks": threats.measured},
     "docs/settings.md": {

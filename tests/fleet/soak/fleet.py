@@ -37,11 +37,17 @@ class SoakFleet(ChaosFleet):
         self.spared = frozenset(spared)
         self._prices = settings.fleet_dir / "prices.toml"
         self._more |= {"TELEMETRY_LLM_PRICES": str(self._prices)}
+        self._strangers: set[str] = set()
         self.price(1.0)
 
     def begin(self) -> None:
         """Start all of it that counts."""
+        self._strangers = set(_names(self.settings.boxes))
         self.up(STAGES)
+
+    def boxes_left(self) -> list[str]:
+        """What its processes left behind and nobody delivered; what was there before is another fleet's."""
+        return [name for name in _names(self.settings.boxes) if name not in self._strangers]
 
     def price(self, dollars: float) -> None:
         """Write other prices, as a whole file; who starts from now on reads them."""
@@ -83,6 +89,5 @@ class SoakFleet(ChaosFleet):
         return replace(changed, command=tuple(command))
 
 
-def boxes_left(settings: FleetSettings) -> list[str]:
-    """What processes left behind and nobody delivered."""
-    return sorted(path.name for path in Path(settings.boxes).iterdir())
+def _names(boxes: Path) -> list[str]:
+    return sorted(path.name for path in boxes.iterdir()) if boxes.exists() else []

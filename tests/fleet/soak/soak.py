@@ -18,7 +18,7 @@ from support.waiting import eventually
 from tests.fleet.chaos import asked, compared
 from tests.fleet.rehearsal import clients
 from tests.fleet.soak.census import Census
-from tests.fleet.soak.fleet import SoakFleet, boxes_left
+from tests.fleet.soak.fleet import SoakFleet
 from tests.fleet.soak.ledger import Ledger
 from tests.fleet.soak.troubles import Troubles
 from tests.fleet.soak.users import Users
@@ -92,7 +92,7 @@ class Soak:
                     self._note(self._cut(dealt))
         with _stopped(self._fleet):
             self._note(self._cut(["everything stopped"]))
-            self.left = boxes_left(self._fleet.settings)
+            self.left = self._fleet.boxes_left()
             self.fallen = self._fallen()
 
     def clients(self) -> list[str]:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import httpx
 
-from deploy.traffic.actions import sitting
+from deploy.traffic.actions import hurry, sitting
 from deploy.traffic.client import Truth, User
 from deploy.traffic.run import NotReachableError, create_users
 from support.waiting import eventually
@@ -90,6 +90,7 @@ class Users:
             try:
                 if generation != self._generation:
                     generation, users = self._generation, await self._new_users(http)
+                    await self._burst(users, draw)
                 if users:
                     await self._sit(draw.choice(users), draw, over)
             finally:
@@ -102,6 +103,12 @@ class Users:
             return await create_users(http, self._truth, self._token)
         except NotReachableError:
             return []
+
+    async def _burst(self, users: list[User], draw: random.Random) -> None:
+        """Pools of connections grow to the most that was ever wanted at once: that has to be soon, or it looks like a leak."""
+        for user in users[1:2]:
+            self._truth.actions[hurry.__name__, user.plan] += 1
+            await hurry(user, draw)
 
     async def _sit(self, user: User, draw: random.Random, over: threading.Event) -> None:
         for action in sitting(draw):
