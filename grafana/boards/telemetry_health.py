@@ -181,6 +181,7 @@ def _collector() -> tuple[Panel, ...]:
             "Near OTELCOL_MEMORY_MIB it refuses exports, and senders keep them.",
             {"{{instance}}": "otelcol_process_memory_rss"},
             alerts=("CollectorRefusesPoints",),
+            width=12,
         ),
         line(
             "Restarts of the collector",
@@ -188,12 +189,22 @@ def _collector() -> tuple[Panel, ...]:
             "A durable collector goes on where it was. One that is not has lost what it took and nobody had scraped.",
             {"{{instance}}": "max by (instance) (resets(otelcol_process_uptime[$__rate_interval]))"},
             alerts=("CollectorRestarted",),
+            width=12,
+        ),
+        line(
+            "Silence after which a sender is forgotten",
+            "s",
+            "Should its last export come again after that, it counts twice. Short: raise OTELCOL_MAX_SENDERS.",
+            {"{{instance}}": "min by (instance) (fleet_totals_sender_memory_seconds)"},
+            alerts=("CollectorForgetsSenders",),
+            width=12,
         ),
         line(
             "Scrape time",
             "s",
             "Near the scrape interval, samples go missing: cut labels, or scrape less often.",
             {"{{job}}": f"max by (job) (scrape_duration_seconds{{{_JOBS}}})"},
+            width=12,
         ),
     )
 

@@ -104,7 +104,7 @@ def configured(
     configurations["renamed"] = _renamed(collector)
     configurations["shared"] = [*jobs(collector), job("printers", free_port())]
     running = {
-        name: Prometheus([], tmp_path_factory.mktemp("prometheus"), 0.2, configuration)
+        name: Prometheus([], tmp_path_factory.mktemp("prometheus"), 1, configuration)
         for name, configuration in configurations.items()
     }
     try:
