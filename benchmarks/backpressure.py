@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import math
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -28,7 +27,7 @@ import httpx
 
 from benchmarks.http_apps import last_path
 from benchmarks.link import Link
-from benchmarks.load import load
+from benchmarks.load import load, need_wrk
 from benchmarks.measure import store
 from support.collector import DURABLE, Collector
 from support.ports import free_port
@@ -103,21 +102,12 @@ def _busy(site: Site) -> Iterator[Service]:
 
 
 @contextmanager
-def _slow(site: Site) -> Iterator[Service]:
-    site.exports.delay = SLOW_ANSWER
+def _delayed(site: Site, way: Link, seconds: float) -> Iterator[Service]:
+    way.delay = seconds
     try:
         yield site.service
     finally:
-        site.exports.delay = 0.0
-
-
-@contextmanager
-def _slow_redis(site: Site) -> Iterator[Service]:
-    site.redis.delay = SLOW_REDIS
-    try:
-        yield site.service
-    finally:
-        site.redis.delay = 0.0
+        way.delay = 0.0
 
 
 @contextmanager
@@ -141,8 +131,8 @@ ANYWHERE: Mapping[str, Trouble] = {
     "none": _none,
     "collector stopped (SIGSTOP)": _stopped,
     "collector busy (503)": _busy,
-    f"collector answers after {SLOW_ANSWER:g} s": _slow,
-    f"Redis answers after {SLOW_REDIS:g} s": _slow_redis,
+    f"collector answers after {SLOW_ANSWER:g} s": lambda site: _delayed(site, site.exports, SLOW_ANSWER),
+    f"Redis answers after {SLOW_REDIS:g} s": lambda site: _delayed(site, site.redis, SLOW_REDIS),
 }
 AS_ROOT: Mapping[str, Trouble] = {
     "collector's disk full": _disk_full,
@@ -292,8 +282,6 @@ if __name__ == "__main__":
     parser.add_argument("--pairs", type=int, default=6)
     parser.add_argument("--seconds", type=int, default=2)
     chosen = parser.parse_args()
-    if shutil.which("wrk") is None:
-        sys.stderr.write("not measured, wrk is not installed (apt-get install wrk); the stored result stays\n")
-        sys.exit(0)
+    need_wrk()
     outcome = {name: summary(pairs) for name, pairs in measure(chosen.crews, chosen.pairs, chosen.seconds).items()}
     store("backpressure", {**vars(chosen), "troubles": outcome}, PACKAGES)

@@ -53,6 +53,13 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def need_wrk() -> None:
+    """End this program with a sentence where there is no wrk, which makes the load."""
+    if shutil.which("wrk") is None:
+        sys.stderr.write("not measured, wrk is not installed (apt-get install wrk); the stored result stays\n")
+        sys.exit(0)
+
+
 def load(url: str, pid: int, seconds: int) -> dict[str, float]:
     """One run of wrk.
 
@@ -90,9 +97,7 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=4)
     chosen = parser.parse_args()
-    if shutil.which("wrk") is None:
-        sys.stderr.write("not measured, wrk is not installed (apt-get install wrk); the stored result stays\n")
-        sys.exit(0)
+    need_wrk()
     outcome = measure(chosen.rounds, chosen.seconds)
     about = {"rounds": chosen.rounds, "seconds": chosen.seconds, "routes": ROUTES, "connections": CONNECTIONS}
     store("load", {**about, "variants": outcome}, PACKAGES)

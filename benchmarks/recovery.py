@@ -12,7 +12,6 @@ import argparse
 import gzip
 import os
 import select
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -29,7 +28,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 import telemetry
 from benchmarks.backpressure import serving
 from benchmarks.link import Link
-from benchmarks.load import load
+from benchmarks.load import load, need_wrk
 from benchmarks.measure import store
 from support.collector import DURABLE, Collector
 from support.waiting import eventually
@@ -212,9 +211,7 @@ if __name__ == "__main__":
     if chosen.send:
         send()
         sys.exit(0)
-    if shutil.which("wrk") is None:
-        sys.stderr.write("not measured, wrk is not installed (apt-get install wrk); the stored result stays\n")
-        sys.exit(0)
+    need_wrk()
     outcome = measure(chosen.senders, chosen.outage, chosen.interval, chosen.calm)
     about = {"outage": chosen.outage, "interval": chosen.interval, "calm": chosen.calm}
     store("recovery", {**about, **outcome}, ("requests",))

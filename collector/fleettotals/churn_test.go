@@ -79,12 +79,7 @@ func TestChurnIsBounded(t *testing.T) {
 
 // Without want of room a sender is remembered for max_age, and nobody is told to be pushed out who was too old.
 func TestAgeIsNoWantOfRoom(t *testing.T) {
-	p := begin(t, memory(), newPage(), func(c *Config) { c.MaxAge = time.Hour })
-	now := time.Now()
-	p.clock = newClock(func() time.Time { return now })
-	newRequest().from("a", 1).count("c", 1).send(t, p)
-	now = now.Add(2 * time.Hour)
-	newRequest().from("b", 1).count("c", 1).send(t, p)
+	p := forgetful(t)
 	if p.tally.pushedOut != 0 || p.senderMemory() != time.Hour {
 		t.Error(p.tally.pushedOut, p.senderMemory())
 	}

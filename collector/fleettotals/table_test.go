@@ -76,14 +76,21 @@ func TestTableOfSendersSurvives(t *testing.T) {
 	expect(t, p, "c{environment=dev} 102")
 }
 
-// Senders are forgotten when they were silent for long enough, by a clock that nobody can step.
-func TestOldSendersAreForgotten(t *testing.T) {
+// forgetful makes totals that remember a sender for an hour, and were told of a second one when the first was silent for two.
+func forgetful(t *testing.T) *totals {
+	t.Helper()
 	p := begin(t, memory(), newPage(), func(c *Config) { c.MaxAge = time.Hour })
 	now := time.Now()
 	p.clock = newClock(func() time.Time { return now })
 	newRequest().from("a", 1).count("c", 1).send(t, p)
 	now = now.Add(2 * time.Hour)
 	newRequest().from("b", 1).count("c", 1).send(t, p)
+	return p
+}
+
+// Senders are forgotten when they were silent for long enough, by a clock that nobody can step.
+func TestOldSendersAreForgotten(t *testing.T) {
+	p := forgetful(t)
 	if n := len(p.senders.entries); n != 1 {
 		t.Error(n, "senders are remembered")
 	}

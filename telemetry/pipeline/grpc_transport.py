@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from opentelemetry.sdk.metrics.export import MetricsData
-
 from telemetry import extras
 from telemetry.pipeline import hints
-from telemetry.pipeline.transport import ROUTE_HEADER, TAKEN, Answer, Outcome, partly
+from telemetry.pipeline.transport import ROUTE_HEADER, TAKEN, Answer, OtlpTransport, Outcome, partly
 from telemetry.settings.destination import Destination, TokenError
 
 if TYPE_CHECKING:
@@ -30,7 +28,7 @@ _REFUSED_FOR_GOOD = frozenset({"INVALID_ARGUMENT", "OUT_OF_RANGE"})
 _NOT_TAKEN = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED", "UNIMPLEMENTED", "RESOURCE_EXHAUSTED", "INTERNAL"})
 
 
-class GrpcTransport:
+class GrpcTransport(OtlpTransport):
     """OTLP over gRPC, on a connection of its own for each export: certificates are those of now, no fork shares it.
 
     Args:
@@ -48,16 +46,6 @@ class GrpcTransport:
         self._target = urlsplit(destination.address).netloc or destination.address
         self._channel: grpc.Channel | None = None
 
-    def send(self, data: MetricsData, timeout: float, route: str = "") -> Answer:
-        """Try once, for at most ``timeout`` seconds; never raises."""
-        from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
-
-        try:
-            request = encode_metrics(data)
-        except Exception as error:
-            return Answer(Outcome.REFUSED, f"it cannot be encoded: {error!r}")
-        return self.send_encoded(request, timeout, route)
-
     def send_encoded(self, request: ExportMetricsServiceRequest, timeout: float, route: str = "") -> Answer:
         """The same for a request that says what the SDK's data classes cannot."""
         from opentelemetry.instrumentation.utils import suppress_instrumentation
@@ -71,9 +59,7 @@ class GrpcTransport:
             return Answer(Outcome.UNREACHABLE, str(error))
         except self._grpc.RpcError as error:
             return self._failed(error, timeout)
-        except (
-            Exception
-        ) as error:  # a file that cannot be read, a header that cannot be sent, a channel that was closed
+        except Exception as error:  # an unreadable file, a header that cannot be sent, a channel that was closed
             return Answer(Outcome.UNREACHABLE, f"it cannot be sent ({self._shown(error)})")
         finally:
             self._channel = None

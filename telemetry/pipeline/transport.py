@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
+from abc import ABC, abstractmethod
 from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -90,14 +91,29 @@ class Transport(Interface):
         """Release what is open."""
 
 
-class OtlpTransport(Transport, Interface):
+class OtlpTransport(ABC):
     """A way by OTLP."""
 
+    def send(self, data: MetricsData, timeout: float, route: str = "") -> Answer:
+        """Try once, for at most ``timeout`` seconds of silence; never raises."""
+        from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
+
+        try:
+            request = encode_metrics(data)
+        except Exception as error:
+            return Answer(Outcome.REFUSED, f"it cannot be encoded: {error!r}")
+        return self.send_encoded(request, timeout, route)
+
+    @abstractmethod
     def send_encoded(self, request: ExportMetricsServiceRequest, timeout: float, route: str = "") -> Answer:
         """The same for a request that says what the SDK's data classes cannot."""
 
+    @abstractmethod
+    def close(self) -> None:
+        """Release what is open."""
 
-class HttpTransport:
+
+class HttpTransport(OtlpTransport):
     """OTLP over HTTP, on a connection of its own for each export.
 
     So a connection that cannot be made is known not to have delivered anything, no socket is shared over a fork, and
@@ -118,16 +134,6 @@ class HttpTransport:
         certificate, key = destination.client_certificate, destination.client_key
         self._session = requests.Session()
         self._session.cert = (certificate, key) if certificate and key else certificate or None
-
-    def send(self, data: MetricsData, timeout: float, route: str = "") -> Answer:
-        """Try once, for at most ``timeout`` seconds of silence; never raises."""
-        from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
-
-        try:
-            request = encode_metrics(data)
-        except Exception as error:
-            return Answer(Outcome.REFUSED, f"it cannot be encoded: {error!r}")
-        return self.send_encoded(request, timeout, route)
 
     def send_encoded(self, request: ExportMetricsServiceRequest, timeout: float, route: str = "") -> Answer:
         """The same for a request that says what the SDK's data classes cannot."""

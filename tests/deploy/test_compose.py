@@ -26,19 +26,12 @@ from support.ports import free_port
 from support.processes import program
 from support.waiting import eventually
 from telemetry.settings.variables import OWN, STANDARD
+from tests.support import compose_secrets
 
 DEPLOY = ROOT / "deploy"
 FILE = DEPLOY / "compose.yaml"
 COMPOSED = DEPLOY / "rehearsal" / "composed"
-NAMES = (
-    "POSTGRES_PASSWORD",
-    "REDIS_PASSWORD",
-    "ADMIN_TOKEN",
-    "FLOWER_PASSWORD",
-    "GRAFANA_PASSWORD",
-    "SIMULATED_LLM_API_KEY",
-)
-SECRETS = {name: f"secret-of-{name.lower()}" for name in NAMES}
+SECRETS = {name: f"secret-of-{name.lower()}" for name in compose_secrets.NAMES}
 OURS = "fleet-telemetry:local"
 ENDS = {"migrations", "addresses"}
 UNASKED = {"boxes"}  # it only sleeps
@@ -93,7 +86,7 @@ def test_no_secret_has_a_default() -> None:
     """Without secrets nothing starts, and each one that is missing is named, with what makes it."""
     done = _composed()
     assert done.returncode == 1
-    for name in NAMES:
+    for name in compose_secrets.NAMES:
         assert f"required variable {name} is missing a value: run deploy/compose/secrets.sh" in done.stderr
 
 
@@ -109,7 +102,7 @@ def test_secrets_are_made_once(tmp_path: Path) -> None:
     subprocess.run([script], check=True, timeout=30)
     values = dict(line.split("=", 1) for line in once.splitlines())
     assert made.read_text() == once
-    assert sorted(values) == sorted(NAMES)
+    assert sorted(values) == sorted(compose_secrets.NAMES)
     assert values.pop("ADMIN_TOKEN") == "mine"
     assert len(set(values.values())) == len(values)
     assert all(re.fullmatch(r"[A-Za-z0-9_-]{32}", value) for value in values.values())
@@ -414,7 +407,7 @@ def test_the_last_words_are_the_addresses(tmp_path: Path) -> None:
     assert "Dashboards    http://localhost:8399/dashboards\n" in done.stdout
     assert "http://nginx:8100/metrics" in done.stderr
     assert {"nginx", "worker", "grafana"} <= set(service["depends_on"])
-    assert not any(SECRETS[name] in done.stdout for name in NAMES)
+    assert not any(SECRETS[name] in done.stdout for name in compose_secrets.NAMES)
 
 
 @pytest.mark.skipif(

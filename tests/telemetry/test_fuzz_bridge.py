@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-import os
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from telemetry import guard, testing
@@ -16,15 +15,9 @@ from telemetry.metrics.clamp import MAX_LENGTH
 from telemetry.metrics.stream import MOST_SERIES
 from tests.support import chat
 from tests.support.chat import CHAT
+from tests.support.fuzzing import fuzzed
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))
-FUZZED = settings(
-    max_examples=EXAMPLES or 40,
-    derandomize=not EXAMPLES,
-    database=None,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
+FUZZED = fuzzed(40)
 KEYS = (
     "http.request.method http.method http.route http.target http.response.status_code http.status_code error.type "
     "db.operation.name db.operation db.collection.name db.sql.table gen_ai.provider.name gen_ai.system "

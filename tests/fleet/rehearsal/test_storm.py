@@ -28,18 +28,11 @@ from tests.fleet.chaos.watcher import Watcher
 from tests.fleet.rehearsal import clients
 from tests.fleet.rehearsal.restarts import Restarts
 from tests.fleet.rehearsal.storm import Storm
+from tests.support import compose_secrets
 
 SECONDS = float(os.environ.get("REHEARSAL_SECONDS", "75"))
 SEED = int(os.environ.get("REHEARSAL_SEED", "14"))
 PAUSE = 4.0  # seconds between two kills, at most
-NAMES = (
-    "POSTGRES_PASSWORD",
-    "REDIS_PASSWORD",
-    "ADMIN_TOKEN",
-    "FLOWER_PASSWORD",
-    "GRAFANA_PASSWORD",
-    "SIMULATED_LLM_API_KEY",
-)
 WHO_COUNTS = ("beat", "worker", "app")
 TOLD = "/run/told"  # in containers
 
@@ -104,7 +97,7 @@ def _told_rows(told: Path, page: Samples) -> Iterator[Row]:
 @pytest.mark.timeout(1500)
 def test_containers_are_killed_at_random(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Containers, commands and pool processes are killed under traffic, with and without last words; every total is what was counted."""
-    variables = {name: secrets.token_urlsafe(24) for name in NAMES} | {"EXPORT_INTERVAL_MS": "1000"}
+    variables = {name: secrets.token_urlsafe(24) for name in compose_secrets.NAMES} | {"EXPORT_INTERVAL_MS": "1000"}
     told, seen = folder / "told", folder / "seen.json"
     rehearsal = Rehearsal(_telling(read(variables), told), folder)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import shutil
 import tempfile
 import time
@@ -12,7 +11,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
 from opentelemetry.sdk.metrics.export import MetricsData
@@ -27,17 +26,10 @@ from telemetry.box.own import new_box
 from telemetry.pipeline.exposition import families
 from telemetry.pipeline.otlp import export_of, totals_of
 from telemetry.pipeline.sums import group_of
+from tests.support.fuzzing import fuzzed
 from tests.telemetry.box.series import ROUTE, count, histogram
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))
-"""How many of each test, at random; without it few, and always the same."""
-FUZZED = settings(
-    max_examples=EXAMPLES or 80,
-    derandomize=not EXAMPLES,
-    database=None,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
+FUZZED = fuzzed(80)
 MOST = 30.0
 """The largest amount of the box that is damaged."""
 
