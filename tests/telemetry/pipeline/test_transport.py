@@ -111,9 +111,9 @@ def test_refused_data_is_known(sink: OtlpSink, monkeypatch: pytest.MonkeyPatch, 
     [closed_url(), "http://no-such-host.invalid:4318", "nonsense:0"],
     ids=["closed port", "unknown host", "no address"],
 )
-def test_no_connection_took_nothing(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
+def test_no_connection_took_nothing(endpoint: str) -> None:
     """A port nobody listens on, a name nobody knows and an address that is none: surely not delivered, never raised."""
-    answer = _http(endpoint, monkeypatch).send(_data(), 2)
+    answer = HttpTransport(Destination(endpoint)).send(_data(), 2)
     assert answer.outcome is Outcome.UNREACHABLE
     assert answer.reason
 
