@@ -79,7 +79,12 @@ GENERATED: dict[str, dict[str, Callable[[], str]]] = {
     "docs/performance.md": dict(PARTS),
     "docs/soak.md": dict(soak.PARTS),
     "docs/scale.md": dict(SCALE),
-    "docs/security.md": {"threats": threats.table, "left": threats.left, "attacks": threats.measured},
+    "docs/security.md": {
+        "threats": threats.table,
+        "left": threats.left,
+        "attacks": threats.measured,
+        "fuzz": threats.fuzzed,
+    },
     "docs/settings.md": {
         "standard": lambda: variables(STANDARD),
         "ignored": lambda: without_effect(STANDARD),
