@@ -90,6 +90,7 @@ GENERATED: dict[str, dict[str, Callable[[], str]]] = {
         "threats": threats.table,
         "left": threats.left,
         "attacks": threats.measured,
+        "fuzz": threats.fuzzed,
     },
     "docs/settings.md": {
         "standard": lambda: variables(STANDARD),

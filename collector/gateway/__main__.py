@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from collector.gateway.gateway import Gateway, GatewayError, Tls
+from collector.gateway.gateway import PER_ADDRESS, Gateway, GatewayError, Tls
 from collector.gateway.restart import RestartError, Scrapes, restart_drained
 from support.processes import program
 
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(gateway: Gateway, options: argparse.Namespace) -> None:
     match options.command:
         case "configure":
-            gateway.configure(options.listen, dict(options.collector), _tls(options))
+            gateway.configure(options.listen, dict(options.collector), _tls(options), options.requests_per_address)
         case "run":
             os.execv(gateway.command[0], gateway.command)
         case "reload":
@@ -87,6 +87,9 @@ def _parser() -> argparse.ArgumentParser:
     configure = commands.add_parser("configure", help="write the configuration")
     configure.add_argument("--listen", default="127.0.0.1:4318", help="the address senders know")
     configure.add_argument("--collector", type=_named, action="append", default=[], metavar="NAME=HOST:PORT")
+    configure.add_argument(
+        "--requests-per-address", type=int, default=PER_ADDRESS, metavar="N", help="that one address may have under way"
+    )
     for name, what in {
         "certificate": "of the gateway, with its chain: TLS on both sides",
         "key": "of that",
