@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from support import web
-from support.collector import DURABLE, Collector, running
+from support.collector import CONFIG, DURABLE, Collector, running
 from support.ports import free_port
 from support.waiting import eventually
 from tests.support import prometheus
@@ -80,3 +80,24 @@ def test_trace_of_a_request_is_found() -> None:
         assert all(one["labels"].keys() == {"trace_id", "span_id"} for one in _exemplars(seen, query))
         assert not {one["labels"]["trace_id"] for one in _exemplars(seen, query)} & set(unsampled)
         assert eventually(lambda: collector.total(f"{DURATION}_count") == 5)  # the service was asked until it answered
+
+
+def test_official_distribution_keeps_the_first() -> None:
+    """Exemplars of a series' first export stay for ever with contrib: no later trace is found, and every count is."""
+    with ExitStack() as ended:
+        collector = ended.enter_context(running(CONFIG))
+        service = Service(collector)
+        ended.callback(end, service.process)
+        seen = ended.enter_context(prometheus.running([f"127.0.0.1:{collector.ports['TOTALS']}"], 0.2))
+        series = f'{DURATION}_count{{endpoint="/items/{{item}}"}}'
+
+        def counted() -> float:
+            return sum(float(each["value"][1]) for each in seen.query(series))
+
+        assert eventually(lambda: counted() == 1)  # the service was asked until it answered, in a trace of its own
+        first = _exemplars(seen, f"{DURATION}_bucket")
+        later = {service.asked(sampled=True) for _ in range(3)}
+        assert eventually(lambda: counted() == 1 + len(later))
+        found = {one["labels"]["trace_id"] for one in _exemplars(seen, f"{DURATION}_bucket")}
+        assert found == {one["labels"]["trace_id"] for one in first} != set()
+        assert not found & later
