@@ -12,10 +12,18 @@ from support import web
 from support.collector import CONFIG, DURABLE, Collector, running
 from support.ports import free_port
 from support.waiting import eventually
+from telemetry.testing.files import filled_in
+from tests.grafana import expressions
 from tests.support import prometheus
 from tests.support.processes import end, start
 
 DURATION = "http_request_duration_seconds"
+PANELS = [
+    filled_in(target["expr"])
+    for panel in expressions.panels()
+    for target in panel.model["targets"]
+    if target.get("exemplar") and DURATION in target["expr"]
+]
 SERVICE = """
 import telemetry, uvicorn
 from fastapi import FastAPI
@@ -61,7 +69,7 @@ def _exemplars(seen: prometheus.Prometheus, expression: str) -> list[dict[str, A
 
 
 def test_trace_of_a_request_is_found() -> None:
-    """A sampled request's trace id is what Prometheus answers to the guide's own query; one not sampled leaves none."""
+    """A sampled request's trace id is what Prometheus answers to the guide's query and to dashboards'; others leave none."""
     with ExitStack() as ended:
         collector = ended.enter_context(running(DURABLE))
         service = Service(collector)
@@ -77,6 +85,9 @@ def test_trace_of_a_request_is_found() -> None:
             return bool(found)
 
         assert eventually(is_found)
+        assert PANELS
+        for query in PANELS:  # what Grafana asks with, each of it as it stands in a dashboard
+            assert trace_id in {one["labels"]["trace_id"] for one in _exemplars(seen, query)}, query
         assert all(one["labels"].keys() == {"trace_id", "span_id"} for one in _exemplars(seen, query))
         assert not {one["labels"]["trace_id"] for one in _exemplars(seen, query)} & set(unsampled)
         assert eventually(lambda: collector.total(f"{DURATION}_count") == 5)  # the service was asked until it answered
