@@ -84,7 +84,7 @@ def measure(crews: int, rounds: int, seconds: int, seed: int) -> Found:
             own: dict[str, list[Seen]] = defaultdict(list)
             with troubles.site(flood) as site:
                 for each in site.services:
-                    load(each.url, each.pid, 1)
+                    load(each.url, each.pid, seconds)
                 for _ in range(rounds):
                     for name, seen in _round(site, seconds, chance):
                         own[name].append(seen)
