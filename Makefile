@@ -164,6 +164,7 @@ check: install  ## format, lint, types, import rules, generated files, configura
 	$(PYTHON) -m docs.generate --check
 	$(PYTHON) -m docs.licences
 	$(PYTHON) -m deploy.audit.secrets
+	$(PYTHON) -m deploy.audit.vulnerabilities --if-reachable
 	$(PYTHON) -m docs.pictures
 	$(PYTHON) -m grafana.boards --check
 	$(PYTHON) -m grafana.rules --check

@@ -70,6 +70,14 @@ def _growth_row(row: Mapping[str, Any]) -> list[str]:
     return [row["what"], row["unit"], row["kind"], *figures, slope, f"{row['limit']:g}", lives, verdict]
 
 
+def descriptors(found: Mapping[str, Any]) -> str:
+    """What the descriptors are of who lived longest."""
+    rows = (
+        [row["what"], row["kind"], f"{row['first']:.1f}", f"{row['last']:.1f}"] for row in found.get("descriptors", ())
+    )
+    return table(["", "its descriptors", "first third", "last third"], rows)
+
+
 def backpressure(found: Mapping[str, Any]) -> str:
     """What a service feels of each trouble, and what is counted meanwhile."""
     head = ["trouble", "p99 without, ms", "p99 with it, ms", "ratio", "95 of 100 are within", "p99 differs"]
@@ -137,6 +145,7 @@ def _about(found: Mapping[str, Any]) -> str:
 PARTS: Mapping[str, Callable[[], str]] = {
     "soak": lambda: summary(_result("soak")),
     "growth": lambda: growth(_result("soak")),
+    "descriptors": lambda: descriptors(_result("soak")),
     "backpressure": lambda: backpressure(_result("backpressure")),
     "recovery": lambda: recovery(_result("recovery")),
 }

@@ -12,6 +12,7 @@ import pytest
 
 from deploy.audit import secrets, vulnerabilities
 from docs import licences
+from support.ports import closed_url
 
 KEY = "AKIA" + "ZQ3DRSTUVWXYZ2345"[:16]
 
@@ -86,6 +87,23 @@ def test_unreachable_database_is_no_pass(monkeypatch: pytest.MonkeyPatch, capsys
         vulnerabilities, "of_go", lambda program: vulnerabilities.Result(vulnerabilities.FOUND, ["one"])
     )
     assert vulnerabilities.main() == vulnerabilities.FOUND
+
+
+def test_check_asks_what_can_be_asked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """`make check` is told what was not audited; what was audited is judged."""
+    monkeypatch.setattr(vulnerabilities, "answers", lambda database: database == vulnerabilities.PYPI)
+    monkeypatch.setattr(vulnerabilities, "of_go", lambda program: pytest.fail("its database does not answer"))
+    monkeypatch.setattr(vulnerabilities, "of_python", lambda lock: vulnerabilities.Result(0, []))
+    assert vulnerabilities.main(if_reachable=True) == vulnerabilities.PASSED
+    assert "otelcol: not audited" in capsys.readouterr().err
+    found = vulnerabilities.Result(vulnerabilities.FOUND, ["one"])
+    monkeypatch.setattr(vulnerabilities, "of_python", lambda lock: found)
+    assert vulnerabilities.main(if_reachable=True) == vulnerabilities.FOUND
+
+
+def test_database_that_is_not_there_does_not_answer() -> None:
+    """Nothing listens there."""
+    assert not vulnerabilities.answers(closed_url())
 
 
 @pytest.mark.parametrize(

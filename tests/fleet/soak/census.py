@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from typing import Any
 from deploy.manager import State
 from support.processes import children
 from tests.fleet.chaos.fleet import ChaosFleet
+from tests.fleet.soak.descriptors import Connections
 from tests.support.beside import beside
 
 MEMORY, DESCRIPTORS = "MiB", "descriptors"
@@ -47,11 +48,13 @@ class Reading:
         moment: Seconds since the census began.
         age: Seconds since it was first seen.
         taken: By unit.
+        kinds: What its descriptors are.
     """
 
     moment: float
     age: float
     taken: dict[str, float]
+    kinds: Counter[str]
 
 
 class Census:
@@ -69,6 +72,7 @@ class Census:
     def __init__(self, fleet: ChaosFleet, between: float) -> None:
         self._fleet = fleet
         self._between = between
+        self._listeners = {port: name.removesuffix("_PORT") for name, port in fleet.settings.ports().items()}
         self._began = time.monotonic()
         self._born: dict[Life, float] = {}
         self.lives: dict[Life, list[Reading]] = defaultdict(list)
@@ -83,31 +87,35 @@ class Census:
     def readings(self) -> list[list[Any]]:
         """All that was seen of processes, for who wants to look closer: role, id, moment, age, and what was taken."""
         return [
-            [life.role, life.pid, each.moment, each.age, each.taken] for life, own in self.lives.items() for each in own
+            [life.role, life.pid, each.moment, each.age, each.taken, each.kinds]
+            for life, own in self.lives.items()
+            for each in own
         ]
 
     def _run(self, over: threading.Event) -> None:
         while not over.wait(self._between):
             moment = time.monotonic() - self._began
+            connections = Connections(self._listeners)
             for state in self._fleet.states().values():
-                self._look_at(state, moment)
+                self._look_at(state, moment, connections)
             self._look_at_files(moment)
 
-    def _look_at(self, state: State, moment: float) -> None:
+    def _look_at(self, state: State, moment: float, connections: Connections) -> None:
         role = next((role for start, role in _ROLES.items() if state.name.startswith(start)), None)
         if role is None or not state.pid:
             return
-        self._read(role, state.pid, moment)
+        self._read(role, state.pid, moment, connections)
         if role == "worker node":
             for child in children(state.pid):
-                self._read(POOL, child, moment)
+                self._read(POOL, child, moment, connections)
 
-    def _read(self, role: str, pid: int, moment: float) -> None:
+    def _read(self, role: str, pid: int, moment: float, connections: Connections) -> None:
         with suppress(OSError, ValueError):
             life = Life(role, pid, _began(pid))
             age = moment - self._born.setdefault(life, moment)
-            memory, descriptors = _memory(pid), len(list(Path(f"/proc/{pid}/fd").iterdir()))
-            self.lives[life].append(Reading(moment, age, {MEMORY: memory, DESCRIPTORS: descriptors}))
+            kinds = connections.of(pid)
+            taken = {MEMORY: _memory(pid), DESCRIPTORS: float(kinds.total())}
+            self.lives[life].append(Reading(moment, age, taken, kinds))
 
     def _look_at_files(self, moment: float) -> None:
         boxes = _sizes(self._fleet.settings.boxes)

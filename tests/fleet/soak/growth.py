@@ -35,6 +35,22 @@ def rows(census: Census, way: Way) -> list[dict[str, Any]]:
     return [*_of_processes(census, way), *_of_files(census, way)]
 
 
+def descriptors(census: Census, way: Way) -> list[dict[str, Any]]:
+    """What the descriptors were of the process of each role that was seen longest, in the first third of its warm life and in the last one."""
+    return [
+        {"what": role, "kind": kind, **_ends([(each.moment, float(each.kinds[kind])) for each in warm])}
+        for role in ROLES
+        if (warm := _longest(census, role, way))
+        for kind in sorted({kind for each in warm for kind in each.kinds})
+    ]
+
+
+def _longest(census: Census, role: str, way: Way) -> list[Reading]:
+    lives = (own for life, own in census.lives.items() if life.role == role)
+    longest = max(lives, key=lambda own: own[-1].age, default=[])
+    return [each for each in longest if each.age >= way.warm_up]
+
+
 def _of_processes(census: Census, way: Way) -> Iterator[dict[str, Any]]:
     for unit in (MEMORY, DESCRIPTORS):
         for role in ROLES:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -18,7 +18,12 @@ WAY = growth.Way(300.0, 60.0, {"MiB": 12.0, "descriptors": 6.0, "files": 12.0})
 def _census(leak: float) -> Any:
     """A replica that warms up for five minutes and then leaks so many MiB an hour; boxes that stay ten."""
     readings = [
-        Reading(moment, moment, {"MiB": 100 + min(moment, 300) / 10 + leak * moment / 3600, "descriptors": 20.0})
+        Reading(
+            moment,
+            moment,
+            {"MiB": 100 + min(moment, 300) / 10 + leak * moment / 3600, "descriptors": 20.0},
+            Counter({"to REDIS": 4 + (moment > 1000), "pipe": 15}),
+        )
         for moment in map(float, range(0, 1800, 5))
     ]
     files = {"boxes, files": [(each.moment, 10.0) for each in readings]}
@@ -47,3 +52,10 @@ def test_page_shows_growth() -> None:
     shown = page.growth({"growth": growth.rows(cast("Any", _census(15.0)), WAY)})
     assert "| app replica | MiB | in a life | 132.4 | 136.4 | +15.00 ± 0.00 | 12 | 1 | **GROWS** |" in shown
     assert "| beat | MiB | in a life | - | - | - | 12 | - | too few measurements |" in shown.replace(page.UNKNOWN, "-")
+
+
+def test_page_shows_what_descriptors_are() -> None:
+    """A kind that became more is told from one that did not."""
+    shown = page.descriptors({"descriptors": growth.descriptors(cast("Any", _census(0.0)), WAY)})
+    assert "| app replica | pipe | 15.0 | 15.0 |" in shown
+    assert "| app replica | to REDIS | 4.0 | 5.0 |" in shown

@@ -17,7 +17,7 @@ import pytest
 from deploy.settings import FleetSettings
 from docs import soak as page
 from tests.fleet.soak.fleet import SoakFleet
-from tests.fleet.soak.growth import Way, rows
+from tests.fleet.soak.growth import Way, descriptors, rows
 from tests.fleet.soak.soak import Soak
 from tests.fleet.soak.troubles import DECK
 
@@ -97,9 +97,10 @@ def test_nothing_grows_and_every_minute_is_exact(
         soak = Soak(fleet, SEED, scale.deck, scale.look, say)
         soak.run(scale.minutes, scale.seconds, scale.cards)
         about = {"measured": datetime.now(UTC).date().isoformat(), "python": platform.python_version(), "seed": SEED}
-        found = {**about, **soak.found(), "growth": rows(soak.census, scale.way)}
+        growth = {"growth": rows(soak.census, scale.way), "descriptors": descriptors(soak.census, scale.way)}
+        found = {**about, **soak.found(), **growth}
     (tmp_path / "census.json").write_text(json.dumps(soak.census.readings()))
-    say(f"\n{page.summary(found)}\n\n{page.growth(found)}\n")
+    say(f"\n{page.summary(found)}\n\n{page.growth(found)}\n\n{page.descriptors(found)}\n")
     if os.environ.get("SOAK_RESULT"):
         Path(os.environ["SOAK_RESULT"]).write_text(json.dumps(found, indent=2) + "\n")
     assert [minute.wrong for minute in soak.minutes if minute.differ] == []
