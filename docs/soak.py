@@ -10,6 +10,7 @@ from typing import Any
 
 from docs.markdown import table
 
+_MUCH_NOISE = 1.5
 UNKNOWN = "\N{EN DASH}"
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
 
@@ -101,10 +102,11 @@ def backpressure(found: Mapping[str, Any]) -> str:
 
 
 def differs(row: Mapping[str, float], noise: float) -> str:
-    """Whether a trouble is felt: all of its interval has to be within the noise, or above 1, to say anything."""
-    if 1 / noise <= row["least"] and row["most"] <= noise:
+    """Whether p99 differs by less than the noise, as far as all of its interval says so; much noise says nothing."""
+    less = min(noise, _MUCH_NOISE)
+    if 1 / less <= row["least"] and row["most"] <= less:
         return "less than the noise"
-    return "**more than the noise**" if row["least"] > 1 else "not decided"
+    return "**more than the noise**" if row["least"] > noise else "not decided"
 
 
 _OF_EXPORTS = {
