@@ -12,12 +12,13 @@ from contextlib import contextmanager
 import httpx
 
 from deploy.traffic.actions import hurry, sitting
-from deploy.traffic.client import Truth, User
+from deploy.traffic.client import CHATS, Truth, User
 from deploy.traffic.run import NotReachableError, create_users
 from support.waiting import eventually
 from tests.support.beside import beside
 
 _AT_ONCE = 5
+_CROWD = 30  # conversations begun, and as many lists asked for, at one moment
 _LOOKS = 0.05
 _PAUSE = (0.1, 0.5)  # seconds between two actions of one user
 _REQUEST_SECONDS = 40.0
@@ -74,7 +75,7 @@ class Users:
             self._hold.clear()
 
     async def _act(self, over: threading.Event) -> None:
-        limits = httpx.Limits(max_connections=2 * _AT_ONCE)
+        limits = httpx.Limits(max_connections=2 * _AT_ONCE + 2 * _CROWD)
         async with httpx.AsyncClient(base_url=self._url, timeout=_REQUEST_SECONDS, limits=limits) as http:
             await asyncio.gather(*(self._one(number, http, over) for number in range(_AT_ONCE)))
 
@@ -91,6 +92,8 @@ class Users:
                 if generation != self._generation:
                     generation, users = self._generation, await self._new_users(http)
                     await self._burst(users, draw)
+                    if number == 0:
+                        await self._crowd(users)
                 if users:
                     await self._sit(draw.choice(users), draw, over)
             finally:
@@ -105,10 +108,17 @@ class Users:
             return []
 
     async def _burst(self, users: list[User], draw: random.Random) -> None:
-        """Pools of connections grow to the most that was ever wanted at once: that has to be soon, or it looks like a leak."""
         for user in users[1:2]:
             self._truth.actions[hurry.__name__, user.plan] += 1
             await hurry(user, draw)
+
+    async def _crowd(self, users: list[User]) -> None:
+        """Pools of connections grow to the most that was ever wanted at once: that has to be soon, or it looks like a leak."""
+        for user in users[-1:]:
+            await asyncio.gather(
+                *(user.call("POST", CHATS, json={"message": "what all ask"}) for _ in range(_CROWD)),
+                *(user.call("GET", CHATS) for _ in range(_CROWD)),
+            )
 
     async def _sit(self, user: User, draw: random.Random, over: threading.Event) -> None:
         for action in sitting(draw):
