@@ -64,7 +64,7 @@ def load(url: str, pid: int, seconds: int) -> dict[str, float]:
     """One run of wrk.
 
     Raises:
-        RuntimeError: Where an answer was not a good one, or wrk printed something unknown.
+        RuntimeError: Where there was no answer, or one that was not good, or wrk printed something unknown.
     """
     before = cpu_seconds(pid)
     began = time.monotonic()
@@ -72,9 +72,9 @@ def load(url: str, pid: int, seconds: int) -> dict[str, float]:
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     rate = re.search(r"Requests/sec:\s+([\d.]+)", said)
     p99 = re.search(r"99%\s+([\d.]+)(us|ms|s)", said)
-    if rate is None or p99 is None or "Non-2xx" in said:
+    per_second = float(rate[1]) if rate else 0.0
+    if not per_second or p99 is None or "Non-2xx" in said:
         raise RuntimeError(f"wrk said {said!r}")
-    per_second = float(rate[1])
     return {
         "requests_per_second": per_second,
         "p99_ms": float(p99[1]) * _MILLISECONDS[p99[2]],

@@ -1,9 +1,9 @@
 """What a fleet sends after its collector was away: requests a second, points of an export, p99, and counts.
 
-So many processes count all the time; one more is a service under ``wrk``. Nothing listens at the collector's address
-for a minute, and then it does again.
+So many processes count all the time; one more is a service under ``wrk``. For a while nothing listens at the
+collector's address, or the collector hangs, or it refuses; then all is well again. Each of these has fresh processes.
 
-Usage: ``python -m benchmarks.recovery [--senders 16] [--outage 60] [--interval 5]``
+Usage: ``python -m benchmarks.recovery [--senders 16] [--outage 45] [--interval 5] [--calm 12]``; about 5 minutes
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
@@ -26,11 +26,12 @@ from typing import Annotated, Any, TypedDict
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 import telemetry
-from benchmarks.backpressure import serving
 from benchmarks.link import Link
 from benchmarks.load import load, need_wrk
 from benchmarks.measure import store
+from benchmarks.service import Service, counts, serving
 from support.collector import DURABLE, Collector
+from support.processes import stopped
 from support.waiting import eventually
 from telemetry.catalogue import Budget, CounterSpec
 from telemetry.pipeline.otlp import SENDER
@@ -46,11 +47,17 @@ class PlaceLabels(TypedDict):
     place: Annotated[str, Budget(SERIES, "places of this benchmark")]
 
 
+Outage = Callable[[Collector, Link], AbstractContextManager[None]]
+OUTAGES: Mapping[str, Outage] = {
+    "nothing listens": lambda _, link: link.closed(),
+    "collector hangs (SIGSTOP)": lambda collector, _: stopped(collector.pid),
+    "collector refuses (503)": lambda _, link: link.busy(),
+}
 HAPPENED = CounterSpec(name="benchmark_events_total", help="Events.", labels=PlaceLabels, unit="{event}")
 
 
 @dataclass(frozen=True)
-class Request:
+class Export:
     """An export that came.
 
     Attributes:
@@ -64,6 +71,21 @@ class Request:
     size: int
     points: int
     sender: str
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A time of a run.
+
+    Attributes:
+        began: Seconds of the monotonic clock.
+        ended: The same.
+        p99: Milliseconds, of the service that was loaded at its end.
+    """
+
+    began: float
+    ended: float
+    p99: float
 
 
 def send() -> None:
@@ -80,10 +102,11 @@ def send() -> None:
     print(count)
 
 
-def measure(senders: int, outage: float, interval: float, calm: float) -> dict[str, Any]:
+def measure(kind: Outage, senders: int, outage: float, interval: float, calm: float) -> dict[str, Any]:
     """A fleet before, during and after an outage.
 
     Args:
+        kind: What befalls the collector.
         senders: Processes beside the service.
         outage: Seconds.
         interval: Seconds between exports.
@@ -95,8 +118,7 @@ def measure(senders: int, outage: float, interval: float, calm: float) -> dict[s
         stack.callback(collector.close)
         collector.start()
         link = Link(collector.ports["HTTP"], keeps=True)
-        phases: dict[str, tuple[float, float]] = {}
-        p99: dict[str, float] = {}
+        phases: dict[str, Phase] = {}
         variables = {
             "OTEL_METRICS_EXPORTER": "otlp",
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{link.port}",
@@ -109,34 +131,28 @@ def measure(senders: int, outage: float, interval: float, calm: float) -> dict[s
             begun = sum(int(process.stdout.readline()) for process in processes if process.stdout)
             eventually(lambda: collector.total(HAPPENED.name) >= begun)
             load(service.url, service.pid, 1)
-            with _phase(phases, "before"):
-                p99["before"] = load(service.url, service.pid, int(calm))["p99_ms"]
-        with _phase(phases, "outage"):
-            time.sleep(max(0.0, outage - calm))
-            p99["outage"] = load(service.url, service.pid, int(calm))["p99_ms"]
-        with link.open():
-            with _phase(phases, "after"):
-                p99["after"] = load(service.url, service.pid, int(calm))["p99_ms"]
+            phases["before"] = _loaded(service, calm)
+            with kind(collector, link):
+                phases["meanwhile"] = _loaded(service, calm, outage - calm)
+            phases["after"] = _loaded(service, calm)
             told = sum(_end(process) for process in processes)
             shown = collector.settles_at(HAPPENED.name, told, 30)
-        requests = [_read(at, head_and_body) for at, head_and_body in link.kept]
-    found = {name: _traffic(requests, phases[name], p99[name]) for name in ("before", "after")}
+            requests = counts(collector, service)
+        exports = [_read(at, head_and_body) for at, head_and_body in link.kept]
     return {
-        "senders": senders + 1,
-        "series_of_a_sender": SERIES,
-        "p99_ms_outage": p99["outage"],
-        **found,
-        "caught_up_after_s": _caught_up(requests, phases["after"][0], senders),
-        "events": told,
-        "shown": round(shown),
+        **{name: _traffic(exports, phase) for name, phase in phases.items()},
+        "caught_up_after_s": _caught_up(exports, phases["after"].began, senders + 1),
+        "events": told + requests.served,
+        "shown": round(shown) + requests.shown,
     }
 
 
-@contextmanager
-def _phase(phases: dict[str, tuple[float, float]], name: str) -> Iterator[None]:
+def _loaded(service: Service, seconds: float, pause: float = 0.0) -> Phase:
+    """A pause, and then the service under load."""
     began = time.monotonic()
-    yield
-    phases[name] = began, time.monotonic()
+    time.sleep(max(0.0, pause))
+    p99 = load(service.url, service.pid, int(seconds))["p99_ms"]
+    return Phase(began, time.monotonic(), p99)
 
 
 @contextmanager
@@ -157,61 +173,61 @@ def _end(process: subprocess.Popen[str]) -> int:
     return int(process.communicate(timeout=60)[0])
 
 
-def _read(at: float, request: bytes) -> Request:
+def _read(at: float, request: bytes) -> Export:
     head, _, body = request.partition(b"\r\n\r\n")
     if b"content-encoding: gzip" in head.lower():
         body = gzip.decompress(body)
-    export = ExportMetricsServiceRequest.FromString(body)
+    message = ExportMetricsServiceRequest.FromString(body)
     senders = {
         attribute.value.string_value
-        for resource in export.resource_metrics
+        for resource in message.resource_metrics
         for attribute in resource.resource.attributes
         if attribute.key == SENDER
     }
-    return Request(at, len(request), sum(_points(export)), next(iter(senders), ""))
+    return Export(at, len(request), sum(_points(message)), next(iter(senders), ""))
 
 
-def _points(export: ExportMetricsServiceRequest) -> Iterator[int]:
-    for resource in export.resource_metrics:
+def _points(message: ExportMetricsServiceRequest) -> Iterator[int]:
+    for resource in message.resource_metrics:
         for scope in resource.scope_metrics:
             for metric in scope.metrics:
                 yield max(len(getattr(metric, kind).data_points) for kind in _NUMBERS_OF_POINTS)
 
 
-def _traffic(requests: Sequence[Request], phase: tuple[float, float], p99: float) -> dict[str, float]:
-    began, ended = phase
-    own = [request for request in requests if began <= request.at < ended]
-    by_second = Counter(int(request.at - began) for request in own)
+def _traffic(exports: Sequence[Export], phase: Phase) -> dict[str, float]:
+    own = [export for export in exports if phase.began <= export.at < phase.ended]
+    by_second = Counter(int(export.at - phase.began) for export in own)
     return {
-        "requests_per_second": round(len(own) / (ended - began), 2),
+        "requests_per_second": round(len(own) / (phase.ended - phase.began), 2),
         "most_in_a_second": max(by_second.values(), default=0),
-        "most_points": max((request.points for request in own), default=0),
-        "most_kilobytes": round(max((request.size for request in own), default=0) / 1000, 1),
-        "p99_ms": p99,
+        "most_points": max((export.points for export in own), default=0),
+        "most_kilobytes": round(max((export.size for export in own), default=0) / 1000, 1),
+        "p99_ms": phase.p99,
     }
 
 
-def _caught_up(requests: Sequence[Request], began: float, senders: int) -> float | None:
-    """Seconds until every process had sent something."""
+def _caught_up(exports: Sequence[Export], began: float, processes: int) -> float | None:
+    """Seconds until every process had begun to send anew."""
     first: dict[str, float] = {}
-    for request in requests:
-        if request.at >= began and request.sender:
-            first.setdefault(request.sender, request.at - began)
-    return round(max(first.values()), 1) if len(first) >= senders else None
+    for export in sorted(exports, key=lambda each: each.at):
+        if export.at >= began and export.sender:
+            first.setdefault(export.sender, export.at - began)
+    return round(max(first.values()), 1) if len(first) >= processes else None
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--senders", type=int, default=16)
-    parser.add_argument("--outage", type=float, default=60)
+    parser.add_argument("--outage", type=float, default=45)
     parser.add_argument("--interval", type=float, default=5)
-    parser.add_argument("--calm", type=float, default=15)
+    parser.add_argument("--calm", type=float, default=12)
     parser.add_argument("--send", action="store_true", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.send:
         send()
         sys.exit(0)
     need_wrk()
-    outcome = measure(chosen.senders, chosen.outage, chosen.interval, chosen.calm)
     about = {"outage": chosen.outage, "interval": chosen.interval, "calm": chosen.calm}
-    store("recovery", {**about, **outcome}, ("requests",))
+    outages = {name: measure(kind, chosen.senders, **about) for name, kind in OUTAGES.items()}
+    fleet = {"processes": chosen.senders + 1, "series_of_a_sender": SERIES}
+    store("recovery", {**about, **fleet, "outages": outages}, ("requests",))

@@ -24,6 +24,7 @@ _RUN: Mapping[str, Callable[[Row], str]] = {
     "scrape ms": lambda run: f"{run['scrape_ms']:.0f}",
     "page MiB": lambda run: f"{run['page_mib']:.2f}",
     "store MiB": lambda run: f"{run['store_mib']:.0f}",
+    "disk kB/s": lambda run: f"{run['disk_kb_per_second']:,.0f}",
 }
 
 
@@ -68,11 +69,30 @@ def ways() -> str:
 
 def sizes() -> str:
     """By label sets and by points per second."""
-    chosen = ("points/s", "series", "difference", "% of a core", "MiB", "scrape ms", "page MiB", "store MiB")
+    chosen = (
+        "points/s",
+        "series",
+        "difference",
+        "% of a core",
+        "MiB",
+        "scrape ms",
+        "page MiB",
+        "store MiB",
+        "disk kB/s",
+    )
     plain = _with(SOME)
     runs = sorted([plain, *_runs()["sizes"]], key=lambda run: (run["label_sets"], run["points_per_second"]))
     rows = [[f"{run['label_sets']:,}", *_run(run, *chosen)] for run in runs]
     return table(["label sets", *chosen], rows, numbers=True)
+
+
+def disk() -> str:
+    """What the disk is given, and what waiting for it costs."""
+    chosen = ("points/s", "store MiB", "disk kB/s", "an export, p50, p99 ms", "% of a core")
+    kinds = {"when the kernel writes it back, the default": _with(SOME), "`OTELCOL_FSYNC=true`": _runs()["synced"]}
+    return table(
+        ["a commit is on the disk", *chosen], [[name, *_run(run, *chosen)] for name, run in kinds.items()], numbers=True
+    )
 
 
 def churn() -> str:
@@ -167,6 +187,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "senders": senders,
     "ways": ways,
     "sizes": sizes,
+    "disk": disk,
     "churn": churn,
     "prometheus": prometheus,
     "peers": peers,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from docs.markdown import table
 
+_MUCH_NOISE = 1.5
 UNKNOWN = "\N{EN DASH}"
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
 
@@ -79,8 +80,8 @@ def descriptors(found: Mapping[str, Any]) -> str:
 
 
 def backpressure(found: Mapping[str, Any]) -> str:
-    """What a service feels of each trouble."""
-    head = ["trouble", "p99 without, ms", "p99 with it, ms", "ratio", "95 of 100 are within", "felt"]
+    """What a service feels of each trouble, and what is counted meanwhile."""
+    head = ["trouble", "p99 without, ms", "p99 with it, ms", "ratio", "95 of 100 are within", "p99 differs"]
     rows = (
         [
             name,
@@ -88,34 +89,55 @@ def backpressure(found: Mapping[str, Any]) -> str:
             f"{row['p99_ms_with']:.1f}",
             f"{row['ratio']:.2f}",
             f"{row['least']:.2f} to {row['most']:.2f}",
-            _felt(row),
+            differs(row, found["noise"]),
         ]
         for name, row in found["troubles"].items()
     )
-    pairs = next(iter(found["troubles"].values()))["pairs"]
-    turns = f"{found['crews']} crews, {pairs} pairs of {found['seconds']} s for each trouble"
-    return f"{_about(found)}; {turns}.\n\n{table(head, rows, numbers=True)}"
+    each = next(iter(found["troubles"].values()))
+    turns = f"{found['crews']} crews, {each['turns']} turns of {found['seconds']} s with each trouble"
+    noise = f"Noise: a turn without trouble is within a factor of {found['noise']:.2f} of its neighbours, in 95 of 100"
+    shown = f"**all but {found['difference']:,}**" if found["difference"] else "all"
+    counts = f"{found['requests']:,} requests were served, {shown} are shown"
+    return f"{_about(found)}; {turns}.\n\n{table(head, rows, numbers=True)}\n\n{noise}. {counts}."
 
 
-def _felt(row: Mapping[str, float]) -> str:
-    return "**yes**" if row["least"] > 1 else "no"
+def differs(row: Mapping[str, float], noise: float) -> str:
+    """Whether p99 differs by less than the noise, as far as all of its interval says so; much noise says nothing."""
+    less = min(noise, _MUCH_NOISE)
+    if 1 / less <= row["least"] and row["most"] <= less:
+        return "less than the noise"
+    return "**more than the noise**" if row["least"] > noise else "not decided"
+
+
+_OF_EXPORTS = {
+    "exports a second": "requests_per_second",
+    "most in a second": "most_in_a_second",
+    "most points": "most_points",
+    "largest, kB": "most_kilobytes",
+}
+_PHASES = ("before", "meanwhile", "after")
 
 
 def recovery(found: Mapping[str, Any]) -> str:
-    """What came before an outage and after it."""
-    kinds = {
-        "requests a second": "requests_per_second",
-        "most requests in a second": "most_in_a_second",
-        "most points of an export": "most_points",
-        "largest export, kB": "most_kilobytes",
-        "p99 of the service, ms": "p99_ms",
-    }
-    head = [f"{found['senders']} processes, an export every {found['interval']:g} s", "before", "after"]
-    rows = [[what, *(f"{found[when][name]:g}" for when in ("before", "after"))] for what, name in kinds.items()]
-    away = f"Away for {found['outage']:g} s; its p99 meanwhile was {found['p99_ms_outage']:g} ms"
-    counts = f"{found['events']:,} events were counted, {found['shown']:,} are shown"
-    caught_up = f"Every process had delivered {found['caught_up_after_s']:g} s after it was back; {counts}."
-    return f"{_about(found)}. {away}.\n\n{table(head, rows, numbers=True)}\n\n{caught_up}"
+    """What came before an outage, during it and after it, and whether all of it was counted."""
+    rows = [row for name, outage in found["outages"].items() for row in _outage(name, outage)]
+    head = ["", "", *_OF_EXPORTS, "p99 of the service, ms"]
+    fleet = f"{found['processes']} processes, an export every {found['interval']:g} s, away for {found['outage']:g} s"
+    after = "\n".join(f"* {name}: {_caught_up(outage)}." for name, outage in found["outages"].items())
+    return f"{_about(found)}: {fleet}.\n\n{table(head, rows)}\n\n{after}"
+
+
+def _outage(name: str, outage: Mapping[str, Any]) -> Iterator[list[str]]:
+    for phase in _PHASES:
+        seen = outage[phase]
+        came = [f"{seen[key]:g}" if seen["most_points"] else UNKNOWN for key in _OF_EXPORTS.values()]
+        yield [name if phase == _PHASES[0] else "", phase, *came, f"{seen['p99_ms']:g}"]
+
+
+def _caught_up(outage: Mapping[str, Any]) -> str:
+    shown = "all" if outage["shown"] == outage["events"] else f"**{outage['shown']:,}**"
+    delivered = f"every process had sent {outage['caught_up_after_s']:g} s after it was back"
+    return f"{delivered}; {outage['events']:,} events were counted, {shown} are shown"
 
 
 def _about(found: Mapping[str, Any]) -> str:

@@ -108,6 +108,7 @@ THREATS = (
             f"{_ACCESS}::test_wrong_token_is_told",
             f"{_ACCESS}::test_sender_is_verified",
             f"{_ACCESS}::test_plain_text_is_refused",
+            "tests/fleet/test_secure.py::test_nobody_else_is",
         ),
     ),
     Threat(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -30,6 +31,16 @@ def kill(pid: int) -> bool:
         os.kill(pid, signal.SIGKILL)
         return True
     return False
+
+
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """A process does nothing for the length of a block: SIGSTOP, and SIGCONT at its end."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def kill_group(pid: int) -> bool:

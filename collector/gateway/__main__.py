@@ -1,4 +1,4 @@
-"""The commands: `python -m collector.gateway configure|run|drain|admit|add|remove|restart`."""
+"""The commands: `python -m collector.gateway configure|run|reload|drain|admit|add|remove|restart`."""
 
 from __future__ import annotations
 
@@ -40,6 +40,8 @@ def _run(gateway: Gateway, options: argparse.Namespace) -> None:
             gateway.configure(options.listen, dict(options.collector), _tls(options), options.requests_per_address)
         case "run":
             os.execv(gateway.command[0], gateway.command)
+        case "reload":
+            gateway.reload()
         case "drain":
             gateway.drain(options.name)
         case "admit":
@@ -97,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
         configure.add_argument(f"--{name}", type=lambda text: Path(text).absolute(), metavar="FILE", help=what)
     configure.add_argument("--collector-name", default="otel-collector", metavar="NAME", help="in their certificates")
     commands.add_parser("run", help="run NGINX in the foreground")
+    commands.add_parser("reload", help="read renewed certificates")
     for name, what in _BY_NAME.items():
         commands.add_parser(name, help=what).add_argument("name")
     add = commands.add_parser("add", help="let one more collector have exports")

@@ -184,6 +184,18 @@ class Gateway:
             raise GatewayError(f"collector {name} gets exports: run `drain {name}` first")
         self._settle([c for c in collectors if c.name != name], seconds)
 
+    def reload(self, seconds: float = 30.0) -> None:
+        """Have the certificates read anew; exports under way are answered with the old ones.
+
+        Args:
+            seconds: How long requests under way are waited for.
+
+        Raises:
+            GatewayError: If it does not run, NGINX refuses a file, or requests take longer than that.
+        """
+        self.collectors()
+        self._reload(seconds)
+
     def _change(self, name: str, *, drained: bool, seconds: float) -> None:
         collectors = self.collectors()
         its = _named(collectors, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -52,20 +53,43 @@ def test_link_is_busy_or_slow(port: int) -> None:
     """A busy one answers 503 in the server's place; a slow one keeps each answer back."""
     link = Link(port)
     with link.open():
-        link.is_busy = True
-        assert _post(link).status_code == 503
-        link.is_busy, link.delay = False, 0.2
-        began = time.monotonic()
-        assert _post(link).content == b"hello"
-        assert time.monotonic() - began >= 0.2
+        with link.busy():
+            assert _post(link).status_code == 503
+        with link.delayed(0.2):
+            began = time.monotonic()
+            assert _post(link).content == b"hello"
+            assert time.monotonic() - began >= 0.2
+        assert _post(link).is_success
 
 
-def test_link_opens_again(port: int) -> None:
-    """Between two blocks nothing listens at its port; the second one has the same."""
+def test_refused_requests_are_kept(port: int) -> None:
+    """What a busy one refuses is kept as it came, where that is wanted."""
+    link, body = Link(port, keeps=True), bytes(300_000)
+    with link.open(), link.busy():
+        assert _post(link, body).status_code == 503
+    ((_, kept),) = link.kept
+    assert kept.endswith(body)
+
+
+def test_link_hangs_up_with_its_client() -> None:
+    """A client that gives up is gone for the server, too, which has not answered yet."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        link = Link(server.getsockname()[1])
+        with link.open():
+            with socket.create_connection(("127.0.0.1", link.port)) as client:
+                client.sendall(b"hello")
+                there, _ = server.accept()
+                there.settimeout(10)
+                assert there.recv(5) == b"hello"
+            assert there.recv(1) == b""
+        there.close()
+
+
+def test_link_is_closed(port: int) -> None:
+    """While it is closed nothing listens at its port, which is the same afterwards."""
     link = Link(port)
     with link.open():
         assert _post(link).is_success
-    with pytest.raises(httpx.ConnectError):
-        _post(link)
-    with link.open():
+        with link.closed(), pytest.raises(httpx.ConnectError):
+            _post(link)
         assert _post(link).is_success

@@ -31,3 +31,14 @@ def test_replaced_senders_are_forgotten() -> None:
     full = FOUND["churn"]["full"]
     assert full["wrong_series"] == 0
     assert full["senders_in_all"] > full["senders_remembered"]
+
+
+def test_disk_is_given_the_store_now_and_then() -> None:
+    """What goes to the disk follows from the store, not from points; with every commit on the disk it is more."""
+    runs = [*FOUND["senders"], *FOUND["sizes"]]
+    for run in runs:
+        in_half_a_minute = run["disk_kb_per_second"] * 30 / 1024
+        assert 0 < in_half_a_minute < 2.5 * run["store_mib"], run  # twice where a run begins with it and ends with it
+    plain = next(run for run in FOUND["senders"] if run["senders"] == FOUND["synced"]["senders"])
+    assert FOUND["synced"]["wrong_series"] == 0
+    assert FOUND["synced"]["disk_kb_per_second"] > plain["disk_kb_per_second"]

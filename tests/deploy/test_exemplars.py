@@ -9,13 +9,21 @@ from typing import Any
 import httpx
 
 from support import web
-from support.collector import DURABLE, Collector, running
+from support.collector import CONFIG, DURABLE, Collector, running
 from support.ports import free_port
 from support.waiting import eventually
+from telemetry.testing.files import filled_in
+from tests.grafana import expressions
 from tests.support import prometheus
 from tests.support.processes import end, start
 
 DURATION = "http_request_duration_seconds"
+PANELS = [
+    filled_in(target["expr"])
+    for panel in expressions.panels()
+    for target in panel.model["targets"]
+    if target.get("exemplar") and DURATION in target["expr"]
+]
 SERVICE = """
 import telemetry, uvicorn
 from fastapi import FastAPI
@@ -61,7 +69,7 @@ def _exemplars(seen: prometheus.Prometheus, expression: str) -> list[dict[str, A
 
 
 def test_trace_of_a_request_is_found() -> None:
-    """A sampled request's trace id is what Prometheus answers to the guide's own query; one not sampled leaves none."""
+    """A sampled request's trace id is what Prometheus answers to the guide's query and to dashboards'; others leave none."""
     with ExitStack() as ended:
         collector = ended.enter_context(running(DURABLE))
         service = Service(collector)
@@ -77,6 +85,30 @@ def test_trace_of_a_request_is_found() -> None:
             return bool(found)
 
         assert eventually(is_found)
+        assert PANELS
+        for query in PANELS:  # what Grafana asks with, each of it as it stands in a dashboard
+            assert trace_id in {one["labels"]["trace_id"] for one in _exemplars(seen, query)}, query
         assert all(one["labels"].keys() == {"trace_id", "span_id"} for one in _exemplars(seen, query))
         assert not {one["labels"]["trace_id"] for one in _exemplars(seen, query)} & set(unsampled)
         assert eventually(lambda: collector.total(f"{DURATION}_count") == 5)  # the service was asked until it answered
+
+
+def test_official_distribution_keeps_the_first() -> None:
+    """Exemplars of a series' first export stay for ever with contrib: no later trace is found, and every count is."""
+    with ExitStack() as ended:
+        collector = ended.enter_context(running(CONFIG))
+        service = Service(collector)
+        ended.callback(end, service.process)
+        seen = ended.enter_context(prometheus.running([f"127.0.0.1:{collector.ports['TOTALS']}"], 0.2))
+        series = f'{DURATION}_count{{endpoint="/items/{{item}}"}}'
+
+        def counted() -> float:
+            return sum(float(each["value"][1]) for each in seen.query(series))
+
+        assert eventually(lambda: counted() == 1)  # the service was asked until it answered, in a trace of its own
+        first = _exemplars(seen, f"{DURATION}_bucket")
+        later = {service.asked(sampled=True) for _ in range(3)}
+        assert eventually(lambda: counted() == 1 + len(later))
+        found = {one["labels"]["trace_id"] for one in _exemplars(seen, f"{DURATION}_bucket")}
+        assert found == {one["labels"]["trace_id"] for one in first} != set()
+        assert not found & later

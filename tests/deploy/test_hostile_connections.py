@@ -99,6 +99,16 @@ def test_more_connections_than_files(collector: Collector) -> None:
     _assert_unharmed(collector)
 
 
+def test_long_headers_are_refused(collector: Collector) -> None:
+    """Headers beyond `OTELCOL_HEADER_BYTES` are refused with 431 and their limit; those below it are not."""
+    url, limit = f"{collector.endpoint}/v1/metrics", 64 << 10
+    for size, status in ((limit - 1000, 200), (limit + 1, 431)):
+        answer = httpx.post(url, content=b"", headers={**attacks.PROTOBUF, "a": "b" * size}, trust_env=False)
+        assert answer.status_code == status
+    assert f"max_header_bytes of fleet_admission lets them be, {limit} bytes" in answer.text
+    _assert_unharmed(collector)
+
+
 def test_slow_readers_make_room(collector: Collector) -> None:
     """Readers that ask for a page and do not read it cannot keep Prometheus from it."""
     sender = Sender(collector, "wide")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
-from support.collector import DURABLE, Collector, running
+from support.collector import CONFIG, DURABLE, Collector, running
 from support.waiting import eventually
 from tests.support import prometheus
 from tests.support.processes import finish, line, started
@@ -26,12 +26,15 @@ KILLED = f"{TIMED}say('timed'); sys.stdin.read()\n"
 EXPORTED = f"{TIMED}t.force_flush(); say('timed')\n"
 
 
-@pytest.fixture
-def seen() -> Iterator[tuple[Collector, prometheus.Prometheus]]:
-    """A collector and a Prometheus that scrapes it as native histograms alone, as both, and as buckets that it joins itself."""
+Seen = tuple[Collector, prometheus.Prometheus]
+
+
+@contextmanager
+def _seen(config: Path, *names: str) -> Iterator[Seen]:
+    """A collector and a Prometheus that scrapes it by jobs: `native` histograms alone, `both`, buckets that it joins itself."""
     with ExitStack() as ended:
-        collector = ended.enter_context(running(DURABLE))
-        targets = [f"127.0.0.1:{collector.ports['TOTALS']}"] * 3
+        collector = ended.enter_context(running(config))
+        targets = [f"127.0.0.1:{collector.ports['TOTALS']}"] * len(names)
         jobs = [
             {
                 "job_name": job,
@@ -40,12 +43,26 @@ def seen() -> Iterator[tuple[Collector, prometheus.Prometheus]]:
                 "always_scrape_classic_histograms": job == "both",
                 "static_configs": [{"targets": targets[:1]}],
             }
-            for job in ("native", "both", "converted")
+            for job in names
         ]
         yield collector, ended.enter_context(prometheus.running(targets, 0.2, jobs))
 
 
-def test_native_histogram_is_exact(seen: tuple[Collector, prometheus.Prometheus], tmp_path: Path) -> None:
+@pytest.fixture
+def seen() -> Iterator[Seen]:
+    """The durable collector, scraped in three ways."""
+    with _seen(DURABLE, "native", "both", "converted") as made:
+        yield made
+
+
+@pytest.fixture
+def official() -> Iterator[Seen]:
+    """What the official distribution runs, scraped as native histograms."""
+    with _seen(CONFIG, "native", "both") as made:
+        yield made
+
+
+def test_native_histogram_is_exact(seen: Seen, tmp_path: Path) -> None:
     """Counts of native histograms are what was done, by senders of both kinds, one of them killed, over a kill of the collector."""
     collector, page = seen
     state = {"TELEMETRY_STATE_DIR": str(tmp_path / "state")}
@@ -78,6 +95,65 @@ def test_native_histogram_is_exact(seen: tuple[Collector, prometheus.Prometheus]
     assert _number(page, f'histogram_quantile(0.1, sum({DURATION}{{job="native"}}))') == pytest.approx(0.045, rel=0.09)
     increase = f'histogram_count(sum(increase({DURATION}{{endpoint="/x",job="native"}}[10m] anchored)))'
     assert eventually(lambda: _number(page, increase) == 310)
+
+
+def test_official_distribution_is_exact_while_it_lives(official: Seen, tmp_path: Path) -> None:
+    """Counts are what was done by senders of which one is killed, and what Prometheus saw outlives a kill of the collector."""
+    collector, page = official
+    state = {"TELEMETRY_STATE_DIR": str(tmp_path / "state"), **NATIVE}
+    kept = {**state, "OTEL_METRIC_EXPORT_INTERVAL": "600000"}
+    with started(KILLED.format(count=200, seconds=0.3), collector.endpoint, **kept) as killed:
+        assert line(killed) == "timed"
+        os.kill(killed.pid, signal.SIGKILL)
+        killed.wait()
+    _timed(100, 0.045, collector, state)
+    native = f'{DURATION}{{endpoint="/x",job="native"}}'
+    assert eventually(lambda: _number(page, f"histogram_count({native})") == 300)
+    assert _number(page, f"histogram_sum({native})") == pytest.approx(200 * 0.3 + 100 * 0.045)
+    assert _number(page, f"histogram_quantile(0.5, {native})") == pytest.approx(0.3, rel=0.09)
+    assert _number(page, f"histogram_quantile(0.1, {native})") == pytest.approx(0.045, rel=0.09)
+    assert len(page.query(f'{{__name__=~"{DURATION}.*",job="native"}}')) == 1
+    collector.kill()
+    collector.start()
+    _timed(50, 0.3, collector, state)
+    assert eventually(lambda: _number(page, f"histogram_count({native})") == 50)
+    assert eventually(lambda: _number(page, f"histogram_count(increase({native}[10m] anchored))") == 350)
+
+
+def test_official_distribution_widens_buckets(official: Seen, tmp_path: Path) -> None:
+    """Values that lie further apart than 160 buckets reach have buckets of twice the width, and every count."""
+    collector, page = official
+    state = {"TELEMETRY_STATE_DIR": str(tmp_path / "state"), **NATIVE}
+    for count, seconds in ((100, 0.00001), (200, 0.3), (100, 1000.0)):
+        _timed(count, seconds, collector, state)
+    native = f'{DURATION}{{endpoint="/x",job="native"}}'
+    assert eventually(lambda: _number(page, f"histogram_count({native})") == 400)
+    assert _number(page, f"histogram_fraction(0.25, 0.36, {native})") == pytest.approx(0.5, abs=0.01)
+    buckets = page.query(native)[0]["histogram"][1]["buckets"]
+    assert [float(high) / float(low) for _, low, high, _ in buckets] == [pytest.approx(2**0.25)] * 3
+    for quantile, seconds in ((0.1, 0.00001), (0.5, 0.3), (0.9, 1000.0)):
+        assert _number(page, f"histogram_quantile({quantile}, {native})") == pytest.approx(seconds, rel=0.19)
+
+
+def test_official_distribution_wants_one_kind(official: Seen, tmp_path: Path) -> None:
+    """It has no classic form of a native histogram; where services of both kinds send, one of the two is shown, and logged."""
+    collector, page = official
+    state = {"TELEMETRY_STATE_DIR": str(tmp_path / "state")}
+    _timed(10, 0.3, collector, {**state, **NATIVE})
+    both = f'{DURATION}{{endpoint="/x",job="both"}}'
+    assert eventually(lambda: _number(page, f"histogram_count({both})") == 10)
+    assert page.query(f'{{__name__=~"{DURATION}_.*"}}') == []
+    _timed(20, 0.3, collector, state)
+    assert eventually(lambda: "was collected before with the same name and label values" in collector.log())
+    assert collector.total("http_requests_total", endpoint="/x") == 30
+    assert collector.total(DURATION, endpoint="/x") in {10, 20}
+
+
+def _timed(count: int, seconds: float, collector: Collector, variables: Mapping[str, str]) -> None:
+    """A process that records so many durations, delivers them and what others left, and ends."""
+    with started(EXPORTED.format(count=count, seconds=seconds), collector.endpoint, **variables) as sender:
+        assert line(sender) == "timed"
+        finish(sender)
 
 
 def _number(page: prometheus.Prometheus, query: str) -> float:

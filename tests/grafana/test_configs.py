@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from string import Template
 from typing import Any
 
 import pytest
@@ -149,3 +150,15 @@ def test_alertmanager_is_consistent() -> None:
         if re.search(r"(key|url|password)(_file)?$", key):
             assert key.endswith("_file"), key
             assert value.startswith("/etc/alertmanager/")
+
+
+def test_points_lead_to_traces() -> None:
+    """The label of an exemplar that the data source makes a link of is ours, and its id comes behind TRACE_URL."""
+    (source,) = yaml.safe_load((GRAFANA / "provisioning" / "datasources" / "prometheus.yaml").read_text())[
+        "datasources"
+    ]
+    (destination,) = source["jsonData"]["exemplarTraceIdDestinations"]
+    assert destination["name"] == "trace_id"
+    # Grafana fills in its environment when it reads the file, `$$` for `$`, and the value when it draws the point.
+    expanded = Template(destination["url"]).substitute(TRACE_URL="https://jaeger.example.com/trace/")
+    assert expanded == "https://jaeger.example.com/trace/${__value.raw}"

@@ -112,6 +112,21 @@ func (c *collector) memory() float64 {
 	return 0
 }
 
+// written is the bytes that it gave the disk to write: a page that is written to again before it is on the disk counts once. It is 0 on tmpfs.
+func (c *collector) written() int64 {
+	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", c.process.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(content)) {
+		if rest, found := strings.CutPrefix(line, "write_bytes:"); found {
+			n, _ := strconv.ParseInt(strings.TrimSpace(rest), 10, 64)
+			return n
+		}
+	}
+	return 0
+}
+
 // cpu is the seconds of processor time that it used.
 func (c *collector) cpu() float64 {
 	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.process.Process.Pid))

@@ -42,6 +42,7 @@ type atCollector struct {
 	Scrape     float64 `json:"scrape_ms"`
 	Page       float64 `json:"page_mib"`
 	Store      float64 `json:"store_mib"`
+	Disk       float64 `json:"disk_kb_per_second"`
 	Sockets    int     `json:"sockets"`
 }
 
@@ -122,13 +123,14 @@ func (f *fleet) result(events int64, seconds float64) *steady {
 // seen is what was seen of a collector meanwhile.
 type seen struct {
 	cpu     float64
+	written int64
 	memory  []float64
 	scrapes []float64
 	page    int
 	sockets int
 }
 
-func look(c *collector) *seen { return &seen{cpu: c.cpu()} }
+func look(c *collector) *seen { return &seen{cpu: c.cpu(), written: c.written()} }
 
 // watch looks at it twice a second until a moment; a scrape comes with every other look.
 func (s *seen) watch(c *collector, till time.Time) {
@@ -146,7 +148,7 @@ func (s *seen) watch(c *collector, till time.Time) {
 func (s *seen) finish(c *collector, seconds float64) *atCollector {
 	return &atCollector{
 		CPU: (c.cpu() - s.cpu) / seconds * 100, Memory: median(s.memory), Scrape: median(s.scrapes), Page: mebibytes(int64(s.page)),
-		Store: mebibytes(sizeOf(c.options.state)), Sockets: s.sockets,
+		Store: mebibytes(sizeOf(c.options.state)), Disk: float64(c.written()-s.written) / seconds / 1000, Sockets: s.sockets,
 	}
 }
 
