@@ -66,11 +66,10 @@ security-page: install  ## attack a collector, and write what that costs into do
 	SECURITY_ROWS=docs/security/rows.json $(PYTHON) -m pytest tests/deploy/test_hostile_connections.py
 	$(PYTHON) -m docs.generate
 
-fuzz: install  ## random input, FUZZ_SECONDS=300 for each target of Go and FUZZ_EXAMPLES=20000 for each test of Python; what breaks is kept beside the tests
-	@set -e; cd collector; grep -ro --include='*_test.go' 'func Fuzz[A-Za-z]*' . | sed -E 's/:func / /' | while read -r file target; do \
-		echo "$$target in $$(dirname $$file)"; nice go test ./$$(dirname $$file) -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_SECONDS)s; \
-	done
-	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) nice $(PYTHON) -m pytest -p no:logging --timeout 3600 tests/telemetry/box/test_fuzz.py tests/telemetry/test_fuzz_bridge.py
+fuzz: install  ## random input for all of Go and Python (an hour and more), and note it in docs/security.md; FUZZ_SECONDS=300 FUZZ_EXAMPLES=20000 FUZZ=FuzzSet
+	tests/versions/environment.sh fuzz requirements.lock tests/fuzzing/requirements.txt
+	$(PYTHON) -m tests.fuzzing --seconds $(FUZZ_SECONDS) --examples $(FUZZ_EXAMPLES) --only "$(FUZZ)"
+	$(PYTHON) -m docs.generate
 
 test-accuracy: install  ## the whole accuracy suite; run it alone (40 minutes)
 	$(PYTHON) -m pytest -m accuracy tests/accuracy

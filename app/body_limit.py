@@ -9,12 +9,19 @@ from app.faults import AppError, Fault
 
 # What multipart adds around a file, or a form of other fields.
 ENVELOPE_BYTES = 64 * 1024
+# Other bodies are in memory as a whole, several times while they are parsed; a file is on disk but for its beginning.
+TEXT_BYTES = 1024 * 1024
 
 
 def too_large(limit: int) -> AppError:
     """Return the error for a body or file over the limit."""
     text = f"The upload is larger than the {limit} bytes allowed (UPLOAD_MAX_BYTES)."
     return AppError(Fault("UploadTooLarge", text, 413, "http"))
+
+
+def _too_long() -> AppError:
+    text = f"The body is larger than the {TEXT_BYTES} bytes allowed."
+    return AppError(Fault("BodyTooLarge", text, 413, "http"))
 
 
 class BodyLimit:
@@ -30,17 +37,23 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        declared = Headers(scope=scope).get("content-length", "")
+        headers = Headers(scope=scope)
+        declared = headers.get("content-length", "")
+        is_form = headers.get("content-type", "").lower().startswith("multipart/form-data")
+        limit = self._max_body if is_form else TEXT_BYTES
         seen = 0
+
+        def refusal() -> AppError:
+            return too_large(self._max_file) if is_form else _too_long()
 
         async def counted() -> Message:
             nonlocal seen
-            if declared.isdigit() and int(declared) > self._max_body:
-                raise too_large(self._max_file)
+            if declared.isdigit() and int(declared) > limit:
+                raise refusal()
             message = await receive()
             seen += len(message.get("body", b""))
-            if seen > self._max_body:
-                raise too_large(self._max_file)
+            if seen > limit:
+                raise refusal()
             return message
 
         await self._app(scope, counted, send)

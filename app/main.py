@@ -8,9 +8,11 @@ from fastapi import FastAPI
 
 from app.factory import create_app
 from app.settings import SettingsError, get_settings
+from worker import logs
 
 
 def _from_environment() -> FastAPI:
+    logs.install()
     try:
         return create_app(get_settings())
     except SettingsError as error:

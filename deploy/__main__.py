@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from collector.gateway.restart import RestartError, Scrapes, restart_after_scrape
 from deploy import collector_program, report
+from deploy.certificates import CertificatesError
 from deploy.fleet import Fleet, FleetError
 from deploy.manager import ManagerError
 from deploy.processes import PYTHON
@@ -24,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "settings":
             return _settings()
         return _run(Fleet(FleetSettings.from_environ()), options)
-    except (SettingsError, FleetError, ManagerError, RestartError) as error:
+    except (SettingsError, FleetError, ManagerError, RestartError, CertificatesError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -30,6 +30,8 @@ _CONFIG = "otel-collector.durable.yaml"
 _SECURE = "otel-collector.durable.secure.yaml"
 _WRITTEN = "# Written by `make generate` from {source}; edit there.\n"
 _OTLP = FleetSettings.otelcol_http_port
+_FILES = Path("/etc/gateway/tls")
+_TLS = gateway.Tls(_FILES / "tls.crt", _FILES / "tls.key", None, _FILES / "ca.crt")
 
 
 def files() -> dict[Path, str]:
@@ -47,6 +49,10 @@ def _of_collectors() -> Iterator[tuple[str, str]]:
     names = [f"{SET}-{number}" for number in range(COLLECTORS)]
     here = "components/collectors"
     yield f"{here}/nginx.conf", gateway.configuration(Path("/gateway"), f"0.0.0.0:{_OTLP}")
+    yield (
+        "components/secure-collectors/nginx.conf",
+        gateway.configuration(Path("/gateway"), f"0.0.0.0:{_OTLP}", tls=_TLS),
+    )
     yield f"{here}/upstream.conf", gateway.upstream([gateway.Collector(name, f"{name}:{_OTLP}") for name in names])
     yield f"{here}/services.yaml", _manifests("deploy/cluster.py", *map(_service, names))
     yield f"{here}/replicas.yaml", _manifests("deploy/cluster.py", _replicas())

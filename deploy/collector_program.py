@@ -10,6 +10,7 @@ from deploy.settings import ROOT
 
 DURABLE = ROOT / "otel-collector.durable.yaml"
 OFFICIAL = ROOT / "otel-collector.yaml"
+_SECURE = {DURABLE: ROOT / "otel-collector.durable.secure.yaml", OFFICIAL: ROOT / "otel-collector.secure.yaml"}
 
 
 @cache
@@ -25,6 +26,12 @@ def is_ours(path: str) -> bool:
 def configuration(path: str) -> Path:
     """The configuration that the program can run."""
     return DURABLE if is_ours(path) else OFFICIAL
+
+
+def configurations(path: str, *, secure: bool) -> list[Path]:
+    """The same, and behind TLS and tokens the one that is laid over it."""
+    first = configuration(path)
+    return [first, _SECURE[first]] if secure else [first]
 
 
 def limitation(path: str) -> str | None:

@@ -10,6 +10,7 @@ Usage: ``python -m deploy.containers [--check]``
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,9 +50,17 @@ class ContainerSettings(FleetSettings):
         """The name of the service that has this port; the front page has none, for it shows one machine's processes."""
         return _COLLECTOR if setting.startswith("OTELCOL_") else _HOSTS.get(setting, "127.0.0.1")
 
+    def secrets_of(self, role: str) -> Path:
+        """The same everywhere: each container has its own."""
+        return Path("/etc/fleet/secrets")
 
-def settings() -> ContainerSettings:
-    """The settings of the fleet in containers; what people may change is in the environment of `compose.yaml`."""
+
+def settings(*, secure: bool = False) -> ContainerSettings:
+    """The settings of the fleet in containers; what people may change is in the environment of `compose.yaml`.
+
+    Args:
+        secure: With `compose.secure.yaml` over it.
+    """
     return ContainerSettings(
         fleet_dir=HOME,
         listen_host="0.0.0.0",
@@ -59,6 +68,7 @@ def settings() -> ContainerSettings:
         app_replicas=1,
         scrape_seconds=SCRAPE_SECONDS,
         metrics_networks=_PRIVATE,
+        secure=secure,
     )
 
 
@@ -76,19 +86,25 @@ def place(of: ContainerSettings) -> Place:
 
 def files() -> dict[Path, str]:
     """Every file with its text."""
-    of = settings()
+    names = ("nginx.conf", "prometheus.yml", "redis.conf")
+    rendered = _rendered(settings(), names)
+    over = _rendered(settings(secure=True), ("nginx.conf", "prometheus.yml"))
+    rendered |= {name.replace(".", ".secure."): text for name, text in over.items()}
+    rendered["alertmanager.yml"] = alert_routes.configuration("", 1)
+    return {**{FOLDER / name: text for name, text in rendered.items()}, AGENT / "scrape.yml": _jobs()}
+
+
+def _rendered(of: ContainerSettings, names: Sequence[str]) -> dict[str, str]:
     context = {
         "settings": of,
         "place": place(of),
         "root": HOME,
         "rules": sorted(path.name for path in alert_rules.FOLDER.glob("*.yaml")),
         "user": "",
+        "durable": True,
     }
     templates = render.made_templates()
-    names = ("nginx.conf", "prometheus.yml", "redis.conf")
-    rendered = {name: templates.get_template(f"{name}.j2").render(context) for name in names}
-    rendered["alertmanager.yml"] = alert_routes.configuration("", 1)
-    return {**{FOLDER / name: text for name, text in rendered.items()}, AGENT / "scrape.yml": _jobs()}
+    return {name: templates.get_template(f"{name}.j2").render(context) for name in names}
 
 
 def _jobs() -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from deploy import collector_program, credentials, ports, render
+from deploy import certificates, collector_program, credentials, ports, render
 from deploy.manager import Manager, State
 from deploy.processes import PYTHON, Process, all_processes, application_environment
 from deploy.settings import ROOT, FleetSettings
@@ -141,6 +141,8 @@ class Fleet:
         return self._manager.states()[name].pid
 
     def _prepare(self, processes: list[Process]) -> None:
+        if self.settings.secure:
+            certificates.make(self.settings)
         files = render.render(self.settings, self.processes())
         if self._manager.running():
             names = ", ".join(path.name for path in outdated(files))

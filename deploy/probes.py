@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -17,12 +18,18 @@ def running() -> None:
     """Ready as soon as it runs; for processes that nobody talks to."""
 
 
-def http_ok(url: str) -> Probe:
-    """Ready when a GET of the address is answered with a 2xx."""
+def http_ok(url: str, authority: str = "") -> Probe:
+    """Ready when a GET of the address is answered with a 2xx.
+
+    Args:
+        url: The address.
+        authority: PEM file by which the certificate of an ``https`` address is verified.
+    """
 
     def ask() -> str | None:
         try:
-            with urllib.request.urlopen(url, timeout=_PATIENCE) as answer:  # our own address
+            context = ssl.create_default_context(cafile=authority) if authority else None
+            with urllib.request.urlopen(url, timeout=_PATIENCE, context=context) as answer:  # our own address
                 return None if answer.status < 300 else f"{url} answers {answer.status}"
         except urllib.error.HTTPError as error:
             return f"{url} answers {error.code}"

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from deploy import collector_program, grafana
+from deploy import certificates, collector_program, grafana
 from deploy.probes import Probe, http_ok, redis_pong, running, worker_pong
 from deploy.settings import ROOT, FleetSettings
 from support import prometheus_program
@@ -70,6 +70,7 @@ def application_environment(settings: FleetSettings, secrets: Mapping[str, str])
         "OTEL_METRICS_EXPORTER": "otlp",
         "OTEL_EXPORTER_OTLP_ENDPOINT": settings.url("OTELCOL_HTTP_PORT"),
         "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        **certificates.of_senders(settings),
         "OTEL_METRIC_EXPORT_INTERVAL": str(settings.export_interval_ms),
         "TELEMETRY_STATE_DIR": str(settings.boxes),
         "OTEL_RESOURCE_ATTRIBUTES": f"deployment.environment.name={settings.environment}",
@@ -99,10 +100,14 @@ def _collector(settings: FleetSettings) -> Process:
     return Process(
         name="collector",
         stage="collector",
-        command=(path, "--config", str(collector_program.configuration(path))),
-        ready=http_ok(settings.url("OTELCOL_HEALTH_PORT", "/")),
+        command=(
+            path,
+            *(f"--config={file}" for file in collector_program.configurations(path, secure=settings.secure)),
+        ),
+        ready=http_ok(settings.url("OTELCOL_HEALTH_PORT", "/"), certificates.of_readers(settings).authority),
         environment={
             "OTELCOL_HOST": settings.otelcol_host,
+            **certificates.of_collector(settings),
             "OTELCOL_MEMORY_MIB": str(settings.otelcol_memory_mib),
             "OTELCOL_STATE_DIR": str(settings.data / "collector"),
             # The garbage collector works harder before exports are refused for want of memory.

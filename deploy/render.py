@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import jinja2
 
-from deploy import alert_routes, alert_rules, grafana, place
+from deploy import alert_routes, alert_rules, collector_program, grafana, place
 from deploy.front_page import links
 from deploy.processes import Process
 from deploy.settings import ROOT, FleetSettings
@@ -42,6 +42,7 @@ def render(settings: FleetSettings, processes: Sequence[Process]) -> dict[Path, 
         "rules": rules,
         "user": getpass.getuser() if os.getuid() == 0 else "",
         "collector_host": urlsplit(settings.url("OTELCOL_TOTALS_PORT")).hostname,
+        "durable": collector_program.is_ours(program(settings.otelcol)),
     }
     return {
         **{settings.conf / name: templates.get_template(source).render(context) for name, source in _FILES.items()},

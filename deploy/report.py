@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import urllib.request
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -10,8 +9,9 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.catalogue import FLEET
-from deploy import grafana, web_pages
+from deploy import certificates, grafana, web_pages
 from deploy.settings import FleetSettings
+from telemetry.cli import web
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,15 @@ class Line:
 
 
 def read(settings: FleetSettings) -> list[Line]:
-    """Read both endpoints of the collector and return a line per documented metric."""
+    """Read both endpoints of the collector and return a line per documented metric.
+
+    Raises:
+        OSError: If one does not answer, or does not let us in.
+    """
     families: dict[str, Metric] = {}
+    access = certificates.of_readers(settings)
     for setting in ("OTELCOL_TOTALS_PORT", "OTELCOL_LEVELS_PORT"):
-        families |= _families(settings.url(setting, "/metrics"))
+        families |= _families(settings.url(setting, "/metrics"), access)
     return [_line(spec.name, spec.kind, families) for spec in FLEET.documented]
 
 
@@ -77,6 +82,8 @@ def addresses(settings: FleetSettings, flower_user: str, has_web_interface: bool
         ("totals", settings.url("OTELCOL_TOTALS_PORT", "/metrics")),
         ("levels, facts", settings.url("OTELCOL_LEVELS_PORT", "/metrics")),
     ]
+    if settings.secure:
+        rows.append(("secrets", f"{settings.secrets_of('sender')} to send, {settings.secrets_of('reader')} to read"))
     text = "\n".join(f"{name:<14} {address}" for name, address in rows)
     return text if has_web_interface else f"{text}\n{_NO_WEB_INTERFACE}"
 
@@ -92,12 +99,13 @@ def has_web_interface(settings: FleetSettings) -> bool:
     return web_pages.draws(settings.url("PROMETHEUS_PORT", "/"))
 
 
-def _families(url: str) -> dict[str, Metric]:
+def _families(url: str, access: web.Access) -> dict[str, Metric]:
     """Families by documented name: the parser takes `_total` off the names of counters."""
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        text = answer.read().decode()
+    answer = web.get(url, 10, access=access)
+    if not answer.is_ok:
+        raise OSError(f"{answer.url}: {answer.problem}")
     found = {}
-    for family in text_string_to_metric_families(text):
+    for family in text_string_to_metric_families(answer.body.decode()):
         found[f"{family.name}_total" if family.type == "counter" else family.name] = family
     return found
 

@@ -22,6 +22,7 @@ from support.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[1]
 _FOR_PEOPLE = {"NGINX_PORT", "DASHBOARDS_PORT", "FLOWER_PORT", "PROMETHEUS_PORT", "ALERTMANAGER_PORT"}
+_SWITCH = {"1": True, "true": True, "0": False, "false": False}
 _SOCKET_PATH_LIMIT = 100  # bytes; the kernel's limit for the path of a unix socket is 107
 
 
@@ -85,6 +86,12 @@ def _directory(text: str) -> Path:
     if path.exists() and not path.is_dir():
         raise ValueError("is a file: set it to a directory, which is made if it does not exist")
     return path
+
+
+def _switch(text: str) -> bool:
+    if text.lower() in _SWITCH:
+        return _SWITCH[text.lower()]
+    raise ValueError("is neither on nor off: set it to 1 or to 0")
 
 
 def _vendor(text: str) -> str:
@@ -154,6 +161,9 @@ class FleetSettings:
     otelcol_levels_port: int = _setting("OTELCOL_LEVELS_PORT", 8890, "levels and facts, for Prometheus", _port)
     otelcol_metrics_port: int = _setting("OTELCOL_METRICS_PORT", 8888, "the collector's own metrics", _port)
     otelcol_health_port: int = _setting("OTELCOL_HEALTH_PORT", 13133, "the collector's health check", _port)
+    otelcol_own_metrics_port: int = _setting(
+        "OTELCOL_OWN_METRICS_PORT", 8887, "with SECURE=1, where its own metrics come from", _port
+    )
     otelcol_memory_mib: int = _setting("OTELCOL_MEMORY_MIB", 512, "where it starts to refuse", _count(64, 65536))
 
     export_interval_ms: int = _setting(
@@ -178,6 +188,9 @@ class FleetSettings:
         "DRAIN_SECONDS", 30, "running tasks may finish within this at `down`", _count(1, 3600)
     )
 
+    secure: bool = _setting(
+        "SECURE", False, "1: the collector behind TLS and tokens, which are made in FLEET_DIR/secrets", _switch
+    )
     database_url: str = _setting("DATABASE_URL", "", "default: SQLite in FLEET_DIR", _plain)
     storage_url: str = _setting("STORAGE_URL", "", "default: a directory in FLEET_DIR", _plain)
     llm_vendor: str = _setting("LLM_VENDOR", "simulated", "`real` takes OPENAI_*/ANTHROPIC_* as they are", _vendor)
@@ -238,6 +251,8 @@ class FleetSettings:
         taken |= {f"APP_PORT+{n}": self.app_port + n for n in range(1, self.app_replicas)}
         if self.llm_vendor == "real":
             del taken["LLM_PORT"]
+        if not self.secure:
+            del taken["OTELCOL_OWN_METRICS_PORT"]
         return taken
 
     def host_of(self, setting: str) -> str:
@@ -249,12 +264,17 @@ class FleetSettings:
     def url(self, setting: str, path: str = "") -> str:
         """Where a client on this machine reaches the port of this setting."""
         host = self.host_of(setting)
-        return f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{self.ports()[setting]}{path}"
+        scheme = "https" if self.secure and setting.startswith("OTELCOL_") else "http"
+        return f"{scheme}://{'127.0.0.1' if host == '0.0.0.0' else host}:{self.ports()[setting]}{path}"
 
     @property
     def app_ports(self) -> tuple[int, ...]:
         """The ports of the replicas."""
         return tuple(range(self.app_port, self.app_port + self.app_replicas))
+
+    def secrets_of(self, role: str) -> Path:
+        """The files that a `collector`, a `sender` or a `reader` of a secure fleet has."""
+        return self.fleet_dir / "secrets" / role
 
     @property
     def logs(self) -> Path:
@@ -308,7 +328,7 @@ def _documented(spec: Field[Any]) -> tuple[str, str, str]:
 
 
 def _text(default: Any) -> str:
-    return ",".join(default) if isinstance(default, tuple) else str(default)
+    return ",".join(default) if isinstance(default, tuple) else str(int(default) if default is False else default)
 
 
 def port_fields() -> dict[str, str]:

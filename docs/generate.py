@@ -53,6 +53,12 @@ def code(path: str) -> str:
     return f"```python\n{(ROOT / path).read_text().rstrip()}\n```"
 
 
+def commands(path: str) -> str:
+    """A script as a block of commands, without its head."""
+    _, _, body = (ROOT / path).read_text().partition("\n\n")
+    return f"```sh\n{body.rstrip()}\n```"
+
+
 GENERATED: dict[str, dict[str, Callable[[], str]]] = {
     "docs/accuracy.md": {
         "measured": accuracy.measured,
@@ -79,7 +85,13 @@ GENERATED: dict[str, dict[str, Callable[[], str]]] = {
     "docs/performance.md": dict(PARTS),
     "docs/soak.md": dict(soak.PARTS),
     "docs/scale.md": dict(SCALE),
-    "docs/security.md": {"threats": threats.table, "left": threats.left, "attacks": threats.measured},
+    "docs/security.md": {
+        "certificates": lambda: commands("deploy/certificates.sh"),
+        "threats": threats.table,
+        "left": threats.left,
+        "attacks": threats.measured,
+        "fuzz": threats.fuzzed,
+    },
     "docs/settings.md": {
         "standard": lambda: variables(STANDARD),
         "ignored": lambda: without_effect(STANDARD),

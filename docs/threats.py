@@ -6,8 +6,12 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
+from docs.markdown import table as table_of
+
 ROWS = Path(__file__).parent / "security" / "rows.json"
 """What `make security-page` measured."""
+FUZZED = ROWS.with_name("fuzz.json")
+"""What `make fuzz` tried."""
 
 
 class Threat(NamedTuple):
@@ -31,6 +35,7 @@ _CONNECTIONS = "tests/deploy/test_hostile_connections.py"
 _ACCESS = "tests/deploy/test_access.py"
 _RUDE = "tests/fleet/test_rude_clients.py"
 _NOWHERE = "tests/fleet/test_written_nowhere.py"
+_GATEWAY = "tests/deploy/test_hostile_gateway.py"
 _AUDIT = "tests/deploy/test_audit.py"
 
 THREATS = (
@@ -69,6 +74,21 @@ THREATS = (
         (f"{_CONNECTIONS}::test_honest_counts_are_exact",),
     ),
     Threat(
+        "senders behind the gateway",
+        "the same at the gateway: bombs, heads and bodies that are slow, endless or large, other protocols",
+        "the collector's answer, or the gateway's 413, 431, 503; an address has its share; small requests are passed "
+        "on when they are whole, and no disk is filled; nothing of it is logged; honest counts are exact",
+        (
+            f"{_GATEWAY}::test_honest_counts_are_exact",
+            f"{_GATEWAY}::test_bombs_are_refused",
+            f"{_GATEWAY}::test_address_has_its_share",
+            f"{_GATEWAY}::test_small_slow_bodies_reach_no_collector",
+            f"{_GATEWAY}::test_large_bodies_fill_no_disk",
+            f"{_GATEWAY}::test_limits_are_sentences",
+            f"{_GATEWAY}::test_words_are_in_no_log",
+        ),
+    ),
+    Threat(
         "Prometheus' scrapes",
         "readers that ask for a page and do not read it",
         "after two seconds one makes room for the next reader",
@@ -88,6 +108,7 @@ THREATS = (
             f"{_ACCESS}::test_wrong_token_is_told",
             f"{_ACCESS}::test_sender_is_verified",
             f"{_ACCESS}::test_plain_text_is_refused",
+            "tests/fleet/test_secure.py::test_nobody_else_is",
         ),
     ),
     Threat(
@@ -103,6 +124,7 @@ THREATS = (
         (
             "tests/telemetry/test_hostile_input.py::test_hostile_paths_and_methods",
             "tests/telemetry/test_fuzz_bridge.py::test_any_measurement",
+            "tests/telemetry/metrics/test_fuzz_clamp.py::test_any_labels",
         ),
     ),
     Threat(
@@ -130,6 +152,12 @@ THREATS = (
         (f"{_RUDE}::test_slow_clients_are_cut_off", f"{_RUDE}::test_long_requests_are_refused"),
     ),
     Threat(
+        "memory of the app",
+        "bodies without end, past the front door, too: JSON, forms, files, compressed",
+        "413 beyond 1 MiB, or `UPLOAD_MAX_BYTES` of a file: a replica grows by less than one of the bodies",
+        (f"{_RUDE}::test_replicas_hold_no_body", f"{_RUDE}::test_app_says_what_is_too_large"),
+    ),
+    Threat(
         "the app's operations",
         "any input that fits its description, or does not",
         "an answer as it is described, never a 5xx",
@@ -138,12 +166,18 @@ THREATS = (
     Threat(
         "what users write",
         "whoever reads pages, Prometheus, logs or boxes",
-        "no word of it is there: not of paths, queries, headers, messages, files, names, nor of senders' resources",
+        "no word of it is there: not of paths, queries, headers, messages, files, names, models that users ask for, "
+        "senders' resources, unknown tasks, arguments and exceptions of tasks, SQL, vendors' answers and tools",
         (
             f"{_NOWHERE}::test_pages_are_clean",
             f"{_NOWHERE}::test_prometheus_knows_none",
             f"{_NOWHERE}::test_logs_are_clean",
             f"{_NOWHERE}::test_boxes_are_clean",
+            "tests/telemetry/test_words.py::test_statements",
+            "tests/telemetry/test_words.py::test_attributes_that_are_no_label",
+            "tests/telemetry/test_words.py::test_answers_of_vendors",
+            "tests/telemetry/test_words.py::test_exceptions",
+            "tests/app/test_app_logs.py::test_messages_are_not_quoted",
         ),
     ),
     Threat(
@@ -166,12 +200,16 @@ THREATS = (
 
 LEFT = (
     (
-        "Connections themselves are not counted at the collector: an idle one takes some 20 kB until it is cut off.",
-        "a firewall or proxy",
+        "Connections are not counted at the collector: until it is cut off, an idle one takes 20 kB and a file of it.",
+        "the gateway, a firewall",
     ),
     (
         "Slow senders of many small bodies can take all that may wait: others get 503 and come again meanwhile.",
         "the same",
+    ),
+    (
+        "A body that comes byte by byte holds a place at the gateway; an address has a share of them.",
+        "a firewall",
     ),
     (
         "The official contrib collector does not bound the memory of requests that are decoded at the same time.",
@@ -210,4 +248,16 @@ def measured() -> str:
     rows = json.loads(ROWS.read_text())
     return "\n".join(
         [*head, *(f"| {row['attack']} | {row['peak_mib']:.0f} | {row['exports']:,} | {row['wrong']} |" for row in rows)]
+    )
+
+
+def fuzzed() -> str:
+    """What random input was tried last on each target, and whether anything broke."""
+    rows = json.loads(FUZZED.read_text())
+    return table_of(
+        ["Target", "Tried", "Inputs", "Broke"],
+        (
+            [f"`{name}`", row["day"], f"{row['executions']:,}", "**yes**" if row["broke"] else "nothing"]
+            for name, row in rows.items()
+        ),
     )

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from support import exposition, web
+from support import exposition, processes, web
 from support.exposition import Labels, Samples
 from support.ports import free_ports
 from support.waiting import eventually
@@ -119,9 +119,7 @@ class Collector:
 
     def peak_memory(self) -> float:
         """MiB that it used at most since its start."""
-        assert self._process is not None
-        status = Path(f"/proc/{self._process.pid}/status").read_text()
-        return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+        return processes.peak_memory(self.pid)
 
     def _is_healthy(self) -> bool:
         return web.is_ok(f"{self._address('HEALTH')}/")

@@ -49,3 +49,14 @@ def kill_group(pid: int) -> bool:
         os.killpg(pid, signal.SIGKILL)
         return True
     return False
+
+
+def peak_memory(*pids: int) -> float:
+    """MiB that these processes used at most since they began, or since `forget_peak_memory`, all together."""
+    statuses = [Path(f"/proc/{pid}/status").read_text() for pid in pids]
+    return sum(int(status.partition("VmHWM:")[2].split()[0]) for status in statuses) / 1024
+
+
+def forget_peak_memory(pid: int) -> None:
+    """What it uses now is from now on the most that it used."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")

@@ -17,12 +17,13 @@ from telemetry.setup import Telemetry
 _BETWEEN_TRIES = 1.0
 
 
-def deliver(settings: Settings, timeout: float) -> Adopted:
+def deliver(settings: Settings, timeout: float, *, any_credentials: bool = False) -> Adopted:
     """Deliver what dead processes of the state directory counted.
 
     Args:
         settings: Which directory, and where to.
         timeout: Seconds to try.
+        any_credentials: Whether to deliver, with ours, for processes that delivered to the same address with others.
 
     Returns:
         What became of their boxes.
@@ -31,7 +32,16 @@ def deliver(settings: Settings, timeout: float) -> Adopted:
     delivery = Delivery(build_transport(settings.destination), silent.instruments, threading.RLock())
     target, most_age = target_of(settings), settings.state_max_age
     directory, keep = settings.box_directory, keeper(settings.box_directory)
-    adoption = Adoption(directory, target, delivery, most_age, silent.instruments, silent.settle_for, keep)
+    adoption = Adoption(
+        directory,
+        target,
+        delivery,
+        most_age,
+        silent.instruments,
+        silent.settle_for,
+        keep,
+        any_credentials=any_credentials,
+    )
     route, deadline = secrets.token_bytes(16), time.monotonic() + timeout
     total = Adopted()
     while True:

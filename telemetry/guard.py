@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 
 from telemetry.extras import MissingExtraError
+from telemetry.unquoted import told
 
 _logger = logging.getLogger("telemetry")
 _LOGGED_AT_MOST = 20
@@ -106,7 +107,8 @@ def _log(error: BaseException, doing: str) -> None:
     if isinstance(error, MissingExtraError):  # it says all there is to know
         _logger.error("telemetry: %s", error)
     else:
-        _logger.warning("telemetry failed while %s; the application goes on", doing, exc_info=error)
+        # An exception of ours may quote a value that somebody sent.
+        _logger.warning("telemetry failed while %s; the application goes on\n%s", doing, told(error))
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from celery import Celery
 from kombu.entity import Queue
 
 import telemetry
-from worker import transport
+from worker import logs, transport
 
 QUEUES: Final = ("high", "medium", "low")
 SOFT_TIME_LIMIT_SECONDS: Final = 120
@@ -77,5 +77,6 @@ celery_app = make_celery_app()
 # Flower and `celery inspect` load this module too; only what runs or publishes tasks is measured.
 # The app reports as chat-app and instruments `celery_app` itself.
 if {"worker", "beat"} & set(sys.argv[1:]):
+    logs.install(celery_app.tasks)
     telemetry.configure(service_name="chat-worker", catalogue=METRICS)
     telemetry.instrument_celery(celery_app)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -19,6 +20,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 )
 
@@ -229,6 +231,35 @@ func TestGRPCRequestsAreBounded(t *testing.T) {
 	nothingIsHeld(t, a)
 }
 
+// A head beyond its limit is refused before its body is read, one below it is not: over HTTP with 431, over gRPC by the client, which is told.
+func TestHeadsAreBounded(t *testing.T) {
+	a := begin(t, func(c *Config) { c.MaxHeaderBytes = 2000 })
+	url := serve(t, a, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
+	r := &receiver{begun: make(chan struct{}, 1), over: make(chan struct{}, 1)}
+	r.over <- struct{}{}
+	client := dial(t, a, r)
+	for bytes, status := range map[int]int{1500: http.StatusOK, 2500: http.StatusRequestHeaderFieldsTooLarge} {
+		head := strings.Repeat("x", bytes)
+		code, got := post(t, url, strings.NewReader("body"), head)
+		if code != status || code != http.StatusOK && !strings.Contains(got, "max_header_bytes") {
+			t.Error(bytes, code, got)
+		}
+	}
+	for range 100 { // the first request may be sent before the limit has come
+		_, err := client.Export(metadata.AppendToOutgoingContext(context.Background(), "x", strings.Repeat("x", 2500)), export())
+		if err == nil {
+			t.Fatal("it was taken")
+		}
+		if strings.Contains(err.Error(), "2000") {
+			break
+		}
+	}
+	if _, err := client.Export(metadata.AppendToOutgoingContext(context.Background(), "x", strings.Repeat("x", 1500)), export()); err != nil {
+		t.Error(err)
+	}
+	nothingIsHeld(t, a)
+}
+
 // A message of gRPC that waits for its turn keeps its place when its sender has gone, and is not handed on.
 func TestGRPCMessageWaits(t *testing.T) {
 	a := begin(t, func(c *Config) { c.Timeout = 200 * time.Millisecond })
@@ -252,15 +283,20 @@ func TestGRPCMessageWaits(t *testing.T) {
 // Every setting is read, and every mistake told.
 func TestConfig(t *testing.T) {
 	config := defaultConfig().(*Config)
-	settings := map[string]any{"request_limit_mib": 1, "waiting_limit_mib": 2, "max_grpc_requests": 3, "timeout": "4s"}
+	settings := map[string]any{
+		"request_limit_mib": 1, "waiting_limit_mib": 2, "max_grpc_requests": 3, "max_header_bytes": 5, "timeout": "4s",
+	}
 	if err := confmap.NewFromStringMap(settings).Unmarshal(config); err != nil {
 		t.Fatal(err)
 	}
-	if *config != (Config{1, 2, 3, 4 * time.Second}) {
+	if *config != (Config{1, 2, 3, 5, 4 * time.Second}) {
 		t.Errorf("%+v", config)
 	}
 	err := (&Config{}).Validate()
-	for _, part := range []string{"request_limit_mib: 0", "waiting_limit_mib: 0", "max_grpc_requests: 0", "timeout: 0s"} {
+	err = errors.Join(err, (&Config{MaxHeaderBytes: 2 * mib}).Validate())
+	for _, part := range []string{
+		"request_limit_mib: 0", "waiting_limit_mib: 0", "max_grpc_requests: 0", "max_header_bytes: 0", "max_header_bytes: 2097152", "timeout: 0s",
+	} {
 		if err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("%q is not told in %v", part, err)
 		}

@@ -14,17 +14,13 @@ import (
 	"google.golang.org/grpc/tap"
 )
 
-const (
-	codecName = "proto"
-	// maxHeaders bounds the headers of a request; gRPC's own bound is 16 MiB.
-	maxHeaders = 64 << 10
-)
+const codecName = "proto"
 
 // GetGRPCServerOptions are what a receiver's server needs.
 func (a *admission) GetGRPCServerOptions(context.Context) ([]grpc.ServerOption, error) {
 	turns := &turns{admission: a, CodecV2: encoding.GetCodecV2(codecName)}
 	return []grpc.ServerOption{
-		grpc.MaxHeaderListSize(maxHeaders),
+		grpc.MaxHeaderListSize(uint32(a.config.MaxHeaderBytes)), // gRPC's own bound is 16 MiB
 		grpc.ConnectionTimeout(a.config.Timeout),
 		grpc.InTapHandle(a.tap),
 		grpc.StatsHandler(streams{}),

@@ -16,7 +16,10 @@ import (
 // step is what a body takes at a time; each request takes one at least.
 const step = 32 << 10
 
-var errBusy = errors.New("no room for the request")
+var (
+	errBusy     = errors.New("no room for the request")
+	errLongHead = errors.New("a head beyond its limit")
+)
 
 // GetHTTPHandler wraps the handler of a receiver. Its requests are uncompressed as they are read, and bounded by `max_request_body_size`.
 func (a *admission) GetHTTPHandler(context.Context) (extensionmiddleware.WrapHTTPHandlerFunc, error) {
@@ -26,6 +29,10 @@ func (a *admission) GetHTTPHandler(context.Context) (extensionmiddleware.WrapHTT
 }
 
 func (a *admission) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	if headerBytes(r) > a.config.MaxHeaderBytes {
+		a.refuse(w, r, errLongHead)
+		return
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), a.config.Timeout)
 	defer cancel()
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(a.config.Timeout)) // a body that comes slower holds memory
@@ -43,6 +50,17 @@ func (a *admission) serve(w http.ResponseWriter, r *http.Request, next http.Hand
 	defer end()
 	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	next.ServeHTTP(w, r)
+}
+
+// headerBytes is the size of a head: its first line and its headers.
+func headerBytes(r *http.Request) int64 {
+	size := len(r.Method) + len(r.RequestURI) + len(r.Host)
+	for name, values := range r.Header {
+		for _, value := range values {
+			size += len(name) + len(value)
+		}
+	}
+	return int64(size)
 }
 
 // read takes room for a body as it comes, and tells how much.
@@ -80,6 +98,9 @@ func (a *admission) explain(err error) (status int, why reason, sentence string)
 	case errors.Is(err, errBusy):
 		return http.StatusServiceUnavailable, refusedBusy, fmt.Sprintf("Requests that wait take all that waiting_limit_mib of fleet_admission "+
 			"lets them have, %d MiB: repeat this one later.", a.config.WaitingLimitMiB)
+	case errors.Is(err, errLongHead):
+		return http.StatusRequestHeaderFieldsTooLarge, refusedSize, fmt.Sprintf("The headers of the request are larger than max_header_bytes "+
+			"of fleet_admission lets them be, %d bytes: send fewer.", a.config.MaxHeaderBytes)
 	case errors.As(err, &tooLarge):
 		return http.StatusRequestEntityTooLarge, refusedSize, fmt.Sprintf("The request is larger, uncompressed, than max_request_body_size "+
 			"lets it be, %d bytes: send less at once.", tooLarge.Limit)

@@ -1,4 +1,4 @@
-"""The commands: `python -m collector.gateway configure|run|drain|admit|add|remove|restart`."""
+"""The commands: `python -m collector.gateway configure|run|reload|drain|admit|add|remove|restart`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from collector.gateway.gateway import Gateway, GatewayError, Tls
+from collector.gateway.gateway import PER_ADDRESS, Gateway, GatewayError, Tls
 from collector.gateway.restart import RestartError, Scrapes, restart_drained
 from support.processes import program
 
@@ -37,9 +37,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(gateway: Gateway, options: argparse.Namespace) -> None:
     match options.command:
         case "configure":
-            gateway.configure(options.listen, dict(options.collector), _tls(options))
+            gateway.configure(options.listen, dict(options.collector), _tls(options), options.requests_per_address)
         case "run":
             os.execv(gateway.command[0], gateway.command)
+        case "reload":
+            gateway.reload()
         case "drain":
             gateway.drain(options.name)
         case "admit":
@@ -85,6 +87,9 @@ def _parser() -> argparse.ArgumentParser:
     configure = commands.add_parser("configure", help="write the configuration")
     configure.add_argument("--listen", default="127.0.0.1:4318", help="the address senders know")
     configure.add_argument("--collector", type=_named, action="append", default=[], metavar="NAME=HOST:PORT")
+    configure.add_argument(
+        "--requests-per-address", type=int, default=PER_ADDRESS, metavar="N", help="that one address may have under way"
+    )
     for name, what in {
         "certificate": "of the gateway, with its chain: TLS on both sides",
         "key": "of that",
@@ -94,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
         configure.add_argument(f"--{name}", type=lambda text: Path(text).absolute(), metavar="FILE", help=what)
     configure.add_argument("--collector-name", default="otel-collector", metavar="NAME", help="in their certificates")
     commands.add_parser("run", help="run NGINX in the foreground")
+    commands.add_parser("reload", help="read renewed certificates")
     for name, what in _BY_NAME.items():
         commands.add_parser(name, help=what).add_argument("name")
     add = commands.add_parser("add", help="let one more collector have exports")

@@ -15,6 +15,8 @@ from support.templates import engine
 from support.waiting import eventually
 
 _TEMPLATES = engine(Path(__file__).parent / "templates")
+PER_ADDRESS = 4000
+"""Requests that one address may have under way: half of what there is room for, and more than a host has processes."""
 
 
 class GatewayError(RuntimeError):
@@ -55,7 +57,9 @@ class Tls:
     collector_name: str = "otel-collector"
 
 
-def configuration(directory: Path, listen: str, user: str = "", tls: Tls | None = None) -> str:
+def configuration(
+    directory: Path, listen: str, user: str = "", tls: Tls | None = None, per_address: int = PER_ADDRESS
+) -> str:
     """NGINX's configuration.
 
     Args:
@@ -63,8 +67,12 @@ def configuration(directory: Path, listen: str, user: str = "", tls: Tls | None 
         listen: ``host:port`` the senders know.
         user: Who its workers are, where root starts it.
         tls: Its certificate and the collectors' authority; ``None`` for plain text.
+        per_address: Requests that one address may have under way.
     """
-    return _TEMPLATES.get_template("nginx.conf.j2").render(directory=directory, listen=listen, user=user, tls=tls)
+    scheme = "https" if tls else "http"
+    return _TEMPLATES.get_template("nginx.conf.j2").render(
+        directory=directory, listen=listen, user=user, tls=tls, per_address=per_address, scheme=scheme
+    )
 
 
 def upstream(collectors: Sequence[Collector]) -> str:
@@ -90,13 +98,20 @@ class Gateway:
         """Starts it in the foreground."""
         return [self._nginx, "-e", "stderr", "-c", str(self._directory / "nginx.conf")]
 
-    def configure(self, listen: str, collectors: Mapping[str, str], tls: Tls | None = None) -> None:
+    def configure(
+        self,
+        listen: str,
+        collectors: Mapping[str, str],
+        tls: Tls | None = None,
+        per_address: int = PER_ADDRESS,
+    ) -> None:
         """Write the configuration.
 
         Args:
             listen: ``host:port`` the senders know.
             collectors: Addresses by name.
             tls: Its certificate and the collectors' authority; ``None`` for plain text.
+            per_address: Requests that one address may have under way.
 
         Raises:
             GatewayError: Without any collector, or if a file of certificates cannot be read.
@@ -108,7 +123,7 @@ class Gateway:
             raise GatewayError("no collector is given: name at least one, as in `--collector a=127.0.0.1:4328`")
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         user = getpass.getuser() if os.getuid() == 0 else ""
-        (self._directory / "nginx.conf").write_text(configuration(self._directory, listen, user, tls))
+        (self._directory / "nginx.conf").write_text(configuration(self._directory, listen, user, tls, per_address))
         self._write([Collector(name, address) for name, address in collectors.items()])
 
     def collectors(self) -> list[Collector]:
@@ -168,6 +183,18 @@ class Gateway:
         if not _named(collectors, name).drained:
             raise GatewayError(f"collector {name} gets exports: run `drain {name}` first")
         self._settle([c for c in collectors if c.name != name], seconds)
+
+    def reload(self, seconds: float = 30.0) -> None:
+        """Have the certificates read anew; exports under way are answered with the old ones.
+
+        Args:
+            seconds: How long requests under way are waited for.
+
+        Raises:
+            GatewayError: If it does not run, NGINX refuses a file, or requests take longer than that.
+        """
+        self.collectors()
+        self._reload(seconds)
 
     def _change(self, name: str, *, drained: bool, seconds: float) -> None:
         collectors = self.collectors()

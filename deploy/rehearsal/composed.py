@@ -13,6 +13,7 @@ from typing import Any
 from deploy.settings import ROOT
 
 FILE = ROOT / "deploy" / "compose.yaml"
+SECURE = ROOT / "deploy" / "compose.secure.yaml"
 READER = Path(__file__).parent / "composed"
 
 
@@ -37,13 +38,17 @@ class Container:
     addresses: Mapping[str, str]
 
 
-def read(variables: Mapping[str, str]) -> dict[str, Any]:
+def read(variables: Mapping[str, str], *over: Path) -> dict[str, Any]:
     """The file with these variables.
+
+    Args:
+        variables: What it asks for.
+        over: Files that are laid over it.
 
     Raises:
         ComposeError: With what is wrong with it.
     """
-    command = ["go", "run", ".", str(FILE)]
+    command = ["go", "run", ".", str(FILE), *map(str, over)]
     environment = {**os.environ, **variables}
     done = subprocess.run(command, cwd=READER, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:

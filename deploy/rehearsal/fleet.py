@@ -181,7 +181,7 @@ class Rehearsal:
             lines += in_memory(target, options)
         for mount in one.spec.get("volumes") or []:
             source = self.volume(mount["source"]) if mount["type"] == "volume" else Path(mount["source"])
-            if source.name == "nginx.conf":
+            if Path(mount["target"]).name == "nginx.conf":
                 source = self._without_resolver(source, folder)
             lines += mounted(source, mount["target"], read_only=bool(mount.get("read_only")))
         return lines
@@ -199,7 +199,7 @@ class Rehearsal:
         )
         collector = next(other for other in self.containers if other.service == "otel-collector")
         file = folder / "nginx.conf"
-        file.write_text(text.replace("http://otel-collector:", f"http://{collector.addresses['telemetry']}:"))
+        file.write_text(text.replace("://otel-collector:", f"://{collector.addresses['telemetry']}:"))
         return file
 
 

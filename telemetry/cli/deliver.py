@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--any-credentials",
+        action="store_true",
+        help="deliver, with the headers or the token of now, also for processes that had others at the same address",
+    )
     parser.add_argument("--timeout", type=float, default=30.0, metavar="SECONDS", help="how long to try, 30 by default")
 
 
@@ -34,7 +39,7 @@ def _run(given: Namespace) -> int:
     why = why_not_believed(settings.box_directory)
     if why:
         return refuse(f"TELEMETRY_STATE_DIR={settings.box_directory} is not delivered: {why}")
-    adopted = deliver(settings, given.timeout)
+    adopted = deliver(settings, given.timeout, any_credentials=given.any_credentials)
     for line in _lines(adopted, settings):
         say(line)
     return FOUND if adopted.kept else DONE
@@ -46,9 +51,16 @@ def _lines(adopted: Adopted, settings: Settings) -> list[str]:
         lines.append(f"not delivered yet: {_processes(adopted.kept)}; they wait for the next one who tries")
     if adopted.expired:
         lines.append(f"dropped for their age (TELEMETRY_STATE_MAX_AGE): {_processes(adopted.expired)}")
-    for target, count in sorted(adopted.foreign.items()):
-        lines.append(f"for another collector ({target}): {_processes(count)}; run this with the OTEL_* of theirs")
+    lines += [_left(target, count, settings) for target, count in sorted(adopted.foreign.items())]
     return lines
+
+
+def _left(target: str, count: int, settings: Settings) -> str:
+    from telemetry.pipeline.transport import is_same_place, target_of
+
+    if is_same_place(target, target_of(settings)):
+        return f"for this collector with other credentials: {_processes(count)}; run this with --any-credentials"
+    return f"for another collector ({target}): {_processes(count)}; run this with the OTEL_* of theirs"
 
 
 def _processes(count: int) -> str:

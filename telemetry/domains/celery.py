@@ -17,6 +17,9 @@ from telemetry.metrics.bound import BoundCounter, Reading
 from telemetry.metrics.catalogue_instruments import Instruments
 from telemetry.metrics.stream import MOST_SERIES
 
+UNREGISTERED = "other"
+"""The task's name where a worker does not know the one that a message has."""
+
 
 class CeleryRecorder:
     """Submissions where they are published, outcomes where the pool is owned, queues and workers as read."""
@@ -43,13 +46,13 @@ class CeleryRecorder:
                 self._series[task_name, queue] = series
         return series
 
-    def unknown(self, task_name: str, queue: str) -> None:
-        """A worker got a task that it does not know; its name takes no place in the budgets of tasks that run."""
-        TaskSeries(self._tasks, task_name, queue).failed(None, "NotRegistered")
+    def unknown(self, queue: str) -> None:
+        """A worker got a task that it does not know: anybody who reaches the broker can name one, so it is no label."""
+        TaskSeries(self._tasks, UNREGISTERED, queue).failed(None, "NotRegistered")
 
-    def refused(self, task_name: str, queue: str) -> None:
-        """A worker got a message that it cannot understand."""
-        TaskSeries(self._tasks, task_name, queue).dropped(None, "rejected")
+    def refused(self, task_name: str | None, queue: str) -> None:
+        """A worker got a message that it cannot understand; ``None`` where it knows no task of that name."""
+        TaskSeries(self._tasks, task_name or UNREGISTERED, queue).dropped(None, "rejected")
 
     def declare_submissions(self, task_names: Iterable[str], queues: Iterable[str]) -> None:
         """Let the series of tasks a publisher knows exist; unknown names cannot take their place in the budget."""

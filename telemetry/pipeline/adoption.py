@@ -17,7 +17,7 @@ from telemetry.box.dead import dead_boxes
 from telemetry.box.directory import SUFFIX
 from telemetry.pipeline.delivery import MOST_EXPORTS, Delivery, Export, ExportListener
 from telemetry.pipeline.otlp import amounts_of, listed
-from telemetry.pipeline.transport import LOCAL
+from telemetry.pipeline.transport import LOCAL, is_same_place
 
 _logger = logging.getLogger("telemetry")
 
@@ -54,6 +54,7 @@ class Adoption:
         listener: Who counts what is dropped.
         settle: Comes back to the notes of a box; whether it could.
         keep: Has to have what an endpoint shows, too, before a box goes.
+        any_credentials: Whether what goes to the same address with other credentials is delivered, too.
     """
 
     def __init__(
@@ -65,6 +66,8 @@ class Adoption:
         listener: ExportListener,
         settle: Settle = lambda box: True,
         keep: Callable[[list[Box]], object] = lambda boxes: None,
+        *,
+        any_credentials: bool = False,
     ) -> None:
         self._directory = directory
         self._target = target
@@ -73,6 +76,7 @@ class Adoption:
         self._listener = listener
         self._settle = settle
         self._keep = keep
+        self._any_credentials = any_credentials
 
     def adopt(self, route: bytes, timeout: float) -> Adopted:
         """Deliver for every dead process; one that dies in the middle of this leaves it to the next one.
@@ -118,7 +122,7 @@ class Adoption:
             adopted.expired += 1
             self._drop(box, age)
             return False
-        if target != self._target:
+        if target != self._target and not (self._any_credentials and is_same_place(target, self._target)):
             adopted.foreign[target] = adopted.foreign.get(target, 0) + 1
             return False
         with guard.guarded("settling what a dead process had put off"):

@@ -34,15 +34,13 @@ from telemetry.pipeline.adoption import Settle
 from telemetry.pipeline.exposition import families
 from telemetry.pipeline.observation import Observation
 from telemetry.pipeline.sums import group_of
+from telemetry.settings.readers import Readers
 from telemetry.settings.settings import Settings
 
 _logger = logging.getLogger("telemetry")
 
 LONGEST_INTERVAL = 2.0  # between two looks at what lives and what is dead
 LONGEST_OBSERVATION = 1.0
-MOST_CONNECTIONS = 16  # to the endpoint at once
-YIELD_AFTER = 2.0  # seconds until one is cut off for another, where as many as may be are open
-SILENCE = 10.0  # seconds for which a connection may say nothing
 _SERVES = Identity("telemetry_endpoint", Kind.NOTE)  # on the page of a process: where it listens
 
 
@@ -212,7 +210,7 @@ class PrometheusEndpoint:
         except OSError as error:
             self._explain(error)
             return
-        server.certificates = certificates
+        server.certificates, server.readers = certificates, self._settings.readers
         self._server, self._said = server, False
         threading.Thread(target=server.serve_forever, name="telemetry-scrapes", daemon=True).start()
 
@@ -263,9 +261,11 @@ class _Server(ThreadingWSGIServer):
 
     Attributes:
         certificates: Whom it lets in.
+        readers: How many at once, and for how long.
     """
 
     certificates: Certificates
+    readers: Readers
 
     def __init__(self, *given: Any) -> None:
         self._open: dict[Any, float] = {}  # the oldest first
@@ -285,10 +285,10 @@ class _Server(ThreadingWSGIServer):
         super().shutdown_request(request)
 
     def _has_room(self) -> bool:
-        if len(self._open) < MOST_CONNECTIONS:
+        if len(self._open) < self.readers.connections:
             return True
         oldest, since = next(iter(list(self._open.items())), (None, 0.0))
-        if oldest is None or time.monotonic() - since < YIELD_AFTER:
+        if oldest is None or time.monotonic() - since < self.readers.yield_after:
             return oldest is None
         self._open.pop(oldest, None)
         with suppress(OSError):  # its thread was quicker
@@ -327,7 +327,12 @@ def _server_for(host: str) -> type[_Server]:
 class _Quiet(WSGIRequestHandler):
     """A scrape is no news, and who says nothing is not waited for."""
 
-    timeout = SILENCE
+    server: _Server
+
+    def setup(self) -> None:
+        """Have the connection end when it is silent."""
+        super().setup()
+        self.connection.settimeout(self.server.readers.idle_timeout)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name it has there
         """Say nothing."""

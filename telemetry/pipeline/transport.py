@@ -316,6 +316,11 @@ def build_transport(destination: Destination) -> OtlpTransport:
 LOCAL = "this host"
 
 
+def is_same_place(target: str, other: str) -> bool:
+    """Whether two targets are one address, with whatever credentials."""
+    return target.rpartition(" ")[0] == other.rpartition(" ")[0] != ""
+
+
 def target_of(settings: Settings) -> str:
     """Where counts go: who delivers to the same place delivers for the dead of others, with credentials of its own."""
     if "otlp" not in settings.exporters:

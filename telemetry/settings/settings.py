@@ -44,7 +44,7 @@ class Settings:
         exit_deadline: Seconds the exit of a process may take for its last export, ``TELEMETRY_EXIT_DEADLINE``.
         prometheus_host: ``OTEL_EXPORTER_PROMETHEUS_HOST``.
         prometheus_port: ``OTEL_EXPORTER_PROMETHEUS_PORT``.
-        readers: Who may read that endpoint: ``TELEMETRY_PROMETHEUS_TLS_CERTIFICATE`` and so on.
+        readers: Who may read that endpoint, and how many at once: ``TELEMETRY_PROMETHEUS_TLS_CERTIFICATE`` and so on.
         disabled_instrumentations: Which instrumentors are not loaded where nobody calls them,
             ``OTEL_PYTHON_DISABLED_INSTRUMENTATIONS``; ours are ``fleet_celery``, ``fleet_fastapi`` and so on.
         excluded_urls: What HTTP metrics of an application leave out, by the library it is made with (``fastapi``,

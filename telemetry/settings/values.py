@@ -43,6 +43,14 @@ def positive(raw: str) -> float:
     return value
 
 
+def count(raw: str) -> int:
+    """A whole number above 0."""
+    number = int(raw)
+    if number < 1:
+        raise ValueError(raw)
+    return number
+
+
 def milliseconds(raw: str) -> float:
     """Seconds, from milliseconds."""
     return positive(raw) / 1000

@@ -255,6 +255,30 @@ PROMETHEUS_TOKEN_FILE: Variable[Path | None] = Variable(
     "the path of a file",
     shown="none",
 )
+PROMETHEUS_CONNECTIONS = Variable(
+    "TELEMETRY_PROMETHEUS_CONNECTIONS",
+    "Connections that the endpoint of `prometheus` has at once; each takes a thread.",
+    16,
+    values.count,
+    "a whole number above 0",
+    shown="`16`",
+)
+PROMETHEUS_YIELD_AFTER = Variable(
+    "TELEMETRY_PROMETHEUS_YIELD_AFTER",
+    "Seconds after which one is cut off for the next reader, where there are as many as may be.",
+    2.0,
+    values.positive,
+    "a number of seconds above 0",
+    shown="`2`",
+)
+PROMETHEUS_IDLE_TIMEOUT = Variable(
+    "TELEMETRY_PROMETHEUS_IDLE_TIMEOUT",
+    "Seconds for which one may say nothing, or take nothing of its page, until it is cut off.",
+    10.0,
+    values.positive,
+    "a number of seconds above 0",
+    shown="`10`",
+)
 DISABLED_INSTRUMENTATIONS: Variable[frozenset[str]] = Variable(
     "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS",
     "Which libraries are not measured without code, by the names of their instrumentations, with commas; `*` for all. "
@@ -430,6 +454,9 @@ OWN: tuple[Variable[Any], ...] = (
     PROMETHEUS_KEY,
     PROMETHEUS_CLIENT_CA,
     PROMETHEUS_TOKEN_FILE,
+    PROMETHEUS_CONNECTIONS,
+    PROMETHEUS_YIELD_AFTER,
+    PROMETHEUS_IDLE_TIMEOUT,
     EXCLUDED_PATHS,
     HISTOGRAM_BUCKETS,
     LLM_PRICES,

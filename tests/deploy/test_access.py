@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import ssl
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ import httpx
 import pytest
 import yaml
 
+from collector.gateway.__main__ import main as gateway_main
 from collector.gateway.gateway import Gateway, Tls
 from support import exposition
 from support.collector import CONFIG, DURABLE, DURABLE_SECURE, ROOT, SECURE, Collector, running
@@ -30,6 +33,7 @@ from telemetry.setup import Telemetry
 from tests.documentation.blocks import blocks
 from tests.support import access, chat
 from tests.support.access import ANY_TOKEN, DEV_TOKEN, PROD_TOKEN, SCRAPE_TOKEN, WRONG_TOKEN, Keys
+from tests.support.beside import beside
 from tests.support.prometheus import Prometheus
 from tests.support.sender import Sender
 
@@ -388,6 +392,57 @@ def test_gateway_stands_between(guarded: Guarded, name: str, tmp_path: Path) -> 
     finally:
         process.terminate()
         process.wait()
+
+
+@ONLY_DURABLE
+def test_gateway_reads_renewed_certificates(guarded: Guarded, name: str, tmp_path: Path) -> None:
+    """While senders export, `reload` has the gateway show a renewed certificate: each export counts once. A wrong file is refused."""
+    certificate, key = guarded.keys.issue("gateway")
+    port, place = free_port(), ["--directory", str(tmp_path / "gateway")]
+    files = {
+        "certificate": certificate,
+        "key": key,
+        "client-ca": guarded.keys.authority,
+        "collector-ca": guarded.keys.authority,
+    }
+    words = [f"--{option}={file}" for option, file in files.items()]
+    collector = f"--collector=a=127.0.0.1:{guarded.collector.ports['HTTP']}"
+    assert gateway_main([*place, "configure", f"--listen=127.0.0.1:{port}", collector, *words]) == 0
+    to = {"ENDPOINT": f"https://127.0.0.1:{port}"}
+    sent: list[Answer] = []
+
+    def send(over: threading.Event) -> None:
+        while not over.is_set():
+            sent.append(guarded.send("http/protobuf", name, **to))
+
+    process = subprocess.Popen(
+        Gateway(tmp_path / "gateway", program(Path("nginx"))).command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        assert eventually(lambda: not socket.socket().connect_ex(("127.0.0.1", port)))
+        with beside(send):
+            for _ in range(3):
+                before, shown = len(sent), _serial(port)
+                guarded.keys.issue("gateway")
+                assert gateway_main([*place, "reload"]) == 0
+                assert _serial(port) != shown
+                assert eventually(lambda: len(sent) > before + 5)  # noqa: B023
+        assert {answer.outcome for answer in sent} == {Outcome.TAKEN}
+        shown = _serial(port)
+        access.replace(certificate, b"no certificate")
+        assert gateway_main([*place, "reload"]) == 1
+        assert _serial(port) == shown
+    finally:
+        process.terminate()
+        process.wait()
+    assert guarded.settles_at(name, len(sent))
+
+
+def _serial(port: int) -> str:
+    """Of the certificate that is shown at a port."""
+    return ssl.get_server_certificate(("127.0.0.1", port), timeout=10)
 
 
 def test_no_secret_is_logged(guarded: Guarded) -> None:

@@ -35,30 +35,40 @@ SECRETS = {name: f"secret-of-{name.lower()}" for name in compose_secrets.NAMES}
 OURS = "fleet-telemetry:local"
 ENDS = {"migrations", "addresses"}
 UNASKED = {"boxes"}  # it only sleeps
+KINDS = [("durable", False), ("contrib", False), ("durable", True)]
+"""By the collector, and whether it is behind TLS."""
 
 go = pytest.mark.skipif(shutil.which("go") is None, reason="needs Go, as the build of the collector does")
 
 
-def _composed(**variables: str) -> subprocess.CompletedProcess[str]:
+def _composed(*over: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if name in {"HOME", "PATH"} or name.startswith("GO")}
-    command = ["go", "run", ".", str(FILE)]
+    command = ["go", "run", ".", str(FILE), *map(str, over)]
     return subprocess.run(
         command, cwd=COMPOSED, env={**kept, **variables}, capture_output=True, text=True, check=False, timeout=240
     )
 
 
 @cache
-def _fleet(collector: str = "durable", **more: str) -> dict[str, Any]:
+def _fleet(collector: str = "durable", secure: bool = False, **more: str) -> dict[str, Any]:
     """The file as `docker compose` reads it, with every secret given."""
-    done = _composed(COLLECTOR=collector, **SECRETS, **more)
+    done = _composed(*([composed.SECURE] if secure else []), COLLECTOR=collector, **SECRETS, **more)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 
-def _services(**variables: str) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = _fleet(**variables)["services"]
+def _services(*, secure: bool = False, **variables: str) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = _fleet(secure=secure, **variables)["services"]
     return found
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `fleet-certificates.sh` makes."""
+    directory = tmp_path_factory.mktemp("made")
+    subprocess.run([DEPLOY / "fleet-certificates.sh"], cwd=directory, check=True, capture_output=True, timeout=60)
+    return directory / "secrets"
 
 
 def _of_image() -> dict[str, dict[str, Any]]:
@@ -113,20 +123,21 @@ def test_secrets_are_made_once(tmp_path: Path) -> None:
 
 @go
 def test_what_is_mounted_exists() -> None:
-    """Every file and folder that a container mounts is in the repository, and mounted to be read."""
-    for collector in ("durable", "contrib"):
-        for name, service in _services(collector=collector).items():
+    """Every file and folder that a container mounts is in the repository, or made by a script, and mounted to be read."""
+    for collector, secure in KINDS:
+        for name, service in _services(collector=collector, secure=secure).items():
             for mount in service.get("volumes") or []:
                 if mount["type"] == "bind":
-                    assert Path(mount["source"]).exists(), (name, mount)
+                    source = Path(mount["source"])
+                    assert source.exists() or (secure and source.parent == DEPLOY / "secrets"), (name, mount)
                     assert mount["read_only"], (name, mount)
 
 
 @go
 def test_containers_can_do_little() -> None:
     """No container runs as root, writes to its own files, has capabilities or no limits; each says whether it is well."""
-    for collector in ("durable", "contrib"):
-        for name, service in _services(collector=collector).items():
+    for collector, secure in KINDS:
+        for name, service in _services(collector=collector, secure=secure).items():
             assert int(service["user"].partition(":")[0]) > 0, name
             assert service["read_only"], name
             assert service["cap_drop"] == ["ALL"], name
@@ -163,19 +174,20 @@ def test_people_reach_what_they_reach_on_one_machine() -> None:
     assert _published_settings() == {name for name in settings.ports() if settings.host_of(name) == "192.0.2.1"}
 
 
-def _expected(secrets: Mapping[str, str]) -> dict[str, str]:
-    own = processes.application_environment(containers.settings(), secrets)
+def _expected(secrets: Mapping[str, str], *, secure: bool) -> dict[str, str]:
+    own = processes.application_environment(containers.settings(secure=secure), secrets)
     return {name: value for name, value in own.items() if name not in {"PYTHONPATH", "PYTHONUNBUFFERED"}}
 
 
 @go
+@pytest.mark.parametrize("secure", [False, True], ids=["open", "secure"])
 @pytest.mark.parametrize(
     ("service", "name"), [("app", "chat-app"), ("worker", "chat-worker"), ("beat", "chat-beat")], ids=str
 )
-def test_environment_is_the_fleets(service: str, name: str) -> None:
+def test_environment_is_the_fleets(service: str, name: str, secure: bool) -> None:
     """App, worker and beat get what they get on one machine; only where data is differs."""
-    got = dict(_services()[service]["environment"])
-    wanted = {**_expected(SECRETS), "OTEL_SERVICE_NAME": name}
+    got = dict(_services(secure=secure)[service]["environment"])
+    wanted = {**_expected(SECRETS, secure=secure), "OTEL_SERVICE_NAME": name}
     assert set(got) == set(wanted)
     redis = {"REDIS_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"}
     for key in redis:
@@ -311,12 +323,14 @@ def test_files_are_the_fleets_templates() -> None:
     assert routes["route"] == yaml.safe_load(alert_routes.SOURCE.read_text())["route"]
 
 
-def test_prometheus_takes_its_file(tmp_path: Path) -> None:
-    """Prometheus takes the configuration with the rules where the container has them."""
+@pytest.mark.parametrize("name", ["prometheus.yml", "prometheus.secure.yml"])
+def test_prometheus_takes_its_file(name: str, made: Path, tmp_path: Path) -> None:
+    """Prometheus takes the configuration with the rules and the secrets where the container has them."""
     (tmp_path / "conf").mkdir()
     shutil.copytree(ROOT / "grafana" / "alerts", tmp_path / "conf" / "alerts")
     file = tmp_path / "prometheus.yml"
-    file.write_text((containers.FOLDER / "prometheus.yml").read_text().replace("/fleet/", f"{tmp_path}/"))
+    text = (containers.FOLDER / name).read_text().replace("/etc/fleet/secrets", str(made / "reader"))
+    file.write_text(text.replace("/fleet/conf", f"{tmp_path}/conf"))
     done = subprocess.run(
         [Path(sys.executable).parent / "promtool", "check", "config", file],
         capture_output=True,
@@ -328,10 +342,11 @@ def test_prometheus_takes_its_file(tmp_path: Path) -> None:
     assert f"{len(list((tmp_path / 'conf' / 'alerts').iterdir()))} rule files found" in done.stdout
 
 
-def test_nginx_takes_its_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["nginx.conf", "nginx.secure.conf"])
+def test_nginx_takes_its_file(name: str, made: Path, tmp_path: Path) -> None:
     """NGINX takes the configuration; `resolve` needs its 1.27.3, so an older one is asked without."""
     (tmp_path / "nginx").mkdir()
-    text = (containers.FOLDER / "nginx.conf").read_text()
+    text = (containers.FOLDER / name).read_text().replace("/etc/fleet/secrets", str(made / "reader"))
     text = text.replace("server app:8001 resolve", "server 127.0.0.1:8001").replace("/fleet/run", str(tmp_path))
     file = tmp_path / "nginx.conf"
     file.write_text(text)
@@ -343,6 +358,40 @@ def test_nginx_takes_its_file(tmp_path: Path) -> None:
         timeout=30,
     )
     assert done.returncode == 0, done.stderr
+
+
+@go
+def test_who_is_secure_has_its_files_alone(made: Path) -> None:
+    """Each container has the folder of its role: every file that it is told is there, and no key or token of anybody else."""
+    read = {"prometheus": "prometheus.secure.yml", "nginx": "nginx.secure.conf"}
+    own = {"otel-collector": "collector", **dict.fromkeys(read, "reader")}
+    for name, service in _services(secure=True).items():
+        folders = [Path(mount["source"]) for mount in service.get("volumes") or [] if "secrets" in mount["target"]]
+        if not folders:
+            assert "otlp" not in service.get("environment", {}).get("OTEL_METRICS_EXPORTER", ""), name
+            continue
+        (folder,) = folders
+        assert folder == DEPLOY / "secrets" / own.get(name, "sender"), name
+        text = json.dumps(service["environment"]) if name not in read else (containers.FOLDER / read[name]).read_text()
+        told = set(re.findall(r"/etc/fleet/secrets/([\w.-]+)", text))
+        files = {path.name for path in (made / folder.name).iterdir()}
+        assert told <= files, name
+        assert not files & {"ca.key"}, name
+    assert sorted(path.name for path in made.iterdir()) == ["ca.crt", "ca.key", "collector", "reader", "sender"]
+    assert {path.stat().st_mode & 0o077 for path in (made, *made.rglob("*"))} == {0}
+
+
+@go
+def test_missing_secrets_are_not_made_empty() -> None:
+    """Without the script, and with the official collector, compose names the file that is missing, and starts nothing."""
+    for name, service in _services(secure=True).items():
+        for mount in service.get("volumes") or []:
+            if "secrets" in mount["target"] or mount["target"].endswith("secure.yaml"):
+                assert mount["bind"] == {"create_host_path": False}, name
+    contrib = _services(collector="contrib", secure=True)["otel-collector"]["volumes"]
+    assert not [
+        mount for mount in contrib if mount["target"].endswith("secure.yaml") and Path(mount["source"]).exists()
+    ]
 
 
 @go
@@ -416,7 +465,8 @@ def test_the_last_words_are_the_addresses(tmp_path: Path) -> None:
     else True,
     reason="needs docker compose",
 )
-def test_docker_compose_takes_it() -> None:
+@pytest.mark.parametrize("over", [[], ["-f", str(composed.SECURE)]], ids=["open", "secure"])
+def test_docker_compose_takes_it(over: list[str]) -> None:
     """`docker compose config` takes the file, where there is a client."""
-    command = ["docker", "compose", "-f", str(FILE), "config", "--quiet"]
+    command = ["docker", "compose", "-f", str(FILE), *over, "config", "--quiet"]
     subprocess.run(command, env={**os.environ, **SECRETS}, check=True, timeout=60)

@@ -8,7 +8,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from support.collector import DURABLE, Collector, find_otelcol, running
+import pytest
+
+from support.collector import CONFIG, DURABLE, Collector, find_otelcol, running
 from tests.support import processes
 from tests.support.otlp_sink import OtlpSink
 
@@ -44,8 +46,30 @@ def test_idle_connection_is_closed(tmp_path: Path) -> None:
         assert kept.recv(1024) == b""
 
 
-def _receiver(collector: Collector) -> tuple[str, int]:
-    return "127.0.0.1", collector.ports["HTTP"]
+GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes.fromhex("000000040000000000")
+"""How a client of gRPC begins, with settings that change nothing."""
+
+
+@pytest.mark.parametrize(
+    ("variables", "is_idle"),
+    [
+        ({"KEEPALIVE_TIME": "1s", "KEEPALIVE_TIMEOUT": "1s", "MAX_CONNECTION_IDLE": "1h"}, False),
+        ({"KEEPALIVE_TIME": "1h", "MAX_CONNECTION_IDLE": "1s"}, True),
+    ],
+    ids=["silent", "idle"],
+)
+@pytest.mark.parametrize("config", [DURABLE, CONFIG], ids=["durable", "official"])
+def test_connection_of_grpc_is_closed(config: Path, variables: dict[str, str], is_idle: bool) -> None:
+    """A client of gRPC that does not answer, and one that sends nothing, lose their connection after what is set."""
+    settings = {f"OTELCOL_GRPC_{name}": value for name, value in variables.items()}
+    with running(config, settings) as collector, socket.create_connection(_receiver(collector, "GRPC"), 20) as kept:
+        kept.sendall(GREETING)
+        said = b"".join(iter(lambda: kept.recv(1024), b""))
+    assert (b"max_idle" in said) is is_idle, said
+
+
+def _receiver(collector: Collector, port: str = "HTTP") -> tuple[str, int]:
+    return "127.0.0.1", collector.ports[port]
 
 
 def _load(sink: OtlpSink, program: Path, _: Path) -> None:

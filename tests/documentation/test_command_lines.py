@@ -16,6 +16,7 @@ from tests.documentation.command_lines import COMPOSE, KUBECTL, Program, Unknown
 pytestmark = pytest.mark.skipif(shutil.which("go") is None, reason="needs Go, as the build of the collector does")
 
 FILE = ROOT / "deploy" / "compose.yaml"
+SECURE = ROOT / "deploy" / "compose.secure.yaml"
 
 
 def _cluster(namespace: str) -> Cluster:
@@ -52,13 +53,13 @@ def test_unknown_ones_are_told(program: Program, text: str, what: str) -> None:
 
 
 def test_compose_lines_name_what_is_there() -> None:
-    """Files, services and variables of `docker compose` lines are those of compose.yaml."""
+    """Files, services and variables of `docker compose` lines are those of compose.yaml, and of what is laid over it."""
     text = FILE.read_text()
     services = yaml.safe_load(text)["services"]
     for page, variables, words in lines(COMPOSE):
         line = read(COMPOSE, words)
         for file in line.of("-f", "--file"):
-            assert (ROOT / file).samefile(FILE), page
+            assert ROOT / file in {FILE, SECURE}, page
         assert {scaled.partition("=")[0] for scaled in line.of("--scale")} <= services.keys(), page
         assert set(line.arguments) <= services.keys(), page
         for variable in re.findall(r"([A-Z_]+)=", variables):

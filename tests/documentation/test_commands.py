@@ -67,7 +67,7 @@ HERE: dict[str, Run] = {
     "docs/collectors.md#2": Run(
         before=BLOCKS["docs/collectors.md#1"].text, serves="http://127.0.0.1:4318/", checkout=True
     ),
-    "docs/deploy.md#3": Run(
+    "docs/deploy.md#4": Run(
         ("deploy/remote-write",),
         "mkdir deploy; mv remote-write deploy; instead_of /var/lib",
         "http://127.0.0.1:9090/-/ready",
@@ -105,7 +105,8 @@ ELSEWHERE: dict[str, Elsewhere] = {
     "docs/accuracy.md#1": Elsewhere("it takes 40 minutes", proof="tests/accuracy"),
     "docs/collectors.md#3": Elsewhere("restarts a unit of systemd", proof="tests/deploy/test_gateway.py"),
     "docs/deploy.md#1": Elsewhere("needs a container engine", proof="tests/documentation/test_command_lines.py"),
-    "docs/deploy.md#2": Elsewhere("installs units of systemd", proof="tests/documentation/test_command_lines.py"),
+    "docs/deploy.md#2": Elsewhere("needs a container engine", proof="tests/fleet/rehearsal/test_secure.py"),
+    "docs/deploy.md#3": Elsewhere("installs units of systemd", proof="tests/documentation/test_command_lines.py"),
     "docs/security.md#2": Elsewhere("serves on every address", proof="tests/deploy/test_access.py"),
     "docs/security.md#3": Elsewhere("sets variables", proof="tests/deploy/test_access.py"),
     "docs/kubernetes.md#1": Elsewhere("needs a cluster", proof="tests/documentation/test_command_lines.py"),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from pathlib import Path
 
 import httpx
 
 from deploy.fleet import Fleet
-from support.processes import children
+from support.processes import children, forget_peak_memory, peak_memory
 from support.waiting import eventually
 from tests.fleet.client import ChatClient
 from tests.fleet.endpoint import Endpoint
@@ -17,6 +19,8 @@ from tests.fleet.endpoint import Endpoint
 CHAT = "/api/v1/chat/conversations"
 MIB = 1 << 20
 HONEST = 30
+LARGE, PIECE = 40 * MIB, b" " * 65536
+"""A body beyond every limit of the app, and what it is sent in."""
 MEMORY_MIB = 64
 """What NGINX uses at most, both of its processes."""
 
@@ -44,8 +48,7 @@ def _status(fleet: Fleet, request: bytes) -> bytes:
 
 def _nginx_memory(fleet: Fleet) -> float:
     master = int((fleet.settings.run / "nginx" / "nginx.pid").read_text())
-    statuses = [Path(f"/proc/{pid}/status").read_text() for pid in (master, *children(master))]
-    return sum(int(status.partition("VmHWM:")[2].split()[0]) for status in statuses) / 1024
+    return peak_memory(master, *children(master))
 
 
 def test_slow_clients_are_cut_off(fleet: Fleet, endpoint: Endpoint, client: ChatClient) -> None:
@@ -83,3 +86,51 @@ def test_app_says_what_is_too_large(fleet: Fleet, client: ChatClient) -> None:
         )
         assert answer.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE
         assert "larger" in answer.json()["error"]["message"].lower() or "too large" in answer.text.lower()
+
+
+def _endless(url: str, headers: dict[str, str], beginning: bytes) -> int:
+    """The status of a body of 40 MiB that does not say its size; 0 where the connection ended before there was one."""
+
+    def pieces() -> Iterator[bytes]:
+        yield beginning
+        for _ in range(LARGE // len(PIECE)):
+            yield PIECE
+
+    with suppress(httpx.TransportError), httpx.Client(trust_env=False, timeout=30) as http:
+        return http.post(url, content=pieces(), headers=headers).status_code
+    return 0
+
+
+def test_replicas_hold_no_body(fleet: Fleet, client: ChatClient) -> None:
+    """Whatever is sent to a replica, past NGINX, too, it takes less memory than one of the bodies would."""
+    key = {"X-API-Key": client.create_user("free")}
+    json = {**key, "Content-Type": "application/json"}
+    form = {**key, "Content-Type": "multipart/form-data; boundary=b"}
+    file = b'--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n'
+    field = b'--b\r\nContent-Disposition: form-data; name="' + bytes(MIB)
+    attacks = [
+        (CHAT, json, b'{"message": "'),
+        (CHAT, {**json, "Content-Encoding": "gzip"}, gzip.compress(bytes(LARGE))),
+        ("/api/v1/users", json, b"[" * MIB),
+        ("/api/v1/files", form, file),
+        ("/api/v1/files", form, field),
+        ("/api/v1/audio/transcriptions", form, file),
+    ]
+    replicas = [fleet.pid(process.name) for process in fleet.processes() if process.name.startswith("app-")]
+    for pid in replicas:
+        forget_peak_memory(pid)
+    before = {pid: peak_memory(pid) for pid in replicas}
+    ports = (fleet.settings.nginx_port, *fleet.settings.app_ports)
+    with ThreadPoolExecutor(8) as attackers:
+        sent = [
+            attackers.submit(_endless, f"http://127.0.0.1:{port}{path}", headers, beginning)
+            for _ in range(3)
+            for port in ports
+            for path, headers, beginning in attacks
+        ]
+        statuses = {each.result() for each in sent}
+    assert statuses <= {0, 400, 413, 422}
+    assert 413 in statuses
+    assert client.call("GET", "/health").status_code == 200
+    grown = {pid: peak_memory(pid) - before[pid] for pid in replicas}
+    assert max(grown.values()) < LARGE / MIB, grown

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from celery import Celery
+from kombu import Exchange, Producer, Queue
 
 from deploy.fleet import Fleet
 from support.waiting import eventually
@@ -51,9 +53,13 @@ def written(fleet: Fleet, endpoint: Endpoint) -> None:
         unmatched = 5
         for _ in range(unmatched):
             http.get(f"/nothing/{canaries.of('path')}", params={"q": canaries.of("query")}, headers=_headers(canaries))
+        _choose_models(http, client.create_user("pro"), canaries)
+    failed = endpoint.total("celery_task_exceptions_total")
+    sent = _publish(fleet, canaries)
     _export(_OfFleet(fleet), canaries)
     assert eventually(lambda: endpoint.total("http_requests_total", endpoint="unmatched") >= before + unmatched, 30)
     assert eventually(lambda: endpoint.total("errors_total", component="tests") >= 1, 30)
+    assert eventually(lambda: endpoint.total("celery_task_exceptions_total") >= failed + sent, 60)
 
 
 def _headers(canaries: _Canaries) -> dict[str, str]:
@@ -113,6 +119,42 @@ def _break_rules(http: httpx.Client, key: str, canaries: _Canaries) -> None:
             headers={"User-Agent": canaries.of("large"), "Referer": canaries.of("large")},
         )
     http.get("/health", headers={"Host": canaries.of("host").replace("-", "")})
+
+
+def _choose_models(http: httpx.Client, key: str, canaries: _Canaries) -> None:
+    """Which model answers is the backend's own choice: what a user says of it counts nowhere."""
+    for path, field in ((CHAT, "message"), ("/api/v1/images", "prompt")):
+        chosen = {name: canaries.of(name) for name in ("model", "provider", "tool_choice", "user", "table")}
+        tools = [{"type": "function", "function": {"name": canaries.of("tool"), "arguments": canaries.of("argument")}}]
+        http.post(path, json={field: canaries.of(field), **chosen, "tools": tools}, headers={"X-API-Key": key})
+
+
+def _publish(fleet: Fleet, canaries: _Canaries) -> int:
+    """What somebody who reaches the broker says to workers: how many tasks fail by it.
+
+    A task that a worker has registered is a label by its name; nobody else's is.
+    """
+    url = fleet.settings.url("REDIS_PORT", "/1").replace("http://", "redis://")
+    sender = Celery(broker=url, set_as_current=False)
+    sender.conf.task_queues = [Queue("low", routing_key="low")]
+
+    def send(name: str, *args: str, **kwargs: str) -> None:
+        about = {canaries.of("header"): canaries.of("header"), "origin": canaries.of("origin")}
+        sender.send_task(name, args, kwargs, queue="low", headers=about, shadow=canaries.of("shadow"))
+
+    for _ in range(3):
+        send(canaries.of("task"), canaries.of("argument"), **{canaries.of("keyword"): canaries.of("value")})
+    send("chat.generate_reply", canaries.of("number"))
+    send("chat.generate_reply", canaries.of("argument"), canaries.of("argument"))
+    send("media.transcribe_audio", canaries.of("key"), **{canaries.of("keyword"): canaries.of("value")})
+    with sender.connection_for_write() as connection, connection.channel() as channel:
+        unreadable = Producer(channel, exchange=Exchange(""), routing_key="low", auto_declare=False)
+        unreadable.publish(
+            canaries.of("body"), content_type=f"text/{MARK}", headers={"task": canaries.of("task"), "id": "1"}
+        )
+        unreadable.publish({canaries.of("body"): canaries.of("body")}, headers={MARK: canaries.of("header")})
+    sender.close()
+    return 6
 
 
 def _export(fleet: _OfFleet, canaries: _Canaries) -> None:

@@ -6,21 +6,29 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 import httpx
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
-from support.collector import Collector
+from support.exposition import Samples
 from support.waiting import eventually
-from tests.support.sender import Sender
+from tests.support.sender import Receiver, Sender
 
 HONEST = {"method": "GET", "endpoint": "/honest", "status_code": "200"}
 COUNTER, SECONDS = "http_requests_total", "http_request_duration_seconds"
 BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120]
 
 
+class Counting(Receiver, Protocol):
+    """Where OTLP can be sent, and what was counted of it."""
+
+    def samples(self, port: str = "TOTALS") -> Samples:
+        """Everything that its page shows."""
+
+
 @contextmanager
-def honest_fleet(collector: Collector) -> Iterator[list[int]]:
+def honest_fleet(collector: Counting) -> Iterator[list[int]]:
     """Senders that count meanwhile; at the end each count and each bucket has to be there.
 
     What it gives is how many exports each of them made, once they have ended.
@@ -54,7 +62,7 @@ def honest_fleet(collector: Collector) -> Iterator[list[int]]:
     assert eventually(lambda: shown(collector) == expected), (shown(collector), expected)
 
 
-def shown(collector: Collector) -> list[float]:
+def shown(collector: Counting) -> list[float]:
     """The honest counter, the histogram's count, and what is in the bucket that the honest values belong to, and not below."""
     samples = collector.samples("TOTALS")
 

@@ -1,6 +1,6 @@
-// Prints a compose file as `docker compose config` resolves it, as JSON, and says what is wrong with it. It is the same code: compose-go.
+// Prints compose files as `docker compose config` resolves them, as JSON, and says what is wrong with them. It is the same code: compose-go.
 //
-// Usage: composed FILE; variables come from the environment.
+// Usage: composed FILE…, each laid over those before it; variables come from the environment.
 package main
 
 import (
@@ -14,14 +14,14 @@ import (
 )
 
 func main() {
-	if err := printed(os.Args[1]); err != nil {
+	if err := printed(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func printed(file string) error {
-	options, err := cli.NewProjectOptions([]string{file}, cli.WithWorkingDirectory(filepath.Dir(file)), cli.WithOsEnv,
+func printed(files []string) error {
+	options, err := cli.NewProjectOptions(files, cli.WithWorkingDirectory(filepath.Dir(files[0])), cli.WithOsEnv,
 		cli.WithInterpolation(true), cli.WithResolvedPaths(true), cli.WithNormalization(true), cli.WithConsistency(true))
 	if err != nil {
 		return err

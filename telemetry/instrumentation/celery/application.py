@@ -195,14 +195,15 @@ class _Hooks:
         """A worker got a task it does not know; Celery stores a failure."""
         if _application(sender.app) is self._app:
             with guard.guarded("counting an unknown task"):
-                get().celery.unknown(str(name), self._queues.received_from(message.delivery_info))
+                get().celery.unknown(self._queues.received_from(message.delivery_info))
 
     def refused(self, sender: Any, message: Any, **_: Any) -> None:
         """A worker got a message that it cannot understand."""
         if _application(sender.app) is self._app:
             with guard.guarded("counting a refused message"):
-                name = str((message.headers or {}).get("task") or "unknown")
-                get().celery.refused(name, self._queues.received_from(message.delivery_info))
+                name = (message.headers or {}).get("task")
+                known = name if isinstance(name, str) and name in self._app.tasks else None
+                get().celery.refused(known, self._queues.received_from(message.delivery_info))
 
     def _declare_submissions(self) -> None:
         if self._declared is None or self._declared() is not get():

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
-import subprocess
 import sys
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from deploy.rehearsal.__main__ import DIRECTORY
 from deploy.rehearsal.composed import read
 from deploy.rehearsal.fleet import Rehearsal
-from deploy.settings import ROOT
 from docs.accuracy.table import Row, Table
 from support.exposition import Samples, scrape
 from support.waiting import eventually
@@ -28,6 +23,7 @@ from tests.fleet.chaos.watcher import Watcher
 from tests.fleet.rehearsal import clients
 from tests.fleet.rehearsal.restarts import Restarts
 from tests.fleet.rehearsal.storm import Storm
+from tests.fleet.rehearsal.traffic import answers, traffic
 from tests.support import compose_secrets
 
 SECONDS = float(os.environ.get("REHEARSAL_SECONDS", "75"))
@@ -35,14 +31,6 @@ SEED = int(os.environ.get("REHEARSAL_SEED", "14"))
 PAUSE = 4.0  # seconds between two kills, at most
 WHO_COUNTS = ("beat", "worker", "app")
 TOLD = "/run/told"  # in containers
-
-
-@pytest.fixture
-def folder() -> Path:
-    """For roots, volumes and logs, in memory."""
-    if DIRECTORY not in os.environ:
-        pytest.skip("it needs namespaces of its own: make rehearse")
-    return Path(os.environ[DIRECTORY])
 
 
 def _telling(project: dict[str, Any], told: Path) -> dict[str, Any]:
@@ -56,29 +44,6 @@ def _telling(project: dict[str, Any], told: Path) -> dict[str, Any]:
             service["volumes"].append({"type": "bind", "source": str(told), "target": TOLD})
     project["services"]["simulated-llm"]["environment"]["SIMULATED_LLM_SPEED"] = "20"
     return project
-
-
-@contextmanager
-def _traffic(url: str, token: str, file: Path) -> Iterator[None]:
-    """Users act for the length of the storm; at the end what they saw is in the file."""
-    command = [sys.executable, "-m", "deploy.traffic", "--base-url", url, "--seconds", str(SECONDS)]
-    users = subprocess.Popen(
-        [*command, "--seed", str(SEED), "--truth", str(file)],
-        cwd=ROOT,
-        env={**os.environ, "ADMIN_TOKEN": token},
-        stdout=subprocess.DEVNULL,
-    )
-    try:
-        yield
-        assert users.wait(SECONDS + 120) == 0
-    finally:
-        users.kill()
-        users.wait()
-
-
-def _answers(file: Path) -> Counter[clients.Answer]:
-    rows = json.loads(file.read_text())["requests"]
-    return Counter({(row["method"], row["route"], row["status"]): row["count"] for row in rows})
 
 
 def _told_rows(told: Path, page: Samples) -> Iterator[Row]:
@@ -117,7 +82,7 @@ def test_containers_are_killed_at_random(folder: Path, capsys: pytest.CaptureFix
     watcher, restarts = Watcher(totals), Restarts(rehearsal)
     storm = Storm(rehearsal, restarts, SEED, PAUSE)
     with watcher.watching():
-        with restarts.applied(), _traffic(f"http://{rehearsal.address('nginx')}:8100", variables["ADMIN_TOKEN"], seen):
+        with restarts.applied(), traffic(rehearsal, variables["ADMIN_TOKEN"], seen, SECONDS, SEED):
             storm.rage(SECONDS)
         say("Who counts is stopped …")
         late = [box.name for name in WHO_COUNTS for box in rehearsal.of(name) if not box.stop("SIGTERM", 60)]
@@ -132,11 +97,11 @@ def test_containers_are_killed_at_random(folder: Path, capsys: pytest.CaptureFix
     fallen = asked.resets(prometheus, {name for name, _ in page}, time.monotonic() - began)
     replicas = sum(count for (_, service), count in storm.killed.items() if service == "app")
     table = Table()
-    table.rows = [*clients.rows(_answers(seen), page, replicas), *_told_rows(told, page)]
+    table.rows = [*clients.rows(answers(seen), page, replicas), *_told_rows(told, page)]
     late += rehearsal.stop()
     for (kind, service), count in sorted(storm.killed.items()):
         say(f"killed    | {kind} of {service} | {count}")
-    say("\n".join([*table.lines(), *clients.differences(_answers(seen), page)]))
+    say("\n".join([*table.lines(), *clients.differences(answers(seen), page)]))
     say(
         f"{samples} samples compared, {len(wrong)} differ; {compared.in_flight(told)} events were in flight at a kill; "
         f"{restarts.count} restarts; {watcher.pages} pages seen, {watcher.refused} refused"

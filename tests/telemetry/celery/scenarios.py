@@ -26,6 +26,7 @@ class Scenario:
         publish: Makes it happen.
         truth: How often it was submitted, completed, failed, retried or dropped.
         reason: Why it was dropped.
+        ends_as: The name that its end is counted under, where that is not the task's.
     """
 
     task: str
@@ -34,6 +35,7 @@ class Scenario:
     publish: Callable[[Fleet], Any]
     truth: Counts
     reason: str | None = None
+    ends_as: str | None = None
 
     @property
     def happening(self) -> Happening:
@@ -283,8 +285,9 @@ SCENARIOS: list[Scenario] = [
     Scenario(
         "not_there",
         "No worker knows the task",
-        "main process, when the message comes",
+        "main process, when the message comes, as `other`",
         times(2, "not_there"),
         {"submitted": 2, "failed": 2},
+        ends_as="other",
     ),
 ]

@@ -263,9 +263,10 @@ def _command(place: Path, endpoint: str, *arguments: str, **more: str) -> tuple[
     return ended.returncode, ended.stdout + ended.stderr
 
 
-def _killed(place: Path, endpoint: str) -> None:
+def _killed(place: Path, endpoint: str, **env: str) -> None:
     code = "for _ in range(10): message()\nos.kill(os.getpid(), signal.SIGKILL)"
-    with started(code, endpoint, OTEL_METRIC_EXPORT_INTERVAL="60000", TELEMETRY_STATE_DIR=str(place)) as process:
+    env |= {"OTEL_METRIC_EXPORT_INTERVAL": "60000", "TELEMETRY_STATE_DIR": str(place)}
+    with started(code, endpoint, **env) as process:
         process.wait(20)
 
 
@@ -291,3 +292,19 @@ def test_command_says_what_it_cannot_deliver(place: Path, sink: OtlpSink) -> Non
     assert f"for another collector (http/protobuf {sink.url}/v1/metrics" in said
     status, said = _command(place, sink.url, "deliver", OTEL_METRICS_EXPORTER="none")
     assert (status, said) == (2, "OTEL_METRICS_EXPORTER='none' delivers nowhere: set it to otlp\n")
+
+
+def test_command_delivers_with_other_credentials_if_told(place: Path, sink: OtlpSink) -> None:
+    """After the headers have changed it names the option by which the dead with the old ones are delivered with the new ones."""
+    name = "OTEL_EXPORTER_OTLP_HEADERS"
+    _killed(place, sink.url, **{name: "authorization=Bearer%20old"})
+    _killed(place, closed_url(), **{name: "authorization=Bearer%20old"})
+    new = {name: "authorization=Bearer%20new"}
+    status, said = _command(place, sink.url, "deliver", **new)
+    assert (status, sink.total("messages_sent_total")) == (0, 0)
+    assert "for this collector with other credentials: 1 dead process; run this with --any-credentials\n" in said
+    status, said = _command(place, sink.url, "deliver", "--any-credentials", **new)
+    assert said.startswith("delivered: 1 dead process in ")
+    assert "for another collector" in said
+    assert (sink.total("messages_sent_total"), sink.headers["authorization"]) == (10, "Bearer new")
+    assert len(_boxes(place)) == 1

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from ssl import CERT_REQUIRED, PROTOCOL_TLS_SERVER, SSLContext
 from typing import Any
 
+import httpx
 import prometheus_client
 import pytest
 from fastapi import FastAPI
@@ -389,6 +391,31 @@ def _prometheus(place: Place) -> None:
     assert sum(value for (name, _), value in samples.items() if name == MESSAGES) == 1
     with place.process(OTEL_EXPORTER_PROMETHEUS_PORT="http") as process:
         assert process.settings.prometheus_port == 9464
+
+
+@proves(variables.PROMETHEUS_CONNECTIONS, variables.PROMETHEUS_YIELD_AFTER, variables.PROMETHEUS_IDLE_TIMEOUT)
+def _limits_of_readers(place: Place) -> None:
+    for limits, is_read, is_cut in (
+        (("1", "60", "60"), False, False),
+        (("1", "0.001", "60"), True, True),
+        (("2", "60", "60"), True, False),
+        (("2", "60", "0.1"), True, True),
+    ):
+        names = (f"TELEMETRY_PROMETHEUS_{name}" for name in ("CONNECTIONS", "YIELD_AFTER", "IDLE_TIMEOUT"))
+        env = dict(zip(names, limits, strict=True)) | {"OTEL_METRICS_EXPORTER": "prometheus"}
+        port = free_port()
+        with place.process(**env, OTEL_EXPORTER_PROMETHEUS_PORT=str(port)) as process:
+            chat.of(process).message_sent(plan="free")
+            with socket.create_connection(("localhost", port), timeout=10) as silent:
+                assert eventually(lambda: _is_read(port), 5) if is_read else not _is_read(port), limits  # noqa: B023
+                assert not is_cut or silent.recv(1) == b"", limits
+    assert Settings.from_environment(env={"TELEMETRY_PROMETHEUS_CONNECTIONS": "0.5"}).readers.connections == 16
+
+
+def _is_read(port: int) -> bool:
+    with suppress(httpx.TransportError):
+        return httpx.get(f"http://localhost:{port}/metrics", trust_env=False).is_success
+    return False
 
 
 # --- hooks --------------------------------------------------------------------------------------------------------------
