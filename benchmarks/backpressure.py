@@ -26,7 +26,7 @@ from benchmarks import troubles
 from benchmarks.load import load, need_wrk
 from benchmarks.measure import store
 from benchmarks.scale.programs import fleetload
-from benchmarks.service import counts
+from benchmarks.service import Counts, counts
 from benchmarks.troubles import NONE, Site, State
 from support.student import quantile
 
@@ -98,23 +98,24 @@ def _round(site: Site, seconds: int, chance: random.Random) -> Iterator[tuple[st
     order = list(troubles.possible().items())
     chance.shuffle(order)
     calm: State = troubles.none
-    before = _turn(site, calm, seconds)
+    _, before = _turn(site, calm, seconds)
     for name, trouble in order:
         if trouble.calm is not calm:
-            calm, before = trouble.calm, _turn(site, trouble.calm, seconds)
-        turn = _turn(site, trouble.state, seconds)
-        found = counts(site.collector, *site.services)
-        after = _turn(site, calm, seconds)
+            calm = trouble.calm
+            _, before = _turn(site, calm, seconds)
+        _, turn = _turn(site, trouble.state, seconds)
+        found, after = _turn(site, calm, seconds)
         yield name, Seen(before, turn, after, found.served, found.shown)
         before = after
 
 
-def _turn(site: Site, state: State, seconds: int) -> Turn:
-    """The same for every state: a turn without the rest at its beginning has a p99 of its own."""
+def _turn(site: Site, state: State, seconds: int) -> tuple[Counts, Turn]:
+    """What had been counted before it, and the turn; what comes before a load is the same for all, else p99 is not."""
+    found = counts(site.collector, *site.services)
     with state(site) as service:
         time.sleep(SETTLING)
         with troubles.on_the_service_s_processor():
-            return load(service.url, service.pid, seconds)
+            return found, load(service.url, service.pid, seconds)
 
 
 def noise(found: Found) -> float:
