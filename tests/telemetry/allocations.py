@@ -17,7 +17,7 @@ from sqlalchemy import StaticPool, create_engine, text
 import telemetry
 
 ROUNDS = 5
-EVENTS = 1000
+EVENTS = 500
 """Of each kind in a round."""
 
 _COMPLETION = {
@@ -79,9 +79,13 @@ def _calls() -> Callable[[], None]:
         api_key="none", base_url="http://vendor.invalid/v1", http_client=httpx.Client(transport=vendor)
     )
 
+    @telemetry.llm_call(provider="openai")
+    def ask(model: str) -> object:
+        return client.chat.completions.create(model=model, messages=[{"role": "user", "content": "?"}])
+
     def call() -> None:
         for _ in range(EVENTS):
-            client.chat.completions.create(model="gpt-4o-mini", messages=[{"role": "user", "content": "?"}])
+            ask(model="gpt-4o-mini")
 
     return call
 
