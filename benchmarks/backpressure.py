@@ -7,7 +7,7 @@ peculiar to a process is the same in all of its turns. ``none`` is no trouble: t
 request that the services counted themselves has to be on the collector's page.
 
 Needs ``wrk`` (Debian's package) on the path, Go, and root for full disks. Usage:
-``python -m benchmarks.backpressure [--crews 6] [--rounds 2] [--seconds 2]``; 14 minutes, best left alone
+``python -m benchmarks.backpressure [--crews 6] [--rounds 2] [--seconds 2]``; 17 minutes, best left alone
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ def descriptors(found: Mapping[str, Any]) -> str:
 
 def backpressure(found: Mapping[str, Any]) -> str:
     """What a service feels of each trouble, and what is counted meanwhile."""
-    head = ["trouble", "p99 without, ms", "p99 with it, ms", "ratio", "95 of 100 are within", "p99 differs"]
+    head = ["trouble", "p99 without, ms", "p99 with it, ms", "ratio", "95 of 100 are within", "slower by"]
     rows = (
         [
             name,
@@ -89,7 +89,7 @@ def backpressure(found: Mapping[str, Any]) -> str:
             f"{row['p99_ms_with']:.1f}",
             f"{row['ratio']:.2f}",
             f"{row['least']:.2f} to {row['most']:.2f}",
-            differs(row, found["noise"]),
+            slower_by(row, found["noise"]),
         ]
         for name, row in found["troubles"].items()
     )
@@ -101,10 +101,9 @@ def backpressure(found: Mapping[str, Any]) -> str:
     return f"{_about(found)}; {turns}.\n\n{table(head, rows, numbers=True)}\n\n{noise}. {counts}."
 
 
-def differs(row: Mapping[str, float], noise: float) -> str:
-    """Whether p99 differs by less than the noise, as far as all of its interval says so; much noise says nothing."""
-    less = min(noise, _MUCH_NOISE)
-    if 1 / less <= row["least"] and row["most"] <= less:
+def slower_by(row: Mapping[str, float], noise: float) -> str:
+    """Whether a trouble is felt, as far as all of the interval says so: faster is no harm, much noise says nothing."""
+    if row["most"] <= min(noise, _MUCH_NOISE):
         return "less than the noise"
     return "**more than the noise**" if row["least"] > noise else "not decided"
 

@@ -35,17 +35,17 @@ def _found(ratio: float, lost: int = 0) -> Found:
 
 
 @pytest.mark.parametrize(
-    ("ratio", "said"), [(1.0, "less than the noise"), (1.5, "**more than the noise**"), (0.5, "not decided")]
+    ("ratio", "said"), [(1.0, "less than the noise"), (1.5, "**more than the noise**"), (0.5, "less than the noise")]
 )
 def test_trouble_is_felt_beyond_noise(ratio: float, said: str) -> None:
-    """A trouble differs by less than the noise where its whole interval is within it, by more where all of it is above."""
+    """A trouble slows by less than the noise where its whole interval is below that, by more where all of it is above."""
     found = report(_found(ratio))
     trouble = found["troubles"]["a trouble"]
     assert trouble["least"] < trouble["ratio"] < trouble["most"]
     assert trouble["ratio"] == pytest.approx(ratio, rel=0.02)
-    assert page.differs(trouble, found["noise"]) == said
+    assert page.slower_by(trouble, found["noise"]) == said
     for least, most, noise in ((0.5, 2.0, 1.2), (1.1, 1.3, 1.2), (0.5, 2.0, 100.0)):
-        assert page.differs({"least": least, "most": most}, noise) == "not decided"
+        assert page.slower_by({"least": least, "most": most}, noise) == "not decided"
 
 
 def test_lost_requests_are_told() -> None:
