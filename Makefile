@@ -217,7 +217,7 @@ bench: install  ## cost of a request, an event, a query, of series and of the co
 	$(PYTHON) -m benchmarks.recovery
 	$(PYTHON) -m docs.generate
 
-scale-page: install  ## measure thousands of senders, Prometheus' end, and what others do with the same traffic, and write docs/scale.md; run it alone (15 minutes; needs Go)
+scale-page: install  ## measure thousands of senders, Prometheus' end, and what others do with the same traffic, and write docs/scale.md; run it alone (12 minutes; needs Go)
 	$(PYTHON) -m benchmarks.scale
 	$(PYTHON) -m docs.generate
 
