@@ -91,7 +91,8 @@ def test_unreachable_database_is_no_pass(monkeypatch: pytest.MonkeyPatch, capsys
 
 def test_check_asks_what_can_be_asked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """`make check` is told what was not audited; what was audited is judged."""
-    monkeypatch.setattr(vulnerabilities, "answers", lambda database: database == vulnerabilities.PYPI)
+    monkeypatch.setattr(vulnerabilities, "knows_packages", lambda: True)
+    monkeypatch.setattr(vulnerabilities, "answers", lambda database: False)
     monkeypatch.setattr(vulnerabilities, "of_go", lambda program: pytest.fail("its database does not answer"))
     monkeypatch.setattr(vulnerabilities, "of_python", lambda lock: vulnerabilities.Result(0, []))
     assert vulnerabilities.main(if_reachable=True) == vulnerabilities.PASSED
@@ -101,9 +102,14 @@ def test_check_asks_what_can_be_asked(monkeypatch: pytest.MonkeyPatch, capsys: p
     assert vulnerabilities.main(if_reachable=True) == vulnerabilities.FOUND
 
 
-def test_database_that_is_not_there_does_not_answer() -> None:
-    """Nothing listens there."""
+def test_database_that_is_not_there_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing listens there; a database that does not know a package that is published cannot be asked either."""
     assert not vulnerabilities.answers(closed_url())
+    for status, knows in ((vulnerabilities.NOT_RUN, False), (vulnerabilities.PASSED, True)):
+        monkeypatch.setattr(
+            vulnerabilities, "of_python", lambda lock, status=status: vulnerabilities.Result(status, [])
+        )
+        assert vulnerabilities.knows_packages() is knows
 
 
 @pytest.mark.parametrize(
