@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from deploy.settings import ROOT, FleetSettings
@@ -13,6 +14,19 @@ from telemetry.cli.web import NO_ACCESS, Access
 
 _SCRIPT = ROOT / "deploy" / "fleet-certificates.sh"
 _NAMES = ("DNS:otel-collector", "DNS:localhost", "IP:127.0.0.1")
+_OF_COLLECTOR = {
+    "OTELCOL_TLS_CERT": "collector.crt",
+    "OTELCOL_TLS_KEY": "collector.key",
+    "OTELCOL_TLS_CLIENT_CA": "ca.crt",
+    "OTELCOL_TOKENS": "tokens",
+    "OTELCOL_SCRAPE_TOKENS": "scrape-tokens",
+}
+_OF_SENDERS = {
+    "OTEL_EXPORTER_OTLP_CERTIFICATE": "ca.crt",
+    "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": "sender.crt",
+    "OTEL_EXPORTER_OTLP_CLIENT_KEY": "sender.key",
+    "TELEMETRY_OTLP_TOKEN_FILE": "token",
+}
 
 
 class CertificatesError(RuntimeError):
@@ -60,35 +74,17 @@ def _may_write(tokens: str, environment: str) -> bool:
 
 def of_collector(settings: FleetSettings) -> dict[str, str]:
     """What the collector is told of its own; nothing where the fleet is not secure."""
-    folder = settings.secrets_of("collector")
-    return _told(
-        settings,
-        {
-            "OTELCOL_TLS_CERT": folder / "collector.crt",
-            "OTELCOL_TLS_KEY": folder / "collector.key",
-            "OTELCOL_TLS_CLIENT_CA": folder / "ca.crt",
-            "OTELCOL_TOKENS": folder / "tokens",
-            "OTELCOL_SCRAPE_TOKENS": folder / "scrape-tokens",
-        },
-    )
+    return _told(settings, "collector", _OF_COLLECTOR)
 
 
 def of_senders(settings: FleetSettings) -> dict[str, str]:
     """What everybody who counts is told; nothing where the fleet is not secure."""
-    folder = settings.secrets_of("sender")
-    return _told(
-        settings,
-        {
-            "OTEL_EXPORTER_OTLP_CERTIFICATE": folder / "ca.crt",
-            "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": folder / "sender.crt",
-            "OTEL_EXPORTER_OTLP_CLIENT_KEY": folder / "sender.key",
-            "TELEMETRY_OTLP_TOKEN_FILE": folder / "token",
-        },
-    )
+    return _told(settings, "sender", _OF_SENDERS)
 
 
-def _told(settings: FleetSettings, files: dict[str, Path]) -> dict[str, str]:
-    return {name: str(file) for name, file in files.items()} if settings.secure else {}
+def _told(settings: FleetSettings, role: str, files: Mapping[str, str]) -> dict[str, str]:
+    folder = settings.secrets_of(role)
+    return {variable: str(folder / file) for variable, file in files.items()} if settings.secure else {}
 
 
 def of_readers(settings: FleetSettings) -> Access:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -62,6 +64,17 @@ class Service:
         return trace_id
 
 
+@contextmanager
+def _scraped(config: Path) -> Iterator[tuple[Collector, Service, prometheus.Prometheus]]:
+    """A collector, a service that exports to it, and a Prometheus that reads it."""
+    with ExitStack() as ended:
+        collector = ended.enter_context(running(config))
+        service = Service(collector)
+        ended.callback(end, service.process)
+        seen = ended.enter_context(prometheus.running([f"127.0.0.1:{collector.ports['TOTALS']}"], 0.2))
+        yield collector, service, seen
+
+
 def _exemplars(seen: prometheus.Prometheus, expression: str) -> list[dict[str, Any]]:
     window = {"query": expression, "start": "0", "end": "4102444800"}
     found = web.get(f"{seen.url}/api/v1/query_exemplars", params=window).json()["data"]
@@ -70,11 +83,7 @@ def _exemplars(seen: prometheus.Prometheus, expression: str) -> list[dict[str, A
 
 def test_trace_of_a_request_is_found() -> None:
     """A sampled request's trace id is what Prometheus answers to the guide's query and to dashboards'; others leave none."""
-    with ExitStack() as ended:
-        collector = ended.enter_context(running(DURABLE))
-        service = Service(collector)
-        ended.callback(end, service.process)
-        seen = ended.enter_context(prometheus.running([f"127.0.0.1:{collector.ports['TOTALS']}"], 0.2))
+    with _scraped(DURABLE) as (collector, service, seen):
         unsampled = [service.asked(sampled=False) for _ in range(3)]
         trace_id = service.asked(sampled=True)
         query = f"histogram_quantile(0.95, sum by (le) (rate({DURATION}_bucket[5m])))"
@@ -95,11 +104,7 @@ def test_trace_of_a_request_is_found() -> None:
 
 def test_official_distribution_keeps_the_first() -> None:
     """Exemplars of a series' first export stay for ever with contrib: no later trace is found, and every count is."""
-    with ExitStack() as ended:
-        collector = ended.enter_context(running(CONFIG))
-        service = Service(collector)
-        ended.callback(end, service.process)
-        seen = ended.enter_context(prometheus.running([f"127.0.0.1:{collector.ports['TOTALS']}"], 0.2))
+    with _scraped(CONFIG) as (_, service, seen):
         series = f'{DURATION}_count{{endpoint="/items/{{item}}"}}'
 
         def counted() -> float:
