@@ -15,17 +15,17 @@ from telemetry.cli.web import NO_ACCESS, Access
 _SCRIPT = ROOT / "deploy" / "fleet-certificates.sh"
 _NAMES = ("DNS:otel-collector", "DNS:localhost", "IP:127.0.0.1")
 _OF_COLLECTOR = {
-    "OTELCOL_TLS_CERT": "collector.crt",
-    "OTELCOL_TLS_KEY": "collector.key",
-    "OTELCOL_TLS_CLIENT_CA": "ca.crt",
-    "OTELCOL_TOKENS": "tokens",
-    "OTELCOL_SCRAPE_TOKENS": "scrape-tokens",
+    "collector.crt": "OTELCOL_TLS_CERT",
+    "collector.key": "OTELCOL_TLS_KEY",
+    "ca.crt": "OTELCOL_TLS_CLIENT_CA",
+    "tokens": "OTELCOL_TOKENS",
+    "scrape-tokens": "OTELCOL_SCRAPE_TOKENS",
 }
 _OF_SENDERS = {
-    "OTEL_EXPORTER_OTLP_CERTIFICATE": "ca.crt",
-    "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": "sender.crt",
-    "OTEL_EXPORTER_OTLP_CLIENT_KEY": "sender.key",
-    "TELEMETRY_OTLP_TOKEN_FILE": "token",
+    "ca.crt": "OTEL_EXPORTER_OTLP_CERTIFICATE",
+    "sender.crt": "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
+    "sender.key": "OTEL_EXPORTER_OTLP_CLIENT_KEY",
+    "token": "TELEMETRY_OTLP_TOKEN_FILE",
 }
 
 
@@ -82,9 +82,9 @@ def of_senders(settings: FleetSettings) -> dict[str, str]:
     return _told(settings, "sender", _OF_SENDERS)
 
 
-def _told(settings: FleetSettings, role: str, files: Mapping[str, str]) -> dict[str, str]:
+def _told(settings: FleetSettings, role: str, variables: Mapping[str, str]) -> dict[str, str]:
     folder = settings.secrets_of(role)
-    return {variable: str(folder / file) for variable, file in files.items()} if settings.secure else {}
+    return {variable: str(folder / file) for file, variable in variables.items()} if settings.secure else {}
 
 
 def of_readers(settings: FleetSettings) -> Access:
