@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import tempfile
@@ -64,6 +65,14 @@ def _strict(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(guard.RAISE_VARIABLE, "1")
     monkeypatch.setenv("TELEMETRY_STRICT", "1")
     monkeypatch.setattr(guard._State, "failures", 0)  # a process logs so many only
+
+
+@pytest.fixture(autouse=True)
+def _log_records() -> Iterator[None]:
+    """What the example's start makes of every log line of its process (`worker/logs.py`) ends with the test."""
+    before = logging.getLogRecordFactory()
+    yield
+    logging.setLogRecordFactory(before)
 
 
 @pytest.fixture

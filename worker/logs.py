@@ -16,6 +16,8 @@ _SAID = frozenset({"args", "kwargs", "return_value", "traceback", "internal"})
 """What Celery knows of a task that is the sender's, or the task's own."""
 _OF_REQUESTS = frozenset({"celery.worker.request", "celery.worker.strategy", "celery.worker.state"})
 """They log a task's name and id."""
+_QUOTES_NOBODY = "telemetry"
+"""Its exceptions as arguments say which setting is wrong, and what to do."""
 
 
 def install(tasks: Container[str] = ()) -> None:
@@ -41,7 +43,8 @@ def _made(
     **more: Any,
 ) -> logging.LogRecord:
     said = _of_celery(name, str(message), args, tasks) if name.startswith("celery.") else args
-    record = make(name, level, path, line, message, _by_class(said), None, *others, **more)
+    shown = said if name == _QUOTES_NOBODY else _by_class(said)
+    record = make(name, level, path, line, message, shown, None, *others, **more)
     error = exc_info[1] if exc_info else None
     if error is not None:
         record.exc_text = told(error)

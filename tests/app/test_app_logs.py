@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from celery.app.trace import LOG_FAILURE, LOG_RETRY, LOG_SUCCESS
 from celery.worker.consumer.consumer import INVALID_TASK_ERROR, UNKNOWN_FORMAT, UNKNOWN_TASK_ERROR
 
+from telemetry.box.own import new_box
 from worker import logs
 
 MARK = "canary7f3a91"
 
 
 @pytest.fixture(autouse=True)
-def _installed() -> Iterator[None]:
-    before = logging.getLogRecordFactory()
+def _installed() -> None:
     logs.install({"chat.x"})
-    yield
-    logging.setLogRecordFactory(before)
 
 
 def test_exceptions_are_told_by_class(caplog: pytest.LogCaptureFixture) -> None:
@@ -79,3 +77,12 @@ def test_other_lines_stay_as_they_are(caplog: pytest.LogCaptureFixture) -> None:
         logging.getLogger("celery.worker.consumer.connection").info("Connected to %s", "redis://127.0.0.1:6379/1")
         logging.getLogger("app").info("nothing")
     assert [record.getMessage() for record in caplog.records] == ["Connected to redis://127.0.0.1:6379/1", "nothing"]
+
+
+def test_wrong_settings_are_explained(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    """What telemetry says of a setting names the remedy, in the backend's processes, too."""
+    tmp_path.chmod(0o755)
+    new_box(tmp_path, {})
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert f"TELEMETRY_STATE_DIR={tmp_path} cannot be used" in line
+    assert "chmod 700" in line
