@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from alembic import command
 from alembic.config import Config
 from fastapi import FastAPI
 
+import telemetry
 from app.db import sync_engine
 from app.factory import create_app
 from app.llm import chat_vendor, media_vendor
@@ -126,8 +128,18 @@ def _migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def database(tmp_path: Path, _migrated: Path) -> Path:
-    """The test's own migrated database file."""
-    return Path(shutil.copy(_migrated, tmp_path / "chat.db"))
+    """The test's own migrated database file, in a directory of its own."""
+    directory = tmp_path / "database"
+    directory.mkdir()
+    return Path(shutil.copy(_migrated, directory / "chat.db"))
+
+
+@contextmanager
+def down(database: Path) -> Iterator[None]:
+    """A database file that nobody can open, nor make anew, for the length of a block."""
+    hidden = database.parent.rename(database.parent.with_name("hidden"))
+    yield
+    hidden.rename(database.parent)
 
 
 @pytest.fixture
@@ -159,6 +171,7 @@ def environment(
         monkeypatch.setenv(name, value)
     _forget_process_objects()
     yield monkeypatch
+    telemetry.instrument_celery(celery_app).close()  # or it reads the broker of a test that is over
     _forget_process_objects()
 
 

@@ -12,7 +12,7 @@ import pytest
 from fastapi import FastAPI
 
 from app.db import sync_engine
-from tests.app.conftest import ADMIN, Counts, RedisServer
+from tests.app.conftest import ADMIN, Counts, RedisServer, down
 from tests.app.fake_vendor import Vendor
 from tests.app.queue_tools import Queues
 
@@ -216,12 +216,9 @@ async def test_database_down_is_clear(
 ) -> None:
     """Without its database every endpoint says so with 503; back again, the same process serves again."""
     await backend.state.resources.engine.dispose()
-    hidden = database.rename(database.with_name("hidden.db"))
-    database.mkdir()
-    assert _error(await client.get(CONVERSATIONS)) == (503, "DatabaseUnavailable")
-    assert counts.errors()["database", "DatabaseUnavailable"] == 1
-    database.rmdir()
-    hidden.rename(database)
+    with down(database):
+        assert _error(await client.get(CONVERSATIONS)) == (503, "DatabaseUnavailable")
+        assert counts.errors()["database", "DatabaseUnavailable"] == 1
     assert (await client.get(CONVERSATIONS)).status_code == 200
 
 
@@ -232,11 +229,8 @@ async def test_task_without_database(
     """A task that cannot reach the database is tried again, and each try is counted as a database error."""
     await client.post(CONVERSATIONS, json={"message": "hi"})
     sync_engine().dispose()
-    hidden = database.rename(database.with_name("hidden.db"))
-    database.mkdir()
-    outcomes = await queues.work()
-    database.rmdir()
-    hidden.rename(database)
+    with down(database):
+        outcomes = await queues.work()
     assert (outcomes[0].failed(), vendor.asked) == (True, [])
     assert counts.errors() == {("database", "DatabaseUnavailable"): 4}
 
