@@ -21,11 +21,13 @@ from app.settings import get_settings
 
 BUSY_TIMEOUT_SECONDS = 5
 CONNECT_TIMEOUT_SECONDS = 3
+_PAGES_KIB = 64  # of the file, kept by each connection; the kernel keeps them for all
 _SQLITE_PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     f"PRAGMA busy_timeout={BUSY_TIMEOUT_SECONDS * 1000}",
     "PRAGMA synchronous=NORMAL",
     "PRAGMA foreign_keys=ON",
+    f"PRAGMA cache_size=-{_PAGES_KIB}",
 )
 
 Sessions = async_sessionmaker[AsyncSession]
