@@ -430,7 +430,7 @@ def test_child_waits_for_its_answer(sink: OtlpSink) -> None:
     def slowly(request: ExportMetricsServiceRequest) -> int:
         if "messages_sent_total" in str(request):
             under_way.set()
-            time.sleep(0.6)
+            time.sleep(0.3)
         return 200
 
     code = """
