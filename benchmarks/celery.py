@@ -31,7 +31,7 @@ from benchmarks.measure import store, turns
 from support.collector import running as running_collector
 from support.ports import free_port
 from support.processes import children, program
-from telemetry.instrumentation.celery.request import PUBLISHED_AT
+from telemetry.instrumentation.celery.publishing_date import HEADER
 
 ROOT = Path(__file__).parents[1]
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -93,7 +93,7 @@ class Worker:
         """Give it tasks, all at once, and wait until they are done."""
         with self._publisher.connection_for_write() as connection, connection.Producer() as producer:
             for _ in range(tasks):
-                headers = {PUBLISHED_AT: time.time()} if self._dated else {}
+                headers = {HEADER: time.time()} if self._dated else {}
                 self._publisher.send_task(
                     "benchmarks.celery_app.nothing", queue=PARKED, producer=producer, headers=headers
                 )

@@ -134,6 +134,18 @@ THREATS = (
         ("tests/telemetry/pipeline/test_endpoint_hostile.py::test_hostile_clients",),
     ),
     Threat(
+        "metrics of tasks and queues",
+        "one who reaches the broker: made-up tasks, queues, dates, and messages that are none",
+        "a task that the worker does not know is `other`, a queue `unknown`, a date that no clock showed is none; "
+        "queues are read on",
+        (
+            "tests/telemetry/celery/test_hostile_messages.py::test_waits_stay_waits",
+            "tests/telemetry/celery/test_hostile_messages.py::test_message_that_lies_about_its_queue",
+            "tests/telemetry/celery/test_hostile_messages.py::test_queues_are_read",
+            "tests/telemetry/celery/test_hostile_messages.py::test_announcements_of_nobody",
+        ),
+    ),
+    Threat(
         "boxes of processes",
         "another user of the machine",
         "a directory that is not this user's alone is refused",
@@ -218,6 +230,10 @@ LEFT = (
     (
         "A sender that is let in can write any label values, and wrong amounts under its own environment.",
         "a token for each environment",
+    ),
+    (
+        "Whoever reaches the broker can run the tasks that there are, and name queues and workers.",
+        "the broker's password",
     ),
     ("A box that is changed so that it still makes sense is believed.", "the directory is its user's alone"),
     ("Whoever can read an application's memory or its files as its own user reads its tokens.", "the operating system"),

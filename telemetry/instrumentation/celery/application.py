@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import time
 import weakref
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
@@ -16,8 +15,9 @@ from telemetry.instrumentation.celery import assumptions
 from telemetry.instrumentation.celery.beat import MeasuredSchedule
 from telemetry.instrumentation.celery.levels import Levels
 from telemetry.instrumentation.celery.polling import BrokerPoller
+from telemetry.instrumentation.celery.publishing_date import date_message
 from telemetry.instrumentation.celery.queues import QueueNames
-from telemetry.instrumentation.celery.request import PUBLISHED_AT, RequestClasses
+from telemetry.instrumentation.celery.request import RequestClasses
 from telemetry.instrumentation.celery.worker import MeasuredWorker, is_prefork, watch_pool
 from telemetry.instrumentation.handle import ABSENT, Instrumentation, put_back
 from telemetry.process import get
@@ -118,7 +118,7 @@ class _Hooks:
         if publication is None or publication.app is not self._app:
             return
         with guard.guarded("dating a task"):
-            headers[PUBLISHED_AT] = time.time()
+            date_message(headers)
             priority = properties.get("priority")
             publication.priority = "none" if priority is None else str(priority)
 

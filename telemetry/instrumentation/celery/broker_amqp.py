@@ -23,6 +23,7 @@ ANNOUNCE_EVERY = 600.0
 MAX_KNOWN = 1000
 FINGERPRINT = "fingerprint"
 NOT_FOUND, LOCKED = "404", "405"
+LONGEST_NAME = 255
 
 
 class AmqpBroker:
@@ -105,11 +106,14 @@ class AmqpBroker:
         if self._reading is None:
             self._reading, self._known = self._connection.channel(), {}
         while (message := self._reading.basic_get(self._prefix + "known", no_ack=False)) is not None:
-            said = json.loads(message.body)
+            said = _announcement(message.body, LONGEST_NAME - len(f"{self._prefix}worker."))
+            if said is None:
+                self._reading.basic_ack(message.delivery_tag)
+                continue
             who = FINGERPRINT if said.get(FINGERPRINT) else str(said["worker"] or sorted(said["queues"]))
             if who in self._known:
                 self._reading.basic_ack(self._known[who][2])
-            self._known[who] = float(said["at"]), said, message.delivery_tag
+            self._known[who] = said["at"], said, message.delivery_tag
         for who, (said_at, _, tag) in list(self._known.items()):
             if time.time() - said_at > KNOWN_FOR:
                 self._reading.basic_ack(tag)
@@ -170,3 +174,28 @@ class AmqpBroker:
             yield channel
         finally:
             channel.close()
+
+
+def _announcement(body: Any, longest_worker: int) -> dict[str, Any] | None:
+    """What a process says of itself; ``None`` for what anybody else has put there, which may be anything."""
+    try:
+        said = json.loads(body)
+        at, worker, queues, fingerprint = said["at"], said["worker"], said["queues"], said.get(FINGERPRINT)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return None
+    is_ours = (
+        isinstance(at, float)
+        and at <= time.time() + KNOWN_FOR
+        and isinstance(queues, list)
+        and all(_is_name(name, LONGEST_NAME) for name in queues)
+        and (worker is None or _is_name(worker, longest_worker))
+        and (fingerprint is None or _is_name(fingerprint, LONGEST_NAME))
+    )
+    return said if is_ours else None
+
+
+def _is_name(said: Any, longest: int) -> bool:
+    try:
+        return isinstance(said, str) and len(said.encode()) <= longest
+    except UnicodeEncodeError:
+        return False

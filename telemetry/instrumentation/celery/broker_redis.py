@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from telemetry.instrumentation.celery.broker import KNOWN_FOR, MAX_QUEUES
-from telemetry.instrumentation.celery.request import PUBLISHED_AT
+from telemetry.instrumentation.celery.publishing_date import published_at
 
 WORKER_FRESH = 12
 
@@ -102,13 +102,14 @@ class RedisBroker:
     def _known(self, key: str) -> list[str]:
         """The members seen within the last hour, the latest first."""
         self._redis.zremrangebyscore(key, 0, time.time() - KNOWN_FOR)
-        return [(_bytes(name) or b"").decode() for name in self._redis.zrange(key, 0, -1, desc=True)]
+        return [(_bytes(name) or b"").decode(errors="replace") for name in self._redis.zrange(key, 0, -1, desc=True)]
 
 
 def _published_at(message: bytes) -> float | None:
+    """Anybody may have written it."""
     try:
-        return float(json.loads(message)["headers"][PUBLISHED_AT])
-    except (ValueError, KeyError, TypeError):
+        return published_at(json.loads(message)["headers"])
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
 
 

@@ -35,12 +35,17 @@ class QueueNames:
         return self._matched.get((name, key)) or self._match(name, key) or (UNKNOWN,)
 
     def received_from(self, delivery_info: Mapping[str, Any] | None) -> str:
-        """The queue a worker got the message from; of several possible ones, one that this worker consumes."""
-        info = delivery_info or {}
-        names = self.published_to(info.get("exchange"), info.get("routing_key"))
+        """The queue a worker got the message from; of several possible ones, one that this worker consumes.
+
+        What a message says of it may be anybody's words: ``unknown`` where the worker knows no such queue.
+        """
+        exchange, key = ((delivery_info or {}).get(name) or "" for name in ("exchange", "routing_key"))
+        queues = self._app.amqp.queues
+        if not isinstance(key, str) or (not exchange and key not in queues):
+            return UNKNOWN
+        names = self.published_to(exchange, key)
         if len(names) > 1:
-            consumed = self._app.amqp.queues.consume_from
-            return next((name for name in names if name in consumed), names[0])
+            return next((name for name in names if name in queues.consume_from), names[0])
         return names[0]
 
     def _match(self, exchange: str, key: str) -> tuple[str, ...]:

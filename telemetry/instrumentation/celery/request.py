@@ -17,10 +17,10 @@ from kombu.utils.imports import symbol_by_name
 from telemetry import guard
 from telemetry.domains.celery_task import TaskSeries
 from telemetry.instrumentation.celery import trace
+from telemetry.instrumentation.celery.publishing_date import published_at
 from telemetry.instrumentation.celery.queues import QueueNames
 from telemetry.process import get
 
-PUBLISHED_AT = "telemetry_published_at"
 _LOST_WITH_POOL = (WorkerLostError, Terminated, SystemExit)
 
 
@@ -198,10 +198,10 @@ class MeteredRequest:
 
     def _record_wait(self) -> None:
         """From the ETA where it is later; a redelivered message waited before as well, and is left out."""
-        published = self.request_dict.get(PUBLISHED_AT)  # type: ignore[attr-defined]
+        published = published_at(self.request_dict)  # type: ignore[attr-defined]
         if self.is_metered and published is not None and not self.delivery_info.get("redelivered"):  # type: ignore[attr-defined]
             eta = self.eta  # type: ignore[attr-defined]
-            could_start = float(published) if eta is None else max(float(published), eta.timestamp())
+            could_start = published if eta is None else max(published, eta.timestamp())
             with self._trace():
                 self._series().waited(time.time() - could_start)
 

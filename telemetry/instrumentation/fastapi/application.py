@@ -16,7 +16,7 @@ from weakref import ref
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from telemetry import process
-from telemetry.instrumentation.fastapi import assumptions, routers
+from telemetry.instrumentation.fastapi import assumptions, native, routers
 from telemetry.instrumentation.fastapi.lifespan import delivering
 from telemetry.instrumentation.fastapi.measurement import Measurement
 from telemetry.instrumentation.fastapi.route import SCOPE_KEY
@@ -78,6 +78,7 @@ def _instrumented(app: Any, exclusions: Exclusions, *, found: bool) -> Instrumen
     handle = Instrumentation(_DOMAIN, partial(_restore, ref(app), before, measurement), found=found)
     setattr(own, _HANDLE, handle)
     setattr(own, _EXCLUDED, exclusions)
+    native.leave_out(app)
     if tells:
         routers.listen()
     _logger.info(
@@ -137,5 +138,6 @@ def _restore(app: ref[Any], before: type, measurement: Measurement) -> None:
     measured = app()
     if measured is not None and _HANDLE in vars(type(measured)) and type(measured).__mro__[1] is before:
         object.__setattr__(measured, "__class__", before)
+        native.restore(measured)
     if _DOMAIN not in process.current.measured.domains():
         routers.stop_listening()

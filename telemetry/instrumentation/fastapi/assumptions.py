@@ -6,6 +6,7 @@ import functools
 import sys
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 
 from telemetry.instrumentation.assumptions import Assumption, check
 
@@ -18,6 +19,16 @@ class OfIncludedRouters(Assumption):
     def holds(self) -> bool:
         """Before 0.137 there is nothing to rely on: every route is one of Starlette's."""
         return _copies_routes() or super().holds()
+
+
+class OfNativeTelemetry(Assumption):
+    """Of a FastAPI that has telemetry of its own."""
+
+    __slots__ = ()
+
+    def holds(self) -> bool:
+        """Before 0.16x there is nothing to rely on."""
+        return find_spec("fastapi.telemetry") is None or super().holds()
 
 
 @functools.cache
@@ -42,6 +53,7 @@ FASTAPI = (
     OfIncludedRouters("fastapi.routing:_route_selected", "path"),
     OfIncludedRouters("fastapi.routing:_route_selected", "mount"),
 )
+NATIVE = (OfNativeTelemetry("fastapi:FastAPI", "_telemetry"),)
 STARLETTE = (
     Assumption("starlette.routing:Route", "handle"),
     Assumption("starlette.routing:Route", "path_format"),
@@ -61,6 +73,7 @@ _MATCHING = (
     "middleware rewrites counts as unmatched, everything else as it should"
 )
 _INCLUDED = "requests to routes of included routers count as unmatched: install FastAPI 0.138 or newer, or 0.136"
+_COUNTED_AGAIN = "FastAPI counts each request itself, too, for nobody, which costs time"
 _LEAVING = "clients that leave are noticed only where the application reads from them"
 
 
@@ -69,6 +82,7 @@ def routers_tell() -> bool:
     told = [check(library("starlette"), STARLETTE, _MATCHING)]
     if "fastapi" in sys.modules:
         told.append(check(library("fastapi"), FASTAPI, _MATCHING if FASTAPI[0].holds() else _INCLUDED))
+        check(library("fastapi"), NATIVE, _COUNTED_AGAIN)
     if "uvicorn" in sys.modules:
         check(library("uvicorn"), UVICORN, _LEAVING)
     return all(told)

@@ -32,7 +32,7 @@ def _as_in_a_new_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 _api = pytest.importorskip("fastapi.telemetry._api", reason="an older FastAPI has Starlette's routes only")
-ALL = (*assumptions.FASTAPI, *assumptions.STARLETTE, *assumptions.UVICORN)
+ALL = (*assumptions.FASTAPI, *assumptions.NATIVE, *assumptions.STARLETTE, *assumptions.UVICORN)
 
 
 def test_they_hold_today(caplog: pytest.LogCaptureFixture) -> None:
