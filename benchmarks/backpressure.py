@@ -7,7 +7,7 @@ peculiar to a process is the same in all of its turns. ``none`` is no trouble: t
 request that the services counted themselves has to be on the collector's page.
 
 Needs ``wrk`` (Debian's package) on the path, Go, and root for full disks. Usage:
-``python -m benchmarks.backpressure [--crews 6] [--rounds 2] [--seconds 2]``; 17 minutes, best left alone
+``python -m benchmarks.backpressure [--crews 12] [--rounds 2] [--seconds 2]``; half an hour, best left alone
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def report(found: Found) -> dict[str, Any]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--crews", type=int, default=6)
+    parser.add_argument("--crews", type=int, default=12)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--seconds", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
