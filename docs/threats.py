@@ -142,7 +142,7 @@ THREATS = (
             "tests/telemetry/celery/test_hostile_messages.py::test_waits_stay_waits",
             "tests/telemetry/celery/test_hostile_messages.py::test_message_that_lies_about_its_queue",
             "tests/telemetry/celery/test_hostile_messages.py::test_queues_are_read",
-            "tests/telemetry/celery/test_hostile_messages.py::test_announcements_of_nobody",
+            "tests/telemetry/celery/test_rabbitmq.py::test_announcements_of_nobody",
         ),
     ),
     Threat(

@@ -11,8 +11,6 @@ from opentelemetry import metrics
 
 from telemetry import process
 
-_SETTINGS = "_telemetry"
-
 
 class _UnlessOurs:
     """FastAPI's setting ``metrics``: true where the meter provider that they go to is somebody else's.
@@ -34,13 +32,19 @@ class _UnlessOurs:
 
 def leave_out(app: object) -> None:
     """Let an application that is measured count no request for us once more."""
-    settings = getattr(app, _SETTINGS, None)
-    if isinstance(settings, dict) and settings.get("metrics") is True:
+    settings = _settings(app)
+    if settings.get("metrics") is True:
         settings["metrics"] = _UnlessOurs(settings)
 
 
 def restore(app: object) -> None:
     """It counts as it did before."""
-    settings = getattr(app, _SETTINGS, None)
-    if isinstance(settings, dict) and isinstance(settings.get("metrics"), _UnlessOurs):
+    settings = _settings(app)
+    if isinstance(settings.get("metrics"), _UnlessOurs):
         settings["metrics"] = True
+
+
+def _settings(app: object) -> dict[str, Any]:
+    """FastAPI's own, which are changed in place; empty for what has none."""
+    found = getattr(app, "_telemetry", None)
+    return found if isinstance(found, dict) else {}

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,10 +12,7 @@ from celery import Celery
 from support.waiting import eventually
 from telemetry.instrumentation.celery.publishing_date import HEADER, published_at
 from telemetry.instrumentation.celery.queues import QueueNames
-from tests.telemetry.celery.fleet import TASKS, Broker, Fleet, running
-from tests.telemetry.celery.rabbit import Rabbit
-
-ANNOUNCEMENTS = "telemetry.celery.dev.known"
+from tests.telemetry.celery.fleet import TASKS, Broker, Fleet
 
 NO_DATES = [
     None, True, "", "canary", "1e400", [], {}, -1, 0, 1e300, -1e300, float("inf"), -float("inf"), float("nan"), 10**400,
@@ -90,45 +85,3 @@ def test_queues_are_read(fleet: Fleet) -> None:
     fleet.broker.client.rpush("celery", json.dumps({"headers": {HEADER: time.time() - 100}}))
     assert eventually(lambda: 100 <= (fleet.sink.fact("celery_queue_oldest_seconds", queue="celery") or 0) < 200)
     assert "the broker cannot be read" not in fleet.log("publisher").read_text()
-
-
-NO_ANNOUNCEMENTS = [
-    b"", b"\xff", b"[" * 5_000, b"7", b"[]", b"null", b"{}", b'{"at": 1.0}',
-    *(
-        json.dumps({"at": time.time(), "worker": None, "queues": [], **wrong}).encode()
-        for wrong in (
-            {"at": "canary"}, {"at": 1e300}, {"at": float("nan")}, {"at": 10**400}, {"worker": 7}, {"worker": "w" * 250},
-            {"worker": "\ud800"}, {"queues": None}, {"queues": "canary"}, {"queues": [7]}, {"queues": ["q" * 256]},
-            {"fingerprint": {"canary": 1}},
-        )
-    ),
-]  # fmt: skip
-
-
-@pytest.fixture
-def fleet_on_rabbit(broker: Broker, tmp_path: Path) -> Iterator[Fleet]:
-    """A fleet on a RabbitMQ of its own."""
-    rabbit = Rabbit()
-    try:
-        with running(broker, tmp_path, rabbit.url) as made:
-            yield made
-    finally:
-        rabbit.stop()
-
-
-@pytest.mark.brokers
-def test_announcements_of_nobody(fleet_on_rabbit: Fleet) -> None:
-    """What is no announcement of a process is taken away from the queue of announcements, and the queues are read on."""
-    fleet_on_rabbit.start_publisher()
-    assert eventually(lambda: fleet_on_rabbit.queue_length("celery") == 0)
-    with fleet_on_rabbit.publisher.connection_for_write() as connection:
-        assert connection.default_channel.queue_declare(ANNOUNCEMENTS, passive=True).queue == ANNOUNCEMENTS
-        for body in NO_ANNOUNCEMENTS:
-            message = connection.default_channel.prepare_message(body, content_type="text", content_encoding="binary")
-            connection.default_channel.basic_publish(message, exchange="", routing_key=ANNOUNCEMENTS)
-    for number in (1, 2):
-        fleet_on_rabbit.send("succeed")
-        assert eventually(lambda number=number: fleet_on_rabbit.queue_length("celery") == number)
-    log = fleet_on_rabbit.log("publisher").read_text()
-    assert "the broker cannot be read" not in log
-    assert "canary" not in log + str([*fleet_on_rabbit.sink.totals, *fleet_on_rabbit.sink.facts])

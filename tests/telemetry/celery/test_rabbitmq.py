@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -136,3 +137,34 @@ def test_fingerprint_is_handed_on(fleet: Fleet) -> None:
     fleet.start_publisher(name="third", OTEL_RESOURCE_ATTRIBUTES="service.namespace=shop")
     assert eventually(lambda: len(seen()) == 1)
     assert seen() != before
+
+
+ANNOUNCEMENTS = "telemetry.celery.dev.known"
+NO_ANNOUNCEMENTS = [
+    b"", b"\xff", b"[" * 5_000, b"7", b"[]", b"null", b"{}", b'{"at": 1.0}',
+    *(
+        json.dumps({"at": time.time(), "worker": None, "queues": [], **wrong}).encode()
+        for wrong in (
+            {"at": "canary"}, {"at": 1e300}, {"at": float("nan")}, {"at": 10**400}, {"worker": 7}, {"worker": "w" * 250},
+            {"worker": "\ud800"}, {"queues": None}, {"queues": "canary"}, {"queues": [7]}, {"queues": ["q" * 256]},
+            {"fingerprint": {"canary": 1}},
+        )
+    ),
+]  # fmt: skip
+
+
+def test_announcements_of_nobody(fleet: Fleet) -> None:
+    """What is no announcement of a process is taken away from the queue of announcements, and the queues are read on."""
+    fleet.start_publisher()
+    assert eventually(lambda: fleet.queue_length(queue_of(fleet)) == 0)
+    with fleet.publisher.connection_for_write() as connection:
+        assert connection.default_channel.queue_declare(ANNOUNCEMENTS, passive=True).queue == ANNOUNCEMENTS
+        for body in NO_ANNOUNCEMENTS:
+            message = connection.default_channel.prepare_message(body, content_type="text", content_encoding="binary")
+            connection.default_channel.basic_publish(message, exchange="", routing_key=ANNOUNCEMENTS)
+    for number in (1, 2):
+        fleet.send("succeed")
+        assert eventually(lambda number=number: fleet.queue_length(queue_of(fleet)) == number)
+    log = fleet.log("publisher").read_text()
+    assert "the broker cannot be read" not in log
+    assert "canary" not in log + str([*fleet.sink.totals, *fleet.sink.facts])
