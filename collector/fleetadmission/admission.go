@@ -63,12 +63,20 @@ type room struct {
 	used atomic.Int64
 }
 
-func (r *room) take(n int64) bool {
-	if r.used.Add(n) <= r.size {
-		return true
+func (r *room) take(n int64) bool { return r.takeMore(0, n) }
+
+// takeMore takes n beyond what is held, or gives back all that is held, at once: of requests that fill the room together the last one goes on.
+func (r *room) takeMore(held, n int64) bool {
+	for {
+		used := r.used.Load()
+		after, fits := used+n, used+n <= r.size
+		if !fits {
+			after = used - held
+		}
+		if r.used.CompareAndSwap(used, after) {
+			return fits
+		}
 	}
-	r.used.Add(-n)
-	return false
 }
 
 func (r *room) give(n int64) { r.used.Add(-n) }

@@ -145,6 +145,32 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// telling does something while a request is told its status.
+type telling struct {
+	*httptest.ResponseRecorder
+	then func()
+}
+
+func (t telling) WriteHeader(code int) {
+	t.then()
+	t.ResponseRecorder.WriteHeader(code)
+}
+
+// What finds no room holds none while it is refused: requests that fill it together are not refused one because of the other.
+func TestRefusedRequestsHoldNoRoom(t *testing.T) {
+	a := begin(t, func(c *Config) { c.WaitingLimitMiB = 1 })
+	handler := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	request := func(size int) *http.Request {
+		return httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(make([]byte, size)))
+	}
+	first, second := httptest.NewRecorder(), httptest.NewRecorder()
+	a.serve(telling{first, func() { a.serve(second, request(mib-step), handler) }}, request(mib), handler)
+	if first.Code != http.StatusServiceUnavailable || second.Code != http.StatusOK {
+		t.Error(first.Code, second.Code)
+	}
+	nothingIsHeld(t, a)
+}
+
 // One request is decoded after the other where they are as large as all may be, and whoever waits too long is told to come again.
 func TestTurns(t *testing.T) {
 	a := begin(t, func(c *Config) { c.RequestLimitMiB, c.Timeout = 1, 200*time.Millisecond })

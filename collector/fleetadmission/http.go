@@ -63,13 +63,13 @@ func headerBytes(r *http.Request) int64 {
 	return int64(size)
 }
 
-// read takes room for a body as it comes, and tells how much.
+// read takes room for a body as it comes, and tells how much; where there is none it holds nothing.
 func (a *admission) read(from io.Reader, length int64) (body []byte, held int64, err error) {
 	var into bytes.Buffer
 	into.Grow(int(min(max(length, 0), step)) + bytes.MinRead)
 	for {
-		if !a.waiting.take(step) {
-			return nil, held, errBusy
+		if !a.waiting.takeMore(held, step) {
+			return nil, 0, errBusy
 		}
 		held += step
 		_, err := io.CopyN(&into, from, step)

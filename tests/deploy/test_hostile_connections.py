@@ -7,7 +7,6 @@ import os
 import resource
 import socket
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from support import web
 from support.collector import DURABLE, Collector, running
 from support.waiting import eventually
 from tests.support import attacks
-from tests.support.attacks import BOMBS, MEMORY_MIB, MIB, channel_to, export, post
+from tests.support.attacks import BOMBS, MEMORY_MIB, MIB, channel_to, export
 from tests.support.honest import honest_fleet
 from tests.support.sender import Sender
 
@@ -34,13 +33,8 @@ def collector() -> Iterator[Collector]:
 @pytest.mark.parametrize("encoding", BOMBS)
 def test_bombs_are_refused(encoding: str, collector: Collector) -> None:
     """A small body that is huge uncompressed gets a status of its own and a sentence, or has to wait, however often it comes."""
-    bomb, status, sentence = BOMBS[encoding]
-    with honest_fleet(collector) as counted, ThreadPoolExecutor(8) as attackers:
-        answers = list(attackers.map(lambda _: post(collector, bomb, encoding), range(12)))
-    refused = [answer for answer in answers if answer.status_code != 503]
-    assert refused
-    assert {answer.status_code for answer in refused} == {status}
-    assert all(sentence in answer.text for answer in refused)
+    with honest_fleet(collector) as counted:
+        attacks.bombs(collector, encoding)
     _assert_unharmed(collector)
     _note(f"Small bodies of 100 MiB and more by {encoding}", collector, 2 * sum(counted))
 
