@@ -12,7 +12,7 @@ from celery import Celery, signals
 
 from telemetry import guard
 from telemetry.instrumentation.celery import assumptions
-from telemetry.instrumentation.celery.beat import MeasuredSchedule
+from telemetry.instrumentation.celery.beat import MeasuredSchedule, watch_embedded
 from telemetry.instrumentation.celery.levels import Levels
 from telemetry.instrumentation.celery.polling import BrokerPoller
 from telemetry.instrumentation.celery.publishing_date import date_message
@@ -171,6 +171,7 @@ class _Hooks:
         with guard.guarded("observing the broker from a worker"):
             self._requests.meter_late(self._app, consumer)
             watch_pool(str(consumer.hostname), consumer, self.handle)
+            watch_embedded(consumer.controller)
             self._poller.worker_ready()
 
     def worker_ends(self, sender: Any, **_: Any) -> None:

@@ -8,6 +8,8 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from billiard.process import BaseProcess
+
 from telemetry import guard
 from telemetry.instrumentation.celery.levels import Levels
 from telemetry.metrics.bound import Reading
@@ -15,6 +17,9 @@ from telemetry.process import get
 
 if TYPE_CHECKING:
     from telemetry.setup import Telemetry
+
+LONGEST_END = 1.0
+"""Seconds that beat inside a worker has to end; it is told by SIGTERM, which ends it wherever it is."""
 
 
 class MeasuredSchedule(Levels):
@@ -68,3 +73,20 @@ def _overdue(scheduler: Any) -> float:
     """From the queue of what comes next, which is in memory: a schedule may live in a database."""
     upcoming = getattr(scheduler, "_heap", None)
     return time.time() - upcoming[0].time if upcoming else 0.0
+
+
+def watch_embedded(worker: Any) -> None:
+    """Let a worker wait for the end of the beat inside it (``-B``), which Celery tells to end and leaves alone.
+
+    What beat counted last is then delivered with what the worker counted last, and not by the next process of the host.
+    """
+    beat = getattr(worker, "beat", None)
+    if isinstance(beat, BaseProcess) and "terminate" not in vars(beat):
+        beat.terminate = functools.partial(_terminate, beat, beat.terminate)
+
+
+def _terminate(beat: BaseProcess, terminate: Callable[[], Any]) -> Any:
+    result = terminate()
+    with guard.guarded("waiting for the end of beat"):
+        beat.join(LONGEST_END)
+    return result

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from celery import Celery
-from celery.beat import Scheduler
+from celery.beat import EmbeddedService, Scheduler
 
 from support.waiting import eventually
 from telemetry import testing
 from telemetry.catalogue.celery import BEAT_LAG
-from telemetry.instrumentation.celery.beat import MeasuredSchedule
+from telemetry.instrumentation.celery.beat import MeasuredSchedule, watch_embedded
 from tests.telemetry.celery.fleet import TASKS, Broker, Fleet, running
 
 OFTEN = {"often": {"task": f"{TASKS}.succeed", "schedule": 0.2}}
@@ -52,6 +56,7 @@ def test_embedded_beat_is_counted(scheduled: Fleet) -> None:
     worker = scheduled.start_worker("-B", "-s", str(scheduled.schedule_file))
     assert eventually(lambda: scheduled.counted(f"{TASKS}.succeed").get("completed", 0) >= 5)
     scheduled.end(worker)
+    assert not list((scheduled.schedule_file.parent / "state").glob("*.box"))
     published = _said(scheduled, "w1", SENDING)
     counted = scheduled.counted(f"{TASKS}.succeed")
     sent = counted["completed"] + scheduled.broker.client.llen("celery")
@@ -59,6 +64,27 @@ def test_embedded_beat_is_counted(scheduled: Fleet) -> None:
     assert published - 1 <= sent <= published
     assert sent - 1 <= counted["submitted"] <= sent
     assert counted["submitted"] - 1 <= scheduled.sink.total("celery_beat_lag_seconds") <= counted["submitted"]
+
+
+class _SlowToEnd(Scheduler):
+    """Takes a moment to end, as a process does on a busy machine."""
+
+    def __init__(self, *args: Any, schedule_filename: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        signal.signal(signal.SIGTERM, lambda *_: (time.sleep(0.3), os._exit(0)))
+        Path(schedule_filename).touch()
+
+
+def test_embedded_beat_has_ended_before_its_worker(tmp_path: Path) -> None:
+    """A worker that has told beat to end goes on when it has: what beat counted last is there to be delivered."""
+    schedule = tmp_path / "schedule"
+    beat = EmbeddedService(Celery(broker="memory://"), scheduler_cls=_SlowToEnd, schedule_filename=str(schedule))
+    for _ in range(2):  # a worker is ready again after each loss of its broker
+        watch_embedded(SimpleNamespace(beat=beat))
+    beat.start()
+    assert eventually(schedule.exists)
+    beat.stop()
+    assert beat.exitcode == 0
 
 
 def test_late_publications_are_seen(scheduled: Fleet) -> None:
