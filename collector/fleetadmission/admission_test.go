@@ -182,7 +182,8 @@ func TestTurns(t *testing.T) {
 		done <- code
 	}()
 	<-first
-	if code, got := post(t, url, strings.NewReader("x"), ""); code != http.StatusServiceUnavailable {
+	code, got := post(t, url, strings.NewReader("x"), "")
+	if code != http.StatusServiceUnavailable || !strings.Contains(got, "request_limit_mib") || !strings.Contains(got, "200ms") {
 		t.Error(code, got)
 	}
 	close(over)

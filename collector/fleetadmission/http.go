@@ -18,6 +18,7 @@ const step = 32 << 10
 
 var (
 	errBusy     = errors.New("no room for the request")
+	errNoTurn   = errors.New("no turn for the request in time")
 	errLongHead = errors.New("a head beyond its limit")
 )
 
@@ -44,7 +45,7 @@ func (a *admission) serve(w http.ResponseWriter, r *http.Request, next http.Hand
 	}
 	end, err := a.takeTurn(ctx, len(body))
 	if err != nil {
-		a.refuse(w, r, errBusy)
+		a.refuse(w, r, errNoTurn)
 		return
 	}
 	defer end()
@@ -98,6 +99,9 @@ func (a *admission) explain(err error) (status int, why reason, sentence string)
 	case errors.Is(err, errBusy):
 		return http.StatusServiceUnavailable, refusedBusy, fmt.Sprintf("Requests that wait take all that waiting_limit_mib of fleet_admission "+
 			"lets them have, %d MiB: repeat this one later.", a.config.WaitingLimitMiB)
+	case errors.Is(err, errNoTurn):
+		return http.StatusServiceUnavailable, refusedBusy, fmt.Sprintf("Others took all that request_limit_mib of fleet_admission lets be decoded "+
+			"at once, %d MiB, for as long as timeout lets a request take, %s: repeat this one later.", a.config.RequestLimitMiB, a.config.Timeout)
 	case errors.Is(err, errLongHead):
 		return http.StatusRequestHeaderFieldsTooLarge, refusedSize, fmt.Sprintf("The headers of the request are larger than max_header_bytes "+
 			"of fleet_admission lets them be, %d bytes: send fewer.", a.config.MaxHeaderBytes)

@@ -50,7 +50,7 @@ def times(count: int, task: str, *args: Any, **options: Any) -> Callable[[Fleet]
 
 def revoke_waiting(fleet: Fleet) -> None:
     """Revoke a task that waits for its time."""
-    result = fleet.send("revoked", countdown=3)
+    result = fleet.send("revoked", countdown=8)  # a worker that has much to do hears of it late
     fleet.publisher.control.revoke(result.id)
 
 
