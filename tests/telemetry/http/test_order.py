@@ -26,6 +26,8 @@ from telemetry import testing
 from tests.support.server import serving
 from tests.telemetry.http.conftest import NESTS_ROUTERS, Ask
 
+UNFOLLOWED: Any = {"tracing": False, "metrics": False, "logs": False}
+"""FastAPI follows no request, whatever providers the process has."""
 KEY = {"method": "GET", "endpoint": "/items/{item}", "status_code": "200"}
 
 
@@ -231,7 +233,7 @@ async def test_mounted_application_with_traces_of_its_own(
     for measured in (False, True):
         own = Traces()
         sub = _routes(FastAPI(telemetry={"tracer_provider": own.provider}))
-        app = FastAPI(telemetry={"tracer_provider": traces.provider} if outer_is_traced else {})
+        app = FastAPI(telemetry={"tracer_provider": traces.provider} if outer_is_traced else UNFOLLOWED)
         app.mount("/sub", sub)
         if measured:
             telemetry.instrument(app)
