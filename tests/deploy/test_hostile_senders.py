@@ -13,7 +13,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from support import exposition
 from support.collector import DURABLE, Collector, running
 from support.waiting import eventually
-from tests.support import prometheus
+from tests.support import attacks, prometheus
 from tests.support.honest import BOUNDS, COUNTER, HONEST, SECONDS, honest_fleet, shown
 from tests.support.sender import Sender
 
@@ -26,7 +26,7 @@ INVALID = b"~~not utf-8~~"
 @pytest.fixture(scope="module")
 def collector() -> Iterator[Collector]:
     """One collector for all attacks: what one leaves behind must not help the next."""
-    with running(DURABLE) as made:
+    with running(DURABLE, attacks.DEPLOYED) as made:
         yield made
 
 

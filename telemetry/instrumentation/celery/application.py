@@ -171,8 +171,8 @@ class _Hooks:
         with guard.guarded("observing the broker from a worker"):
             self._requests.meter_late(self._app, consumer)
             watch_pool(str(consumer.hostname), consumer, self.handle)
-            watch_embedded(consumer.controller)
             self._poller.worker_ready()
+            watch_embedded(consumer.controller)
 
     def worker_ends(self, sender: Any, **_: Any) -> None:
         if _application(sender.app) is self._app:
