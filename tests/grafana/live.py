@@ -36,6 +36,7 @@ TASKS = {"low": 1 + IMAGES_ALLOWED + 2, "medium": 2 + 2 + 1 + 2, "high": 3 + 1 +
 IMAGES = 1 + IMAGES_ALLOWED
 WINDOW = "10m"  # longer than the fleet has run
 WINDOW_SECONDS = 600
+SCRAPES = 10  # so many that each rate of a panel has two, wherever its steps fall
 _STAGES = ("redis", "collector", "simulated-llm", "app", "workers", "beat", "alertmanager", "prometheus", "nginx")
 PROGRAM = Path(sys.prefix) / "bin" / "prometheus"
 _PORTS = {"8889": "TOTALS", "8890": "LEVELS", "8888": "METRICS"}
@@ -207,7 +208,7 @@ def busy_fleet(directory: Path) -> Iterator[tuple[Fleet, dict[str, Any], Prometh
 
 
 def _settled(ledger: Mapping[str, Any]) -> list[str]:
-    """What holds once everybody has exported all of it."""
+    """What holds once everybody has exported all of it, and Prometheus has looked for a while."""
     return [
         'sum({__name__=~"celery_tasks_(completed|failed)_total", PROD}) == sum(celery_tasks_submitted_total{PROD})',
         "sum(celery_task_exceptions_total{PROD}) == sum(celery_tasks_failed_total{PROD})",
@@ -218,4 +219,5 @@ def _settled(ledger: Mapping[str, Any]) -> list[str]:
         "storage_quota_used_bytes{PROD}",
         "sum(celery_queue_length{PROD}) == 0",
         "sum(celery_active_workers{PROD}) == 2",
+        f"min(count_over_time(up[{WINDOW}])) >= {SCRAPES}",
     ]
