@@ -110,8 +110,7 @@ def _collector(settings: FleetSettings) -> Process:
             **certificates.of_collector(settings),
             "OTELCOL_MEMORY_MIB": str(settings.otelcol_memory_mib),
             "OTELCOL_STATE_DIR": str(settings.data / "collector"),
-            # The garbage collector works harder before exports are refused for want of memory.
-            "GOMEMLIMIT": f"{settings.otelcol_memory_mib * 4 // 5}MiB",
+            "GOMEMLIMIT": settings.gomemlimit,
             **ports,
         },
     )

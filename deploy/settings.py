@@ -303,6 +303,11 @@ class FleetSettings:
         return MEMORY / f"fleet-{os.getuid()}-{name}" if MEMORY else self.fleet_dir / "boxes"
 
     @property
+    def gomemlimit(self) -> str:
+        """Where the collector's garbage collector works harder, before exports are refused for want of memory."""
+        return f"{self.otelcol_memory_mib * 4 // 5}MiB"
+
+    @property
     def socket(self) -> Path:
         """The process manager's socket, elsewhere when the fleet's directory is too deep for a socket."""
         path = self.run / "supervisor.sock"
