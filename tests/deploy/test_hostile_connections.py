@@ -17,8 +17,8 @@ import pytest
 from support import web
 from support.collector import DURABLE, Collector, running
 from support.waiting import eventually
-from tests.support import attacks
-from tests.support.attacks import BOMBS, MEMORY_MIB, MIB, channel_to, export
+from tests.deploy import attacks
+from tests.deploy.attacks import BOMBS, MEMORY_MIB, MIB, channel_to, export
 from tests.support.honest import honest_fleet
 from tests.support.sender import Sender
 

@@ -20,8 +20,8 @@ from support.exposition import Samples
 from support.ports import free_port
 from support.processes import children, peak_memory, program
 from support.waiting import eventually
-from tests.support import attacks
-from tests.support.attacks import BOMBS, MEMORY_MIB, MIB, post
+from tests.deploy import attacks
+from tests.deploy.attacks import BOMBS, MEMORY_MIB, MIB, post
 from tests.support.honest import honest_fleet
 
 PER_ADDRESS = 300

@@ -13,7 +13,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from support import exposition
 from support.collector import DURABLE, Collector, running
 from support.waiting import eventually
-from tests.support import attacks, prometheus
+from tests.deploy import attacks
+from tests.support import prometheus
 from tests.support.honest import BOUNDS, COUNTER, HONEST, SECONDS, honest_fleet, shown
 from tests.support.sender import Sender
 
